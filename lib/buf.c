@@ -1,0 +1,81 @@
+#include "lib/buf.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/mem.h"
+
+enum { BUF_FIRST = 64 }; /* first capacity in bytes; picked, not tuned */
+
+void
+buf_free(struct buf *b)
+{
+	free(b->bytes);
+	*b = BUF_EMPTY;
+}
+
+char *
+buf_reserve(struct buf *b, size_t n)
+{
+	if (b->capacity - b->len < n) {
+		size_t capacity = b->capacity != 0 ? b->capacity : BUF_FIRST;
+
+		while (capacity - b->len < n)
+			capacity *= 2;
+		b->bytes = mem_realloc(b->bytes, capacity);
+		b->capacity = capacity;
+	}
+	return b->bytes + b->len;
+}
+
+void
+buf_add(struct buf *b, const void *bytes, size_t n)
+{
+	if (n > 0) {
+		memcpy(buf_reserve(b, n), bytes, n);
+		b->len += n;
+	}
+}
+
+void
+buf_add_str(struct buf *b, const char *s)
+{
+	buf_add(b, s, strlen(s));
+}
+
+void
+buf_add_char(struct buf *b, char c)
+{
+	*buf_reserve(b, 1) = c;
+	b->len++;
+}
+
+void
+buf_printf(struct buf *b, const char *format, ...)
+{
+	va_list ap;
+	int n;
+
+	va_start(ap, format);
+	n = vsnprintf(NULL, 0, format, ap);
+	va_end(ap);
+	if (n <= 0)
+		return;
+	va_start(ap, format);
+	vsnprintf(buf_reserve(b, (size_t)n + 1), (size_t)n + 1, format, ap);
+	va_end(ap);
+	b->len += (size_t)n;
+}
+
+char *
+buf_take(struct buf *b)
+{
+	char *bytes;
+
+	buf_add_char(b, '\0');
+	bytes = b->bytes;
+	*b = BUF_EMPTY;
+	return bytes;
+}

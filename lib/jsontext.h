@@ -1,0 +1,10 @@
+/* Writing JSON text. Reading it is jansson's; these few answers need no tree. */
+#ifndef LIB_JSONTEXT_H
+#define LIB_JSONTEXT_H
+
+#include "lib/buf.h"
+
+/* jsontext_add_string adds text as a JSON string with its quotes (RFC 8259 7). */
+void jsontext_add_string(struct buf *out, const char *text);
+
+#endif

@@ -1,0 +1,10 @@
+#ifndef LIB_RANDOM_H
+#define LIB_RANDOM_H
+
+#include <stdint.h>
+
+/* random_between returns a number from low to high, both included, each as
+ * likely as any other for the ranges used here (far below 2^32). Any thread. */
+int64_t random_between(int64_t low, int64_t high);
+
+#endif

@@ -1,0 +1,26 @@
+/* The bytes of Server-Sent Events (HTML 9.2.5 and 9.2.6). LF ends lines, a
+ * space follows each colon, there is no BOM: the one spelling that every
+ * client reads alike. */
+#ifndef LIB_SSE_H
+#define LIB_SSE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "lib/buf.h"
+
+/* sse_event adds one whole event: `id:` (left out where id is negative),
+ * `event:` (left out where NULL or empty; holds no CR or LF), a `data:` line
+ * for each line of the data, whether CR, LF or CRLF ends it, and the blank
+ * line. */
+void sse_event(struct buf *out, int64_t id, const char *event, const char *data, size_t data_len);
+
+/* sse_retry and sse_id add one field line, without the blank line that ends
+ * the block: they go into blocks of several fields. */
+void sse_retry(struct buf *out, int64_t retry_ms);
+void sse_id(struct buf *out, int64_t id);
+
+/* A comment line; no client raises it as an event, since no blank line follows. */
+#define SSE_HEARTBEAT ":\n"
+
+#endif
