@@ -1,0 +1,311 @@
+#include "tests/check.h"
+#include "tests/keys.h"
+
+#include "app/keyfile.h"
+
+#define SECRET "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+
+static struct keyfile key;
+
+static void
+reads(const char *path, const char *alg)
+{
+	int result;
+
+	capture_begin();
+	result = keyfile_read(&key, path, alg);
+	assert_string_equal(capture_end(), "");
+	assert_int_equal(result, 0);
+}
+
+/* refuses: path is, for alg, and the one line says `auth: PATH: WHY`. */
+static void
+refuses(const char *path, const char *alg, const char *why)
+{
+	char line[512];
+	int result;
+
+	snprintf(line, sizeof(line), "error: auth: %s: %s\n", path, why);
+	capture_begin();
+	result = keyfile_read(&key, path, alg);
+	assert_string_equal(capture_end(), line);
+	assert_int_equal(result, -1);
+	assert_null(key.bytes);
+}
+
+static void
+secret_is(const void *bytes, size_t len, const void *expected, size_t expected_len)
+{
+	reads(capture_file("secret", bytes, len, 0600), "HS256");
+	assert_int_equal(key.len, expected_len);
+	assert_memory_equal(key.bytes, expected, expected_len);
+	assert_int_equal(key.bytes[key.len], '\0');
+	keyfile_free(&key);
+}
+
+TEST(one_line_break_at_the_end_is_not_part_of_a_secret)
+{
+	secret_is(SECRET, 64, SECRET, 64);
+	secret_is(SECRET "\n", 65, SECRET, 64);
+	secret_is(SECRET "\r\n", 66, SECRET, 64);
+	secret_is(SECRET "\n\n", 66, SECRET "\n", 65);
+	secret_is(SECRET " ", 65, SECRET " ", 65);
+	secret_is("\n" SECRET, 65, "\n" SECRET, 65);
+	secret_is(SECRET "\0\xff\0", 67, SECRET "\0\xff\0", 67);
+}
+
+TEST(a_short_secret_is_used_with_a_warning)
+{
+	static const struct { const char *alg; size_t min; } least[] = {
+		{ "HS256", 32 }, { "HS384", 48 }, { "HS512", 64 },
+	};
+
+	for (size_t i = 0; i < 3; i++) {
+		char line[512];
+		const char *path;
+
+		reads(capture_file("secret", SECRET, least[i].min, 0600), least[i].alg);
+		keyfile_free(&key);
+		path = capture_file("secret", SECRET, least[i].min - 1, 0600);
+		snprintf(line, sizeof(line), "warn: auth: %s: the secret is too short for %s; "
+		    "%zu bytes are the least\n", path, least[i].alg, least[i].min);
+		capture_begin();
+		assert_int_equal(keyfile_read(&key, path, least[i].alg), 0);
+		assert_string_equal(capture_end(), line);
+		keyfile_free(&key);
+	}
+}
+
+TEST(an_empty_secret_is_refused)
+{
+	refuses(capture_file("secret", "", 0, 0600), "HS256", "the file is empty");
+	refuses(capture_file("secret", "\n", 1, 0600), "HS256", "the file is empty");
+	refuses(capture_file("secret", "\r\n", 2, 0600), "HS256", "the file is empty");
+	refuses(capture_file("secret", "", 0, 0600), "RS256", "the file is empty");
+}
+
+TEST(a_file_at_the_bound_is_read_and_one_byte_more_is_not)
+{
+	char bytes[KEYFILE_MAX_BYTES + 1];
+
+	memset(bytes, 'x', sizeof(bytes));
+	secret_is(bytes, KEYFILE_MAX_BYTES, bytes, KEYFILE_MAX_BYTES);
+	refuses(capture_file("secret", bytes, KEYFILE_MAX_BYTES + 1, 0600), "HS256",
+	    "longer than 16384 bytes; this is not a key");
+}
+
+TEST(what_others_can_write_is_refused)
+{
+	static const mode_t bad[] = { 0620, 0602, 0666, 0622 };
+	static const mode_t good[] = { 0600, 0400, 0640, 0444, 0755 };
+
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		refuses(capture_file("secret", SECRET, 64, bad[i]), "HS256",
+		    "the file is writable by group or others; who can write it can be anyone "
+		    "(chmod go-w)");
+	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
+		reads(capture_file("secret", SECRET, 64, good[i]), "HS256");
+		keyfile_free(&key);
+	}
+}
+
+TEST(what_is_no_file_is_refused)
+{
+	const char *fifo = capture_file("fifo", "", 0, 0600);
+
+	refuses("/nonexistent/key", "HS256", "cannot be read: No such file or directory");
+	refuses("/", "HS256", "this is not a regular file");
+	refuses("/dev/null", "HS256", "this is not a regular file");
+	unlink(fifo);
+	assert_int_equal(mkfifo(fifo, 0600), 0);
+	refuses(fifo, "HS256", "this is not a regular file");
+}
+
+TEST(no_line_of_the_log_has_the_secret)
+{
+	capture_begin();
+	assert_int_equal(keyfile_read(&key, capture_file("secret", "hunter2", 7, 0600), "HS256"), 0);
+	assert_null(strstr(capture_end(), "hunter2"));
+	keyfile_free(&key);
+	capture_begin();
+	assert_int_equal(keyfile_read(&key, capture_file("secret", "hunter2", 7, 0600), "RS256"), -1);
+	assert_null(strstr(capture_end(), "hunter2"));
+}
+
+TEST(a_pem_file_is_no_secret)
+{
+	refuses(key_file("rsa-public"), "HS256", "this is a PEM file; HS256 needs a secret");
+	refuses(key_file("rsa-private"), "HS512", "this is a PEM file; HS512 needs a secret");
+}
+
+TEST(each_public_key_serves_its_own_algorithms_only)
+{
+	static const char *const algs[] = { "RS256", "RS384", "RS512", "ES256", "ES384", "ES512" };
+	static const char *const names[] = {
+		"rsa-public", "rsa-public", "rsa-public", "p256-public", "p384-public", "p521-public",
+	};
+	static const char *const whats[] = {
+		"an RSA key", "an RSA key", "an RSA key", "an EC key on the curve P-256",
+		"an EC key on the curve P-384", "an EC key on the curve P-521",
+	};
+
+	for (size_t i = 0; i < 6; i++) {
+		for (size_t j = 0; j < 6; j++) {
+			const char *path = key_file(names[j]);
+			char why[128];
+
+			if (strcmp(names[i], names[j]) == 0) {
+				reads(path, algs[i]);
+				keyfile_free(&key);
+				continue;
+			}
+			snprintf(why, sizeof(why), "this is not %s, which %s needs", whats[i], algs[i]);
+			refuses(path, algs[i], why);
+		}
+	}
+}
+
+TEST(a_private_key_is_refused)
+{
+	const char *why = "this is a private key; only the public one belongs here "
+	    "(openssl pkey -pubout)";
+	char *public = key_text("rsa-public"), *private = key_text("rsa-private");
+	char *both = mem_printf("%s%s", public, private);
+
+	refuses(key_file("rsa-private"), "RS256", why);
+	refuses(key_file("p256-private"), "ES256", why);
+	refuses(capture_file("both", both, strlen(both), 0600), "RS256", why);
+	free(both);
+	free(private);
+	free(public);
+}
+
+TEST(what_is_no_public_key_is_refused)
+{
+	const char *why = "expected a PEM file with a line -----BEGIN PUBLIC KEY-----";
+	char *text = key_text("rsa-public"), *pkcs1;
+
+	refuses(capture_file("key", SECRET, 64, 0600), "RS256", why);
+	refuses(key_file("rsa-certificate"), "RS256", why);
+	pkcs1 = mem_printf("-----BEGIN RSA PUBLIC KEY-----\nAAAA\n-----END RSA PUBLIC KEY-----\n");
+	refuses(capture_file("key", pkcs1, strlen(pkcs1), 0600), "RS256", why);
+	text[40] = '\0';
+	refuses(capture_file("key", text, 200, 0600), "RS256",
+	    "expected a PEM file with a public key");
+	free(pkcs1);
+	free(text);
+}
+
+TEST(two_keys_in_one_file_are_refused)
+{
+	char *text = key_text("rsa-public");
+	char *two = mem_printf("%s%s", text, text);
+
+	refuses(capture_file("key", two, strlen(two), 0600), "RS256", "more than one key; a second "
+	    "one belongs in a file of its own, with a jwt_key_file line of its own");
+	free(two);
+	free(text);
+}
+
+TEST(a_damaged_public_key_is_refused)
+{
+	const char *path, *why = "the public key is damaged";
+	char *text = key_text("rsa-public"), *copy;
+	char *first = strchr(text, '\n') + 1;
+
+	/* Cut short, at every length. */
+	for (size_t len = (size_t)(first - text); len < strlen(text) - 2; len += 7)
+		refuses(capture_file("key", text, len, 0600), "RS256", why);
+
+	/* A whole text with a piece of base64 missing. */
+	copy = mem_printf("%.*s%s", (int)(first - text), text, first + 4);
+	path = capture_file("key", copy, strlen(copy), 0600);
+	refuses(path, "RS256", why);
+	free(copy);
+
+	/* A character that is not base64. */
+	first[10] = '!';
+	refuses(capture_file("key", text, strlen(text), 0600), "RS256", why);
+
+	copy = mem_printf("-----BEGIN PUBLIC KEY-----\n-----END PUBLIC KEY-----\n");
+	refuses(capture_file("key", copy, strlen(copy), 0600), "RS256", why);
+	free(copy);
+	free(text);
+}
+
+TEST(every_damaged_byte_is_refused_or_harmless)
+{
+	char *text = key_text("p256-public");
+
+	/* Whatever a byte becomes: no crash, no read beyond the end. */
+	for (size_t i = 0; i < strlen(text); i++) {
+		char kept = text[i];
+
+		for (int c = 'A'; c <= 'Z'; c += 5) {
+			text[i] = (char)c;
+			capture_begin();
+			if (keyfile_read(&key, capture_file("key", text, strlen(text), 0600), "ES256") == 0)
+				keyfile_free(&key);
+			capture_end();
+		}
+		text[i] = kept;
+	}
+	free(text);
+}
+
+TEST(a_public_key_is_read_however_it_is_wrapped)
+{
+	char *text = key_text("rsa-public"), *copy = mem_strdup(text), *to = copy;
+
+	reads(key_file("rsa-public"), "RS256");
+	assert_string_equal(key.bytes, text);
+	keyfile_free(&key);
+
+	/* All on one line, a comment before it, CRLF. */
+	for (const char *from = text; *from != '\0'; from++)
+		if (*from != '\n')
+			*to++ = *from;
+	*to = '\0';
+	to = mem_printf("made yesterday\r\n%s\r\n", copy);
+	reads(capture_file("key", to, strlen(to), 0600), "RS256");
+	assert_int_equal(key.len, strlen(text));
+	assert_string_equal(key.bytes, text);
+	keyfile_free(&key);
+	free(to);
+	free(copy);
+	free(text);
+}
+
+TEST(a_short_rsa_key_is_used_with_a_warning)
+{
+	const char *path = key_file("rsa1024-public");
+	char line[512];
+
+	snprintf(line, sizeof(line), "warn: auth: %s: an RSA key of 1024 bits is too short; "
+	    "2048 is the least\n", path);
+	capture_begin();
+	assert_int_equal(keyfile_read(&key, path, "RS256"), 0);
+	assert_string_equal(capture_end(), line);
+	keyfile_free(&key);
+}
+
+static const struct CMUnitTest tests[] = {
+	cmocka_unit_test(one_line_break_at_the_end_is_not_part_of_a_secret),
+	cmocka_unit_test(a_short_secret_is_used_with_a_warning),
+	cmocka_unit_test(an_empty_secret_is_refused),
+	cmocka_unit_test(a_file_at_the_bound_is_read_and_one_byte_more_is_not),
+	cmocka_unit_test(what_others_can_write_is_refused),
+	cmocka_unit_test(what_is_no_file_is_refused),
+	cmocka_unit_test(no_line_of_the_log_has_the_secret),
+	cmocka_unit_test(a_pem_file_is_no_secret),
+	cmocka_unit_test(each_public_key_serves_its_own_algorithms_only),
+	cmocka_unit_test(a_private_key_is_refused),
+	cmocka_unit_test(what_is_no_public_key_is_refused),
+	cmocka_unit_test(two_keys_in_one_file_are_refused),
+	cmocka_unit_test(a_damaged_public_key_is_refused),
+	cmocka_unit_test(every_damaged_byte_is_refused_or_harmless),
+	cmocka_unit_test(a_public_key_is_read_however_it_is_wrapped),
+	cmocka_unit_test(a_short_rsa_key_is_used_with_a_warning),
+};
+
+RUN_TESTS(tests)
