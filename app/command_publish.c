@@ -1,0 +1,203 @@
+/* rowcast publish: rows into the table, as any other program does it. A running
+ * rowcast sends them; one that is not will, when it runs. */
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "app/command.h"
+#include "app/store.h"
+#include "lib/buf.h"
+#include "lib/mem.h"
+#include "lib/utf8.h"
+
+static const char usage[] = "publish [--user U | --topic T | --all] [--event E]"
+    " [-c FILE] [-o KEY=VALUE]... [DATA]";
+
+enum { READ_BYTES = 64 << 10 };
+
+struct publisher {
+	struct store *store;
+	struct message like;        /* user, topic and event of every message */
+	size_t max_message_bytes;
+};
+
+/* check_data returns NULL, or why the line cannot be a message. */
+static const char *
+check_data(const struct publisher *p, const char *data, size_t len)
+{
+	if (len > p->max_message_bytes)
+		return "a message is larger than max_message";
+	if (!utf8_is_text(data, len))
+		return "a message is not UTF-8 text";
+	return NULL;
+}
+
+/* append commits n messages in one transaction and prints their ids. */
+static int
+append(struct publisher *p, struct message *messages, size_t n)
+{
+	struct append a = { .messages = messages, .n = n, .publisher = "" };
+	struct append *appends[] = { &a };
+
+	/* What went wrong is in the log: on stderr, which is the person's. */
+	if (store_append(p->store, appends, 1) != 0 || a.refused)
+		return -1;
+	for (size_t i = 0; i < n; i++)
+		printf("%" PRId64 "\n", messages[i].id);
+	fflush(stdout);
+	return 0;
+}
+
+static int
+publish_one(struct publisher *p, char *data)
+{
+	struct message m = p->like;
+	const char *fault = check_data(p, data, strlen(data));
+
+	if (fault != NULL) {
+		log_errorx("publish: %s", fault);
+		return -1;
+	}
+	m.data = data;
+	m.data_len = strlen(data);
+	return append(p, &m, 1);
+}
+
+/* publish_lines publishes the first n lines of text, each ended by LF, in one
+ * transaction. */
+static int
+publish_lines(struct publisher *p, char *text, size_t n)
+{
+	struct message *messages = mem_alloc(n * sizeof(*messages));
+	int rc = -1;
+
+	for (size_t i = 0; i < n; i++) {
+		char *end = strchrnul(text, '\n');
+		const char *fault;
+
+		messages[i] = p->like;
+		messages[i].data = text;
+		messages[i].data_len = (size_t)(end - text);
+		*end = '\0';
+		fault = check_data(p, text, messages[i].data_len);
+		if (fault != NULL) {
+			log_errorx("publish: %s; of what was read last nothing is stored", fault);
+			goto done;
+		}
+		text = end + 1;
+	}
+	rc = append(p, messages, n);
+done:
+	free(messages);
+	return rc;
+}
+
+/* publish_stdin publishes lines as they come, those that come together in one
+ * transaction. */
+static int
+publish_stdin(struct publisher *p)
+{
+	struct buf text = BUF_EMPTY;
+	int rc = 0;
+
+	for (;;) {
+		ssize_t got = read(STDIN_FILENO, buf_reserve(&text, READ_BYTES + 1), READ_BYTES);
+		size_t n = 0, len = 0;
+
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got < 0) {
+			log_error("publish: stdin");
+			rc = -1;
+			break;
+		}
+		if (memchr(text.bytes + text.len, '\0', (size_t)got) != NULL) {
+			log_errorx("publish: a message is not UTF-8 text");
+			rc = -1;
+			break;
+		}
+		text.len += (size_t)got;
+		if (got == 0 && text.len > 0 && text.bytes[text.len - 1] != '\n')
+			buf_add_char(&text, '\n');  /* a last line without its end is one too */
+		for (size_t i = 0; i < text.len; i++)
+			if (text.bytes[i] == '\n') {
+				n++;
+				len = i + 1;
+			}
+		if (n == 0 && text.len > p->max_message_bytes) {
+			log_errorx("publish: a message is larger than max_message");
+			rc = -1;
+			break;
+		}
+		if (n > 0) {
+			if (publish_lines(p, text.bytes, n) < 0) {
+				rc = -1;
+				break;
+			}
+			memmove(text.bytes, text.bytes + len, text.len - len);
+			text.len -= len;
+		}
+		if (got == 0)
+			break;
+	}
+	buf_free(&text);
+	return rc;
+}
+
+int
+command_publish(int argc, char *argv[])
+{
+	static const struct option options[] = {
+		{ "user", required_argument, NULL, 'u' },
+		{ "topic", required_argument, NULL, 't' },
+		{ "event", required_argument, NULL, 'e' },
+		{ "all", no_argument, NULL, 'a' },
+		{ 0 },
+	};
+	struct command_conf cc = { 0 };
+	struct publisher p = { 0 };
+	struct conf conf;
+	int option, n_targets = 0, rc = -1;
+
+	while ((option = getopt_long(argc, argv, COMMAND_CONF_SHORT, options, NULL)) != -1) {
+		switch (option) {
+		case 'u':
+			p.like.user = optarg;
+			n_targets++;
+			break;
+		case 't':
+			p.like.topic = optarg;
+			n_targets++;
+			break;
+		case 'e':
+			p.like.event = optarg;
+			break;
+		case 'a':
+			n_targets++;
+			break;
+		case '?':
+			goto misused;
+		default:
+			command_conf_option(&cc, option);
+		}
+	}
+	if (n_targets > 1 || argc - optind > 1)
+		goto misused;
+	if (command_conf_load(&cc, &conf) == 0) {
+		p.max_message_bytes = conf.max_message_bytes;
+		p.store = store_open(conf.store, STORE_OWNER);
+		if (p.store != NULL)
+			rc = optind < argc ? publish_one(&p, argv[optind]) : publish_stdin(&p);
+		store_close(p.store);
+		conf_free(&conf);
+	}
+	command_conf_free(&cc);
+	return rc == 0 ? 0 : 1;
+misused:
+	command_conf_free(&cc);
+	return command_usage(usage);
+}

@@ -1,0 +1,414 @@
+/* One thread accepts, and looks with MSG_PEEK whether the request is there to
+ * its last byte (lib/fcgi.h); nothing is taken from the socket, libfcgi reads
+ * it later. A whole one goes to the workers, which then never wait for a peer.
+ * One that is not whole waits here in epoll, edge-triggered, since unread bytes
+ * stay in the socket. A body larger than the look is read by a worker after
+ * all; these have a queue of their own, so that slow uploads can hold up half of
+ * the workers but not all. */
+
+#include "app/intake.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+#include "lib/fcgi.h"
+#include "lib/log.h"
+#include "lib/mem.h"
+#include "lib/thread.h"
+
+enum {
+	EVENTS_MAX = 64,
+	ACCEPTS_MAX = 64,         /* in one turn, before others are looked at */
+	SWEEP_MS = 1000,          /* how often deadlines are looked at */
+	BODY_WAIT_MS = 2000,      /* the longest silence inside a body */
+	/* An answer must fit in the socket's buffer: nobody waits to send one. */
+	SEND_BUFFER_BYTES = 256 << 10,
+};
+
+TAILQ_HEAD(conn_list, conn);
+
+struct intake {
+	int listen_fd;
+	int epoll_fd;
+	int spare_fd;               /* given up to accept, and refuse, when descriptors ran out */
+	struct conn_list waiting;   /* for bytes; the oldest first */
+	size_t n_waiting;
+	struct mailbox returned;    /* conns kept open; also wakes the thread to stop */
+	unsigned char *look, *scratch;  /* INTAKE_HEAD_MAX_BYTES each */
+
+	pthread_mutex_t lock;       /* guards what follows */
+	pthread_cond_t some_ready, less_ready;
+	struct conn_list whole, unfinished;
+	size_t n_ready;
+	size_t n_reading;           /* workers that read an unfinished body */
+	size_t max_reading;
+	bool stopping;
+
+	pthread_t thread;
+};
+
+static struct conn *
+conn_of(struct mail *mail)
+{
+	return CONTAINER_OF(mail, struct conn, mail);
+}
+
+/* take_first returns NULL where the list is empty. */
+static struct conn *
+take_first(struct conn_list *list)
+{
+	struct conn *conn = TAILQ_FIRST(list);
+
+	if (conn != NULL)
+		TAILQ_REMOVE(list, conn, link);
+	return conn;
+}
+
+/* ---- what waits for bytes ---- */
+
+static void
+unlink_waiting(struct intake *intake, struct conn *conn)
+{
+	TAILQ_REMOVE(&intake->waiting, conn, link);
+	intake->n_waiting--;
+}
+
+static void
+drop_waiting(struct intake *intake, struct conn *conn)
+{
+	unlink_waiting(intake, conn);
+	conn_close(conn);
+}
+
+/* link_waiting keeps the conn until something arrives, or the time is over. */
+static void
+link_waiting(struct intake *intake, struct conn *conn, int timeout_ms)
+{
+	if (intake->n_waiting == INTAKE_WAITING_MAX) {
+		log_debug("intake: %d connections wait, the oldest is closed", INTAKE_WAITING_MAX);
+		drop_waiting(intake, TAILQ_FIRST(&intake->waiting));
+	}
+	conn->deadline = clock_mono_us() + (mono_us)timeout_ms * 1000;
+	TAILQ_INSERT_TAIL(&intake->waiting, conn, link);
+	intake->n_waiting++;
+}
+
+static void
+sweep(struct intake *intake)
+{
+	mono_us now = clock_mono_us();
+	struct conn *conn, *next;
+
+	for (conn = TAILQ_FIRST(&intake->waiting); conn != NULL; conn = next) {
+		next = TAILQ_NEXT(conn, link);
+		if (conn->deadline <= now)
+			drop_waiting(intake, conn);
+	}
+}
+
+/* ---- looking ---- */
+
+/* give hands a conn that nobody waits for any more to the workers. */
+static void
+give(struct intake *intake, struct conn *conn, bool whole)
+{
+	conn->whole = whole;
+	if (!whole) {
+		struct timeval silence = { .tv_sec = BODY_WAIT_MS / 1000 };
+
+		setsockopt(conn->fd, SOL_SOCKET, SO_RCVTIMEO, &silence, sizeof(silence));
+	}
+	pthread_mutex_lock(&intake->lock);
+	while (intake->n_ready >= INTAKE_READY_MAX && !intake->stopping)
+		pthread_cond_wait(&intake->less_ready, &intake->lock);
+	TAILQ_INSERT_TAIL(whole ? &intake->whole : &intake->unfinished, conn, link);
+	intake->n_ready++;
+	pthread_cond_signal(&intake->some_ready);
+	pthread_mutex_unlock(&intake->lock);
+}
+
+enum look { LOOK_WHOLE, LOOK_UNFINISHED, LOOK_WAIT, LOOK_CLOSE };
+
+static enum look
+look_at(struct intake *intake, const struct conn *conn)
+{
+	ssize_t n = recv(conn->fd, intake->look, INTAKE_HEAD_MAX_BYTES, MSG_PEEK | MSG_DONTWAIT);
+
+	if (n < 0)
+		return errno == EAGAIN || errno == EINTR ? LOOK_WAIT : LOOK_CLOSE;
+	if (n == 0)
+		return LOOK_CLOSE;
+	switch (fcgi_scan(intake->look, (size_t)n, intake->scratch)) {
+	case FCGI_SCAN_WHOLE:
+		return LOOK_WHOLE;
+	case FCGI_SCAN_BODY:
+		/* Too large to be seen to its end, or not there yet? */
+		return n == INTAKE_HEAD_MAX_BYTES ? LOOK_UNFINISHED : LOOK_WAIT;
+	case FCGI_SCAN_PARTIAL:
+		if (n < INTAKE_HEAD_MAX_BYTES)
+			return LOOK_WAIT;
+		log_debug("intake: a request head over %d bytes is refused", INTAKE_HEAD_MAX_BYTES);
+		return LOOK_CLOSE;
+	default:
+		log_debug("intake: a connection that does not begin with a FastCGI responder"
+		    " request is closed");
+		return LOOK_CLOSE;
+	}
+}
+
+/* settle looks at a conn and gives it away, closes it, or lets it wait. */
+static void
+settle(struct intake *intake, struct conn *conn, bool waiting, int timeout_ms)
+{
+	enum look look = look_at(intake, conn);
+
+	if (look == LOOK_WAIT && !waiting) {
+		struct epoll_event event = { .events = EPOLLIN | EPOLLRDHUP | EPOLLET, .data.ptr = conn };
+
+		link_waiting(intake, conn, timeout_ms);
+		waiting = true;
+		if (epoll_ctl(intake->epoll_fd, EPOLL_CTL_ADD, conn->fd, &event) < 0) {
+			log_warn("intake: a connection cannot be watched");
+			look = LOOK_CLOSE;
+		}
+		/* Bytes that came before the registration make an event at once. */
+	}
+	if (look == LOOK_WAIT)
+		return;
+	if (waiting) {
+		unlink_waiting(intake, conn);
+		epoll_ctl(intake->epoll_fd, EPOLL_CTL_DEL, conn->fd, NULL);
+	}
+	if (look == LOOK_CLOSE)
+		conn_close(conn);
+	else
+		give(intake, conn, look == LOOK_WHOLE);
+}
+
+/* ---- accepting ---- */
+
+/* refuse_one makes room when descriptors have run out: without it the peer
+ * would stay in the backlog, and accept would fail again at once, for ever. */
+static void
+refuse_one(struct intake *intake)
+{
+	int fd;
+
+	log_warnx("intake: no descriptors left, a connection is refused"
+	    " (raise the limit on open files, or lower max_streams)");
+	close(intake->spare_fd);
+	fd = accept4(intake->listen_fd, NULL, NULL, SOCK_CLOEXEC);
+	if (fd >= 0)
+		close(fd);
+	intake->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+}
+
+static void
+accept_some(struct intake *intake)
+{
+	for (int i = 0; i < ACCEPTS_MAX; i++) {
+		struct sockaddr_storage address;
+		socklen_t len = sizeof(address);
+		int fd = accept4(intake->listen_fd, (struct sockaddr *)&address, &len, SOCK_CLOEXEC);
+		struct conn *conn;
+
+		if (fd < 0) {
+			if (errno == EMFILE || errno == ENFILE)
+				refuse_one(intake);
+			else if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED)
+				log_warn("intake: accept");
+			return;
+		}
+		if (address.ss_family != AF_UNIX) {
+			int bytes = SEND_BUFFER_BYTES;
+
+			setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof(bytes));
+		}
+		conn = mem_zalloc(sizeof(*conn));
+		conn->intake = intake;
+		conn->fd = fd;
+		settle(intake, conn, false, INTAKE_REQUEST_MS);
+	}
+}
+
+static bool
+is_stopping(struct intake *intake)
+{
+	bool stopping;
+
+	pthread_mutex_lock(&intake->lock);
+	stopping = intake->stopping;
+	pthread_mutex_unlock(&intake->lock);
+	return stopping;
+}
+
+static void
+add_to_epoll(struct intake *intake, int fd, void *what)
+{
+	struct epoll_event event = { .events = EPOLLIN, .data.ptr = what };
+
+	if (epoll_ctl(intake->epoll_fd, EPOLL_CTL_ADD, fd, &event) < 0)
+		fatal("intake: epoll_ctl");
+}
+
+static void *
+intake_run(void *arg)
+{
+	struct intake *intake = arg;
+	mono_us next_sweep = 0;
+
+	add_to_epoll(intake, intake->listen_fd, &intake->listen_fd);
+	add_to_epoll(intake, intake->returned.wake_fd, &intake->returned);
+	while (!is_stopping(intake)) {
+		struct epoll_event events[EVENTS_MAX];
+		int n = epoll_wait(intake->epoll_fd, events, EVENTS_MAX, SWEEP_MS);
+
+		for (int i = 0; i < n; i++) {
+			if (events[i].data.ptr == &intake->listen_fd
+			    || events[i].data.ptr == &intake->returned)
+				continue;
+			settle(intake, events[i].data.ptr, true, 0);
+		}
+		/* These two may close waiting conns, so they come when no event is
+		 * left that could point to one. */
+		for (struct mail *mail = mailbox_take(&intake->returned), *next; mail != NULL; mail = next) {
+			next = mail->next;
+			settle(intake, conn_of(mail), false, INTAKE_IDLE_MS);
+		}
+		accept_some(intake);
+		if (clock_mono_us() >= next_sweep) {
+			sweep(intake);
+			next_sweep = clock_mono_us() + SWEEP_MS * 1000;
+		}
+	}
+	return NULL;
+}
+
+struct intake *
+intake_start(int listen_fd, size_t n_workers)
+{
+	struct intake *intake = mem_zalloc(sizeof(*intake));
+
+	intake->listen_fd = listen_fd;
+	intake->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+	intake->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	if (intake->epoll_fd < 0 || intake->spare_fd < 0)
+		fatal("intake: no descriptors");
+	mailbox_init(&intake->returned);
+	intake->look = mem_alloc(INTAKE_HEAD_MAX_BYTES);
+	intake->scratch = mem_alloc(INTAKE_HEAD_MAX_BYTES);
+	pthread_mutex_init(&intake->lock, NULL);
+	pthread_cond_init(&intake->some_ready, NULL);
+	pthread_cond_init(&intake->less_ready, NULL);
+	TAILQ_INIT(&intake->waiting);
+	TAILQ_INIT(&intake->whole);
+	TAILQ_INIT(&intake->unfinished);
+	intake->max_reading = n_workers > 1 ? n_workers / 2 : 1;
+	thread_start(&intake->thread, "intake", intake_run, intake);
+	return intake;
+}
+
+struct conn *
+intake_next(struct intake *intake)
+{
+	struct conn *conn;
+
+	pthread_mutex_lock(&intake->lock);
+	for (;;) {
+		conn = take_first(&intake->whole);
+		if (conn == NULL && intake->n_reading < intake->max_reading) {
+			conn = take_first(&intake->unfinished);
+			if (conn != NULL)
+				intake->n_reading++;
+		}
+		if (conn != NULL || intake->stopping)
+			break;
+		pthread_cond_wait(&intake->some_ready, &intake->lock);
+	}
+	if (conn != NULL && intake->n_ready-- == INTAKE_READY_MAX)
+		pthread_cond_signal(&intake->less_ready);
+	pthread_mutex_unlock(&intake->lock);
+	return conn;
+}
+
+void
+intake_body_read(struct conn *conn)
+{
+	struct intake *intake = conn->intake;
+
+	if (conn->whole)
+		return;
+	conn->whole = true;
+	pthread_mutex_lock(&intake->lock);
+	intake->n_reading--;
+	if (!TAILQ_EMPTY(&intake->unfinished))
+		pthread_cond_signal(&intake->some_ready);
+	pthread_mutex_unlock(&intake->lock);
+}
+
+void
+intake_stop(struct intake *intake)
+{
+	pthread_mutex_lock(&intake->lock);
+	intake->stopping = true;
+	pthread_cond_broadcast(&intake->some_ready);
+	pthread_cond_broadcast(&intake->less_ready);
+	pthread_mutex_unlock(&intake->lock);
+	mailbox_wake(&intake->returned);
+	pthread_join(intake->thread, NULL);
+	close(intake->listen_fd);
+	intake->listen_fd = -1;
+	while (!TAILQ_EMPTY(&intake->waiting))
+		drop_waiting(intake, TAILQ_FIRST(&intake->waiting));
+}
+
+void
+intake_free(struct intake *intake)
+{
+	struct conn *conn;
+
+	for (struct mail *mail = mailbox_take(&intake->returned), *next; mail != NULL; mail = next) {
+		next = mail->next;
+		conn_close(conn_of(mail));
+	}
+	while ((conn = take_first(&intake->whole)) != NULL
+	    || (conn = take_first(&intake->unfinished)) != NULL)
+		conn_close(conn);
+	mailbox_free(&intake->returned);
+	pthread_cond_destroy(&intake->some_ready);
+	pthread_cond_destroy(&intake->less_ready);
+	pthread_mutex_destroy(&intake->lock);
+	close(intake->epoll_fd);
+	close(intake->spare_fd);
+	free(intake->look);
+	free(intake->scratch);
+	free(intake);
+}
+
+void
+conn_close(struct conn *conn)
+{
+	close(conn->fd);
+	free(conn);
+}
+
+void
+conn_keep(struct conn *conn)
+{
+	mailbox_put(&conn->intake->returned, &conn->mail);
+}
+
+int
+conn_detach(struct conn *conn)
+{
+	int fd = conn->fd;
+
+	free(conn);
+	return fd;
+}

@@ -1,0 +1,56 @@
+#include <stdio.h>
+#include <string.h>
+
+#include "app/command.h"
+
+static const struct {
+	const char *name;
+	command *run;
+	const char *help;
+} commands[] = {
+	{ "serve", command_serve, "the FastCGI responder, in the foreground, log on stderr" },
+	{ "check", command_check, "says what is wrong with the configuration and the keys" },
+	{ "token", command_token, "prints a token signed with the configured key" },
+	{ "publish", command_publish, "stores DATA, or each line of stdin, and prints the ids" },
+	{ "tail", command_tail, "prints messages as they come, a JSON object a line" },
+	{ "status", command_status, "says what a running rowcast is doing" },
+};
+enum { N_COMMANDS = sizeof(commands) / sizeof(commands[0]) };
+
+static void
+print_help(FILE *to)
+{
+	fputs("rowcast pushes the rows of a SQLite table to browsers.\n\n"
+	    "  rowcast serve   [-c FILE] [-o KEY=VALUE]...\n"
+	    "  rowcast check   [-c FILE] [-o KEY=VALUE]...\n"
+	    "  rowcast token   --user U [--topic T]... [--scope S] [--ttl 1h]\n"
+	    "  rowcast publish [--user U | --topic T | --all] [--event E] [DATA]\n"
+	    "  rowcast tail    [--after ID] [--user U]\n"
+	    "  rowcast status\n"
+	    "  rowcast --version | --help\n\n", to);
+	for (size_t i = 0; i < N_COMMANDS; i++)
+		fprintf(to, "  %-8s %s\n", commands[i].name, commands[i].help);
+	fputs("\nEvery command takes -c FILE (default " CONF_DEFAULT_FILE ") and -o KEY=VALUE.\n", to);
+}
+
+int
+main(int argc, char *argv[])
+{
+	const char *name = argc > 1 ? argv[1] : "";
+
+	if (strcmp(name, "--version") == 0) {
+		puts("rowcast " PACKAGE_VERSION);
+		return 0;
+	}
+	if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0) {
+		print_help(stdout);
+		return 0;
+	}
+	for (size_t i = 0; i < N_COMMANDS; i++)
+		if (strcmp(name, commands[i].name) == 0)
+			return commands[i].run(argc - 1, argv + 1);
+	if (*name != '\0')
+		fprintf(stderr, "rowcast: there is no command %s\n\n", name);
+	print_help(stderr);
+	return 2;
+}

@@ -1,0 +1,177 @@
+/* rowcast serve: the FastCGI responder. The threads are started in the order in
+ * which a message comes through them, backwards, so that each finds the next
+ * one there; they are stopped forwards: nothing new comes in, what came in is
+ * committed, what was committed is sent. */
+
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+
+#include "app/command.h"
+#include "app/hub.h"
+#include "app/intake.h"
+#include "app/listener.h"
+#include "app/service.h"
+#include "app/store.h"
+#include "app/tail.h"
+#include "app/workers.h"
+#include "app/writer.h"
+#include "lib/log.h"
+
+/* raise_descriptors takes as many descriptors as we are allowed to. */
+static void
+raise_descriptors(const struct conf *conf)
+{
+	struct rlimit files;
+
+	if (getrlimit(RLIMIT_NOFILE, &files) < 0)
+		return;
+	files.rlim_cur = files.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &files);
+	if (files.rlim_cur < conf->max_streams + HUB_SPARE_DESCRIPTORS)
+		log_warnx("serve: with %llu open files allowed there will be fewer streams than"
+		    " max_streams = %zu", (unsigned long long)files.rlim_cur, conf->max_streams);
+}
+
+/* signals_block comes before any thread, and before libfcgi installs handlers. */
+static void
+signals_block(sigset_t *set)
+{
+	sigemptyset(set);
+	sigaddset(set, SIGTERM);
+	sigaddset(set, SIGINT);
+	sigaddset(set, SIGHUP);
+	sigaddset(set, SIGPIPE);
+	sigaddset(set, SIGUSR1);
+	pthread_sigmask(SIG_BLOCK, set, NULL);
+}
+
+/* apply puts in force what may change while running. */
+static void
+apply(struct service *service, const struct conf *conf)
+{
+	log_set_level(conf->log_level);
+	atomic_store(&service->max_message_bytes, conf->max_message_bytes);
+	atomic_store(&service->retry_min_ms, conf->retry_min_ms);
+	atomic_store(&service->retry_max_ms, conf->retry_max_ms);
+}
+
+static void
+reload(struct service *service, const struct command_conf *cc)
+{
+	struct conf conf;
+
+	if (command_conf_load(cc, &conf) < 0) {
+		log_errorx("serve: nothing was reloaded; the configuration before stays in force");
+		return;
+	}
+	if (auth_reload(service->auth, &conf) == 0) {
+		apply(service, &conf);
+		hub_reload(service->hub, &conf);
+		writer_reload(service->writer, &conf);
+		log_info("serve: keys, limits and retention are reloaded");
+	}
+	conf_free(&conf);
+}
+
+/* signals_wait returns when it is time to end. */
+static void
+signals_wait(const sigset_t *set, struct service *service, const struct command_conf *cc)
+{
+	for (;;) {
+		switch (sigwaitinfo(set, NULL)) {
+		case SIGTERM:
+		case SIGINT:
+			return;
+		case SIGHUP:
+			reload(service, cc);
+		}
+	}
+}
+
+static void
+wake_tail(void *tail)
+{
+	tail_wake(tail);
+}
+
+static int
+serve(const struct conf *conf, const struct command_conf *cc)
+{
+	struct service service = { .conf = conf, .started_at = clock_mono_us() };
+	struct listener listener;
+	struct store_bounds bounds;
+	struct store *store;
+	struct tail *tail;
+	struct intake *intake;
+	struct workers *workers;
+	sigset_t signals;
+
+	apply(&service, conf);
+	raise_descriptors(conf);
+	service.auth = auth_open(conf);
+	if (service.auth == NULL)
+		return 1;
+	store = store_open(conf->store, STORE_OWNER);
+	if (store == NULL || store_bounds(store, &bounds) < 0)
+		goto fail;
+	if (listener_open(&listener, conf) < 0)
+		goto fail;
+	signals_block(&signals);
+	request_init_library();
+
+	service.hub = hub_start(conf, conf->store, bounds.newest);
+	tail = service.hub != NULL ? tail_start(conf->store, bounds.newest, service.hub) : NULL;
+	if (tail == NULL)
+		exit(1);  /* logged; the store went away between two opens */
+	service.writer = writer_start(conf, store, wake_tail, tail);
+	intake = intake_start(listener.fd, conf->n_workers);
+	workers = workers_start(conf->n_workers, intake, &service);
+	if (workers == NULL)
+		exit(1);
+	log_info("serve: ready, messages up to %lld", (long long)bounds.newest);
+
+	signals_wait(&signals, &service, cc);
+
+	log_info("serve: draining");
+	intake_stop(intake);
+	workers_stop(workers);
+	writer_stop(service.writer);
+	tail_stop(tail);
+	hub_stop(service.hub);
+	intake_free(intake);
+	listener_close(&listener);
+	auth_close(service.auth);
+	log_info("serve: done");
+	return 0;
+fail:
+	store_close(store);
+	auth_close(service.auth);
+	return 1;
+}
+
+int
+command_serve(int argc, char *argv[])
+{
+	struct command_conf cc = { 0 };
+	struct conf conf;
+	int option, status = 1;
+
+	while ((option = getopt(argc, argv, COMMAND_CONF_SHORT)) != -1) {
+		if (option == '?') {
+			command_conf_free(&cc);
+			return command_usage("serve [-c FILE] [-o KEY=VALUE]...");
+		}
+		command_conf_option(&cc, option);
+	}
+	if (optind < argc) {
+		command_conf_free(&cc);
+		return command_usage("serve [-c FILE] [-o KEY=VALUE]...");
+	}
+	if (command_conf_load(&cc, &conf) == 0) {
+		status = serve(&conf, &cc);
+		conf_free(&conf);
+	}
+	command_conf_free(&cc);
+	return status;
+}

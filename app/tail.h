@@ -1,0 +1,22 @@
+/* The tail: the one thread that reads new rows, encodes each once, and gives
+ * them to the hub in the order of their ids. */
+#ifndef APP_TAIL_H
+#define APP_TAIL_H
+
+#include <stdint.h>
+
+struct hub;
+struct tail;
+
+/* tail_start begins to read above `after` in the store of that name. NULL:
+ * logged. hub is lent until tail_stop. */
+struct tail *tail_start(const char *store_name, int64_t after, struct hub *hub);
+
+/* tail_wake says that something was committed just now. Any thread. */
+void tail_wake(struct tail *tail);
+
+/* tail_stop reads once more what was committed before it was called, gives it
+ * to the hub and ends the thread. */
+void tail_stop(struct tail *tail);
+
+#endif
