@@ -61,9 +61,12 @@ from_query(const struct request *request)
 	char *token = NULL;
 
 	form_init(&form, request->query, strlen(request->query));
-	while (token == NULL && form_next(&form) == FORM_PAIR)
-		if (strcmp(form.name, "token") == 0 && form.value_len > 0)
-			token = mem_strdup(without_scheme(form.value));
+	while (token == NULL && form_next(&form) == FORM_PAIR) {
+		const char *value = without_scheme(form.value);
+
+		if (strcmp(form.name, "token") == 0 && *value != '\0')
+			token = mem_strdup(value);
+	}
 	form_free(&form);
 	return token;
 }

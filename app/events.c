@@ -77,6 +77,8 @@ read_query(struct subscription *sub, const struct request *request)
 		} else if (strcmp(form.name, "topic") == 0) {
 			fault = add_topic(sub, &form);
 		} else if (strcmp(form.name, "lastEventId") == 0) {
+			if (strlen(form.value) != form.value_len)
+				fault = "lastEventId must not contain U+0000";
 			free(sub->last_event_id);
 			sub->last_event_id = mem_strdup(form.value);
 		} else if (strcmp(form.name, "cursor") == 0) {

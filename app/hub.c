@@ -280,6 +280,7 @@ hub_run(void *arg)
 		for (int i = 0; i < n; i++)
 			if (events[i].data.ptr != &hub->joining && events[i].data.ptr != &hub->pages)
 				take_event(hub, events[i].data.ptr, events[i].events);
+		free_closed(hub);  /* their places are free for those that join now */
 		admission_run(hub);
 		send_news(hub);
 		replay_run(hub);

@@ -164,10 +164,12 @@ identity_read(struct identity *id, const char *json, size_t len, const struct cl
 {
 	struct identity found = { 0 };
 	const char *why = "the claims are malformed";
-	json_t *claims;
+	json_t *claims = NULL;
 
-	/* jansson refuses U+0000 and what is not UTF-8 without being asked. */
-	claims = json_loadb(json, len, JSON_REJECT_DUPLICATES, NULL);
+	/* jansson refuses U+0000 in strings and what is not UTF-8 without being
+	 * asked, but it passes over a NUL byte behind a number or a word. */
+	if (memchr(json, '\0', len) == NULL)
+		claims = json_loadb(json, len, JSON_REJECT_DUPLICATES, NULL);
 	if (json_is_object(claims))
 		why = read_claims(claims, rules, now, &found);
 	json_decref(claims);

@@ -2,9 +2,12 @@
  * its last byte (lib/fcgi.h); nothing is taken from the socket, libfcgi reads
  * it later. A whole one goes to the workers, which then never wait for a peer.
  * One that is not whole waits here in epoll, edge-triggered, since unread bytes
- * stay in the socket. A body larger than the look is read by a worker after
- * all; these have a queue of their own, so that slow uploads can hold up half of
- * the workers but not all. */
+ * stay in the socket.
+ *
+ * A body may be larger than a socket holds unread, or come in so many small
+ * records that their bookkeeping fills it: then no more comes until somebody
+ * reads. Such a body, large or slow, is read by a worker after all. These have a
+ * queue of their own, so that they can hold up half of the workers but not all. */
 
 #include "app/intake.h"
 
@@ -25,8 +28,12 @@
 enum {
 	EVENTS_MAX = 64,
 	ACCEPTS_MAX = 64,         /* in one turn, before others are looked at */
-	SWEEP_MS = 1000,          /* how often deadlines are looked at */
-	BODY_WAIT_MS = 2000,      /* the longest silence inside a body */
+	SWEEP_MS = 500,           /* how often deadlines are looked at */
+	BODY_WAIT_MS = 2000,      /* the longest silence inside a body that a worker reads */
+	/* A body is left to a worker from so many bytes on, which any socket holds,
+	 * or after so long a wait for its end. */
+	BODY_LARGE_BYTES = 16 << 10,
+	BODY_SLOW_MS = 1000,
 	/* An answer must fit in the socket's buffer: nobody waits to send one. */
 	SEND_BUFFER_BYTES = 256 << 10,
 };
@@ -86,30 +93,15 @@ drop_waiting(struct intake *intake, struct conn *conn)
 	conn_close(conn);
 }
 
-/* link_waiting keeps the conn until something arrives, or the time is over. */
 static void
-link_waiting(struct intake *intake, struct conn *conn, int timeout_ms)
+link_waiting(struct intake *intake, struct conn *conn)
 {
 	if (intake->n_waiting == INTAKE_WAITING_MAX) {
 		log_debug("intake: %d connections wait, the oldest is closed", INTAKE_WAITING_MAX);
 		drop_waiting(intake, TAILQ_FIRST(&intake->waiting));
 	}
-	conn->deadline = clock_mono_us() + (mono_us)timeout_ms * 1000;
 	TAILQ_INSERT_TAIL(&intake->waiting, conn, link);
 	intake->n_waiting++;
-}
-
-static void
-sweep(struct intake *intake)
-{
-	mono_us now = clock_mono_us();
-	struct conn *conn, *next;
-
-	for (conn = TAILQ_FIRST(&intake->waiting); conn != NULL; conn = next) {
-		next = TAILQ_NEXT(conn, link);
-		if (conn->deadline <= now)
-			drop_waiting(intake, conn);
-	}
 }
 
 /* ---- looking ---- */
@@ -133,7 +125,13 @@ give(struct intake *intake, struct conn *conn, bool whole)
 	pthread_mutex_unlock(&intake->lock);
 }
 
-enum look { LOOK_WHOLE, LOOK_UNFINISHED, LOOK_WAIT, LOOK_CLOSE };
+enum look {
+	LOOK_WHOLE,
+	LOOK_LARGE_BODY,   /* all but the body is there, and more of it than waits here */
+	LOOK_SOME_BODY,    /* all but the body is there */
+	LOOK_NOTHING_YET,  /* not even the parameters */
+	LOOK_CLOSE,
+};
 
 static enum look
 look_at(struct intake *intake, const struct conn *conn)
@@ -141,18 +139,17 @@ look_at(struct intake *intake, const struct conn *conn)
 	ssize_t n = recv(conn->fd, intake->look, INTAKE_HEAD_MAX_BYTES, MSG_PEEK | MSG_DONTWAIT);
 
 	if (n < 0)
-		return errno == EAGAIN || errno == EINTR ? LOOK_WAIT : LOOK_CLOSE;
+		return errno == EAGAIN || errno == EINTR ? LOOK_NOTHING_YET : LOOK_CLOSE;
 	if (n == 0)
 		return LOOK_CLOSE;
 	switch (fcgi_scan(intake->look, (size_t)n, intake->scratch)) {
 	case FCGI_SCAN_WHOLE:
 		return LOOK_WHOLE;
 	case FCGI_SCAN_BODY:
-		/* Too large to be seen to its end, or not there yet? */
-		return n == INTAKE_HEAD_MAX_BYTES ? LOOK_UNFINISHED : LOOK_WAIT;
+		return n >= BODY_LARGE_BYTES ? LOOK_LARGE_BODY : LOOK_SOME_BODY;
 	case FCGI_SCAN_PARTIAL:
 		if (n < INTAKE_HEAD_MAX_BYTES)
-			return LOOK_WAIT;
+			return LOOK_NOTHING_YET;
 		log_debug("intake: a request head over %d bytes is refused", INTAKE_HEAD_MAX_BYTES);
 		return LOOK_CLOSE;
 	default:
@@ -162,33 +159,72 @@ look_at(struct intake *intake, const struct conn *conn)
 	}
 }
 
-/* settle looks at a conn and gives it away, closes it, or lets it wait. */
+/* wait_on lets a conn wait, from now on if it does not yet. Bytes that came
+ * before it is registered make an event at once. */
+static enum look
+wait_on(struct intake *intake, struct conn *conn, enum look look)
+{
+	struct epoll_event event = { .events = EPOLLIN | EPOLLRDHUP | EPOLLET, .data.ptr = conn };
+	mono_us slow = clock_mono_us() + BODY_SLOW_MS * 1000;
+
+	/* Its body makes a worker's work of it a moment later, not the end. */
+	if (look == LOOK_SOME_BODY && conn->deadline > slow)
+		conn->deadline = slow;
+	if (conn->waiting)
+		return look;
+	conn->waiting = true;
+	link_waiting(intake, conn);
+	if (epoll_ctl(intake->epoll_fd, EPOLL_CTL_ADD, conn->fd, &event) == 0)
+		return look;
+	log_warn("intake: a connection cannot be watched");
+	return LOOK_CLOSE;
+}
+
+/* settle looks at a conn and gives it away, closes it, or lets it wait; that
+ * no longer where it is over: its time is, or the peer sends nothing more. */
 static void
-settle(struct intake *intake, struct conn *conn, bool waiting, int timeout_ms)
+settle(struct intake *intake, struct conn *conn, bool is_over)
 {
 	enum look look = look_at(intake, conn);
 
-	if (look == LOOK_WAIT && !waiting) {
-		struct epoll_event event = { .events = EPOLLIN | EPOLLRDHUP | EPOLLET, .data.ptr = conn };
-
-		link_waiting(intake, conn, timeout_ms);
-		waiting = true;
-		if (epoll_ctl(intake->epoll_fd, EPOLL_CTL_ADD, conn->fd, &event) < 0) {
-			log_warn("intake: a connection cannot be watched");
-			look = LOOK_CLOSE;
-		}
-		/* Bytes that came before the registration make an event at once. */
-	}
-	if (look == LOOK_WAIT)
+	if (is_over && look == LOOK_SOME_BODY)
+		look = LOOK_LARGE_BODY;
+	else if (is_over && look == LOOK_NOTHING_YET)
+		look = LOOK_CLOSE;
+	if (look == LOOK_SOME_BODY || look == LOOK_NOTHING_YET)
+		look = wait_on(intake, conn, look);
+	if (look == LOOK_SOME_BODY || look == LOOK_NOTHING_YET)
 		return;
-	if (waiting) {
+	if (conn->waiting) {
 		unlink_waiting(intake, conn);
 		epoll_ctl(intake->epoll_fd, EPOLL_CTL_DEL, conn->fd, NULL);
+		conn->waiting = false;
 	}
 	if (look == LOOK_CLOSE)
 		conn_close(conn);
 	else
 		give(intake, conn, look == LOOK_WHOLE);
+}
+
+/* settle_new begins with a conn that has come, or come back. */
+static void
+settle_new(struct intake *intake, struct conn *conn, int timeout_ms)
+{
+	conn->deadline = clock_mono_us() + (mono_us)timeout_ms * 1000;
+	settle(intake, conn, false);
+}
+
+static void
+sweep(struct intake *intake)
+{
+	mono_us now = clock_mono_us();
+	struct conn *conn, *next;
+
+	for (conn = TAILQ_FIRST(&intake->waiting); conn != NULL; conn = next) {
+		next = TAILQ_NEXT(conn, link);
+		if (conn->deadline <= now)
+			settle(intake, conn, true);
+	}
 }
 
 /* ---- accepting ---- */
@@ -233,7 +269,7 @@ accept_some(struct intake *intake)
 		conn = mem_zalloc(sizeof(*conn));
 		conn->intake = intake;
 		conn->fd = fd;
-		settle(intake, conn, false, INTAKE_REQUEST_MS);
+		settle_new(intake, conn, INTAKE_REQUEST_MS);
 	}
 }
 
@@ -269,19 +305,23 @@ intake_run(void *arg)
 		struct epoll_event events[EVENTS_MAX];
 		int n = epoll_wait(intake->epoll_fd, events, EVENTS_MAX, SWEEP_MS);
 
+		bool some_to_accept = false;
+
 		for (int i = 0; i < n; i++) {
-			if (events[i].data.ptr == &intake->listen_fd
-			    || events[i].data.ptr == &intake->returned)
-				continue;
-			settle(intake, events[i].data.ptr, true, 0);
+			if (events[i].data.ptr == &intake->listen_fd)
+				some_to_accept = true;
+			else if (events[i].data.ptr != &intake->returned)
+				settle(intake, events[i].data.ptr,
+				    (events[i].events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0);
 		}
 		/* These two may close waiting conns, so they come when no event is
 		 * left that could point to one. */
 		for (struct mail *mail = mailbox_take(&intake->returned), *next; mail != NULL; mail = next) {
 			next = mail->next;
-			settle(intake, conn_of(mail), false, INTAKE_IDLE_MS);
+			settle_new(intake, conn_of(mail), INTAKE_IDLE_MS);
 		}
-		accept_some(intake);
+		if (some_to_accept)
+			accept_some(intake);
 		if (clock_mono_us() >= next_sweep) {
 			sweep(intake);
 			next_sweep = clock_mono_us() + SWEEP_MS * 1000;

@@ -15,7 +15,7 @@ enum {
 	/* BEGIN_REQUEST and PARAMS must fit in this; a connection that sends more
 	 * is closed. lighttpd and Apache limit request heads to 8-32 KiB. */
 	INTAKE_HEAD_MAX_BYTES = 64 << 10,
-	INTAKE_REQUEST_MS = 10000,    /* a request has to be complete by then */
+	INTAKE_REQUEST_MS = 10000,    /* for a request's parameters; as much again for a large body */
 	INTAKE_IDLE_MS = 75000,       /* a connection kept open for the next one */
 	INTAKE_WAITING_MAX = 4096,    /* connections that wait for bytes; beyond, the oldest goes */
 	INTAKE_READY_MAX = 1024,      /* requests that wait for a worker; beyond, nothing is accepted */
@@ -30,7 +30,8 @@ struct conn {
 	TAILQ_ENTRY(conn) link;       /* among those that wait for bytes, or for a worker */
 	struct intake *intake;
 	int fd;                       /* blocking */
-	mono_us deadline;
+	mono_us deadline;             /* for waiting */
+	bool waiting;                 /* in intake's epoll and list */
 	bool whole;                   /* the request is there to its last byte: reading never waits */
 };
 

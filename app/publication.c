@@ -94,6 +94,9 @@ read_object(struct field_reader *reader, struct publication_item *item, const ch
 	json_t *object;
 	int status = 0;
 
+	/* jansson passes over a NUL byte behind a number or a word. */
+	if (memchr(text, '\0', len) != NULL)
+		return field_refuse(reader, FIELD_BAD, "the text may not contain U+0000");
 	object = json_loadb(text, len, JSON_REJECT_DUPLICATES, &error);
 	if (object == NULL)
 		return refuse_json(reader, &error);

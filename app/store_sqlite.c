@@ -64,10 +64,12 @@ static const char *const schema_steps[] = {
 	"  CONSTRAINT \"event must be text without a line break\"\n"
 	"    CHECK (event IS NULL OR (typeof(event) = 'text' AND instr(event, char(10)) = 0\n"
 	"      AND instr(event, char(13)) = 0 AND instr(event, char(0)) = 0)),\n"
-	"  CONSTRAINT \"user must be text or NULL, and not empty\"\n"
-	"    CHECK (user IS NULL OR (typeof(user) = 'text' AND user <> '')),\n"
-	"  CONSTRAINT \"topic must be text or NULL, and not empty\"\n"
-	"    CHECK (topic IS NULL OR (typeof(topic) = 'text' AND topic <> '')),\n"
+	"  CONSTRAINT \"user must be NULL or text, not empty and without U+0000\"\n"
+	"    CHECK (user IS NULL OR (typeof(user) = 'text' AND user <> ''\n"
+	"      AND instr(user, char(0)) = 0)),\n"
+	"  CONSTRAINT \"topic must be NULL or text, not empty and without U+0000\"\n"
+	"    CHECK (topic IS NULL OR (typeof(topic) = 'text' AND topic <> ''\n"
+	"      AND instr(topic, char(0)) = 0)),\n"
 	"  CONSTRAINT \"created_at must be a number of Unix seconds\"\n"
 	"    CHECK (typeof(created_at) = 'integer'),\n"
 	"  CONSTRAINT \"expires_at must be NULL or a number of Unix seconds\"\n"
@@ -86,7 +88,8 @@ static const char *const schema_steps[] = {
 	"  SELECT RAISE(ABORT, 'id must be above the highest ever given, or streams"
 	" would miss the row: leave id out');\n"
 	"END;\n"
-	"CREATE TRIGGER message_id_kept BEFORE UPDATE OF id ON message\n"
+	/* Not "UPDATE OF id": SET rowid, the same column, would pass it by. */
+	"CREATE TRIGGER message_id_kept BEFORE UPDATE ON message\n"
 	"WHEN NEW.id <> OLD.id\n"
 	"BEGIN\n"
 	"  SELECT RAISE(ABORT, 'id of a message cannot change');\n"
@@ -101,7 +104,7 @@ enum { SCHEMA_VERSION = sizeof(schema_steps) / sizeof(schema_steps[0]) };
 struct store {
 	char *path;
 	sqlite3 *db;
-	sqlite3_stmt *begin, *begin_write, *commit, *rollback;
+	sqlite3_stmt *begin, *begin_write, *commit;
 	sqlite3_stmt *savepoint, *rollback_to, *release;
 	sqlite3_stmt *bounds, *insert, *by_key, *read_all, *data_version;
 	sqlite3_stmt *read_filtered;   /* for filters of n_topics topics */
@@ -110,8 +113,9 @@ struct store {
 	bool watch_tried;
 	int64_t seen_version;          /* data_version when store_wait last returned */
 	mono_us look_until;
-	int64_t counted_newest;        /* newest id when store_trim last counted the rows */
-	int64_t n_surplus;             /* rows it then found beyond keep_rows, not yet deleted */
+	int64_t counted_keep_rows;     /* when store_trim last counted the rows: for what bound */
+	int64_t counted_newest;        /* and the newest id */
+	int64_t surplus_below;         /* rows below this id were found to be beyond it */
 };
 
 /* log_fault says what failed, on which file, and why, and returns -1. */
@@ -179,8 +183,16 @@ execute(struct store *store, const char *sql)
 	return sqlite3_exec(store->db, sql, NULL, NULL, NULL) == SQLITE_OK ? 0 : -1;
 }
 
+static void
+roll_back(struct store *store)
+{
+	if (!sqlite3_get_autocommit(store->db))
+		execute(store, "ROLLBACK");
+}
+
 /* schema_version returns 0 for a file without our tables, -1 (logged) for one
- * that is not ours to touch. */
+ * that is not ours to touch. It asks several times, so the caller has begun a
+ * transaction: another process may be making the tables at this very moment. */
 static int64_t
 schema_version(struct store *store)
 {
@@ -207,6 +219,27 @@ schema_version(struct store *store)
 	return version;
 }
 
+static int64_t
+peek_schema_version(struct store *store)
+{
+	int64_t version;
+
+	if (execute(store, "BEGIN") < 0)
+		return log_fault(store, "cannot be read");
+	version = schema_version(store);
+	roll_back(store);
+	return version;
+}
+
+/* is_blank: has nobody put anything into the file yet, not even a mark? */
+static bool
+is_blank(struct store *store)
+{
+	return number_of(store, "SELECT count(*) FROM sqlite_schema", 1) == 0
+	    && number_of(store, "PRAGMA application_id", 1) == 0
+	    && number_of(store, "PRAGMA user_version", 1) == 0;
+}
+
 /* upgrade creates the schema or brings an older one up to date, in one
  * transaction, so that two processes that start at once do it once. */
 static int
@@ -214,13 +247,17 @@ upgrade(struct store *store)
 {
 	int64_t version;
 
+	/* Asked before anything is written, so that a file that is not ours to
+	 * touch stays as it is, and again below, since another may be quicker. */
+	if (peek_schema_version(store) < 0)
+		return -1;
 	if (execute(store, "PRAGMA journal_mode = WAL") < 0
 	    || execute(store, "BEGIN IMMEDIATE") < 0)
 		return log_fault(store, "cannot be written");
 	version = schema_version(store);
 	if (version < 0)
 		return -1;
-	if (version == 0 && number_of(store, "SELECT count(*) FROM sqlite_schema", 1) == 0) {
+	if (version == 0 && is_blank(store)) {
 		char *mark = mem_printf("PRAGMA application_id = %d; PRAGMA user_version = %d",
 		    APPLICATION_ID, SCHEMA_VERSION);
 		int rc = execute(store, mark);
@@ -242,7 +279,6 @@ prepare_all(struct store *store, enum store_access access)
 {
 	if (prepare(store, &store->begin, "BEGIN") < 0
 	    || prepare(store, &store->commit, "COMMIT") < 0
-	    || prepare(store, &store->rollback, "ROLLBACK") < 0
 	    || prepare(store, &store->data_version, "PRAGMA data_version") < 0
 	    || prepare(store, &store->bounds,
 	        "SELECT (SELECT min(id) FROM message),"
@@ -301,7 +337,7 @@ store_open(const char *name, enum store_access access)
 		if (upgrade(store) < 0)
 			goto fail;
 	} else {
-		int64_t version = schema_version(store);
+		int64_t version = peek_schema_version(store);
 
 		if (version == 0)
 			log_errorx("store: %s: holds no messages yet: start `rowcast serve` first",
@@ -429,13 +465,6 @@ append_one(struct store *store, struct append *append)
 	if (several && run(store->release) < 0)
 		return -1;
 	return 0;
-}
-
-static void
-roll_back(struct store *store)
-{
-	if (!sqlite3_get_autocommit(store->db))
-		run(store->rollback);
 }
 
 int
@@ -648,30 +677,42 @@ delete_where(struct store *store, const char *sql, int64_t first, int64_t second
 	return n;
 }
 
-/* count_surplus brings n_surplus up to date, not more often than every
- * hundredth of keep_rows, so that the counting costs each row little. */
-static void
-count_surplus(struct store *store, int64_t keep_rows)
+/* find_surplus brings surplus_below up to date. Counting costs, so it is done
+ * only where there may be rows to delete, and not more often than every
+ * hundredth of keep_rows. What it finds is kept as an id, not as a number, so
+ * that rows which go otherwise before the last slice is done (expired, erased
+ * by hand) are not made up for with rows to keep. */
+static int
+find_surplus(struct store *store, int64_t keep_rows)
 {
 	struct store_bounds bounds;
+	int64_t surplus;
+	char *sql;
 
+	if (keep_rows != store->counted_keep_rows)
+		store->surplus_below = store->counted_newest = 0;
+	store->counted_keep_rows = keep_rows;
 	if (keep_rows == 0)
-		store->n_surplus = 0;
-	if (keep_rows == 0 || store->n_surplus > 0 || store_bounds(store, &bounds) < 0)
-		return;
-	if (bounds.newest - store->counted_newest <= keep_rows / 100)
-		return;
+		return 0;
+	if (store_bounds(store, &bounds) < 0)
+		return -1;
+	if (bounds.newest - bounds.oldest < keep_rows
+	    || bounds.newest - store->counted_newest <= keep_rows / 100)
+		return 0;
+	surplus = number_of(store, "SELECT count(*) FROM message", 0) - keep_rows;
 	store->counted_newest = bounds.newest;
-	store->n_surplus = number_of(store, "SELECT count(*) FROM message", 0) - keep_rows;
-	if (store->n_surplus < 0)
-		store->n_surplus = 0;
+	if (surplus <= 0)
+		return 0;
+	sql = mem_printf("SELECT id FROM message ORDER BY id LIMIT 1 OFFSET %" PRId64, surplus);
+	store->surplus_below = number_of(store, sql, 0);
+	free(sql);
+	return 0;
 }
 
 int
 store_trim(struct store *store, int64_t keep_for_s, int64_t keep_rows, int max_rows)
 {
 	wall_s now = clock_wall_s();
-	int64_t surplus;
 	int expired, old = 0, beyond = 0;
 
 	if (run(store->begin_write) < 0)
@@ -691,17 +732,16 @@ store_trim(struct store *store, int64_t keep_for_s, int64_t keep_rows, int max_r
 		if (old < 0)
 			goto fail;
 	}
-	count_surplus(store, keep_rows);
-	store->n_surplus -= store->n_surplus < expired + old ? store->n_surplus : expired + old;
-	surplus = store->n_surplus;
-	if (surplus > max_rows - expired - old)
-		surplus = max_rows - expired - old;
-	if (surplus > 0) {
-		beyond = delete_where(store, "DELETE FROM message WHERE id IN"
-		    " (SELECT id FROM message WHERE ?1 ORDER BY id LIMIT ?2)", 1, surplus);
+	/* Rows that are about to go do not count among those to keep, so this is for
+	 * the slice that has room left. */
+	if (expired + old < max_rows) {
+		if (find_surplus(store, keep_rows) < 0)
+			goto fail;
+		beyond = delete_where(store, "DELETE FROM message WHERE id IN (SELECT id"
+		    " FROM message WHERE id < ?1 ORDER BY id LIMIT ?2)", store->surplus_below,
+		    max_rows - expired - old);
 		if (beyond < 0)
 			goto fail;
-		store->n_surplus -= surplus;
 	}
 	if (run(store->commit) < 0)
 		goto fail;

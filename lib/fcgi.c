@@ -58,7 +58,9 @@ fcgi_get(struct buf *out, const char *const params[])
 		buf_add_str(&pairs, params[1]);
 	}
 	add_record(out, BEGIN_REQUEST, begin, sizeof(begin));
-	add_record(out, PARAMS, pairs.bytes, pairs.len);
+	/* An empty record ends the parameters: there may be only one. */
+	if (pairs.len > 0)
+		add_record(out, PARAMS, pairs.bytes, pairs.len);
 	add_record(out, PARAMS, NULL, 0);
 	add_record(out, STDIN, NULL, 0);
 	buf_free(&pairs);

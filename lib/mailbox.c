@@ -1,5 +1,6 @@
-/* The eventfd is written only when the first mail comes into an empty box, so
- * a busy owner costs its senders no system call. */
+/* The eventfd is written only when the first mail comes into an empty box, so a
+ * busy owner costs its senders no system call; and it is read only after it was
+ * written, so that an owner of several boxes may look into all of them. */
 
 #include "lib/mailbox.h"
 
@@ -17,6 +18,7 @@ mailbox_init(struct mailbox *box)
 	pthread_mutex_init(&box->lock, NULL);
 	box->first = NULL;
 	box->last = &box->first;
+	atomic_init(&box->n_rung, 0);
 	box->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	if (box->wake_fd < 0)
 		fatal("mailbox: eventfd");
@@ -35,6 +37,11 @@ mailbox_wake(struct mailbox *box)
 {
 	uint64_t one = 1;
 
+	/* Before the write, which the owner may run on at once: it would find the
+	 * eventfd readable, not read it, and go round until we are run again. And a
+	 * count, not a flag: a flag taken down for the ring before would leave the
+	 * eventfd readable for ever. */
+	atomic_fetch_add(&box->n_rung, 1);
 	if (write(box->wake_fd, &one, sizeof(one)) < 0) {
 		/* Only EAGAIN is possible: the counter is at its top, so the owner
 		 * is awake already. */
@@ -64,9 +71,10 @@ mailbox_take(struct mailbox *box)
 
 	/* Quiet first, then take: a mail put in between wakes once too often,
 	 * the other order could miss it. */
-	if (read(box->wake_fd, &count, sizeof(count)) < 0) {
-		/* EAGAIN: nobody had woken us. */
-	}
+	if (atomic_load(&box->n_rung) > 0
+	    && read(box->wake_fd, &count, sizeof(count)) == sizeof(count))
+		atomic_fetch_sub(&box->n_rung, count);
+	/* else nobody had woken us, or is about to. */
 	pthread_mutex_lock(&box->lock);
 	all = box->first;
 	box->first = NULL;

@@ -3,6 +3,8 @@
 #define LIB_MAILBOX_H
 
 #include <pthread.h>
+#include <stdatomic.h>
+#include <stdint.h>
 
 /* Embedded in what is handed over; a thing lies in one mailbox at a time. */
 struct mail {
@@ -14,6 +16,7 @@ struct mailbox {
 	struct mail *first;
 	struct mail **last;      /* where the next one is linked */
 	int wake_fd;             /* an eventfd, readable while the owner has something to take */
+	_Atomic uint64_t n_rung; /* at least what wake_fd counts: 0 while it is not readable */
 };
 
 /* mailbox_init opens the eventfd and ends the process where it cannot.
