@@ -1,0 +1,210 @@
+"""Who may open a stream or publish: RFC 7519, RFC 6750, and what the
+configuration demands beyond."""
+
+import json
+import os
+import signal
+import time
+
+import expect
+import jwt
+from waiting import wait_until
+
+CHALLENGE = 'Bearer error="invalid_token"'
+
+# What a public key looks like; who knows it must not be able to use it as the
+# secret of an HMAC.
+PUBLIC_KEY = b'''-----BEGIN PUBLIC KEY-----
+MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEaxfR8uEsQkf4vOblY6RA8ncDfYEt
+6zOg9KE5RdiYwpZP40Li/hp/m47n60p8D54WK84zV2sxXs7LtkBoN79R9Q==
+-----END PUBLIC KEY-----
+'''
+
+
+def header_cookie_and_query_open_a_stream(site):
+    user = site.user()
+    streams = [site.subscribe(user, via=via) for via in ('header', 'cookie', 'query')]
+    streams.append(site.subscribe(query='token=Bearer%20' + site.token(user)))
+    streams.append(site.subscribe(headers={'Authorization': 'bearer ' + site.token(user)}))  # RFC 9110 11.1
+    site.insert('hello', user)
+    for stream in streams:
+        expect.equal(stream.wait_event().data, 'hello')
+
+
+def header_wins_over_cookie_and_cookie_over_query(site):
+    a, b, c = site.user(), site.user(), site.user()
+    query = 'token=' + site.token(c)
+    by_header = site.subscribe(a, query=query, headers={'Cookie': 'rowcast_token=' + site.token(b)})
+    by_cookie = site.subscribe(b, via='cookie', query=query)
+    for user in (c, b, a):
+        site.insert('for ' + user, user)
+    expect.equal(by_header.wait_event().data, 'for ' + a)
+    expect.equal(by_cookie.wait_event().data, 'for ' + b)
+
+
+def a_cookie_publishes_but_a_query_token_does_not(site):
+    user = site.user()
+    token = site.token(user)
+    expect.status(site.curl('/msg', headers={'Cookie': 'rowcast_token=' + token}, data='msg=x'), 201)
+    expect.refusal(site.curl('/msg?token=' + token, data='msg=x'), 400, error='token is required')
+
+
+def the_old_form_of_publishing_demands_the_header(site):
+    user = site.user()
+    token = site.token(user)
+    expect.status(site.curl('/msg?msg=x', token=token), 201)
+    expect.refusal(site.curl('/msg?msg=x', headers={'Cookie': 'rowcast_token=' + token}), 400,
+                   error='token is required')
+    expect.equal(site.sql(f"SELECT count(*) FROM message WHERE user = '{user}'"), '1')
+
+
+def without_a_token_the_answer_is_400(site):
+    for path in ('/events', '/msg?msg=x', '/events?token='):
+        expect.refusal(site.curl(path), 400, path, error='token is required')
+    expect.refusal(site.curl('/msg', data='msg=x'), 400, error='token is required')
+
+
+def _bad_tokens(site):
+    now = int(time.time())
+    good = site.token('42')
+    header, payload, signature = good.split('.')
+    yield 'a bad signature', site.token('42', secret=b'another secret, as long as the right one is')
+    yield 'a changed payload', '.'.join([header, site.token('43').split('.')[1], signature])
+    yield 'a cut signature', good[:-4]
+    yield 'no signature', f'{header}.{payload}.'
+    for alg in ('none', 'None', 'NONE', 'nOnE'):
+        yield f'alg {alg}', jwt.sign(b'', {'sub': '42', 'exp': now + 60}, alg)
+    yield 'alg none with a signature', jwt.sign(b'', {'sub': '42', 'exp': now + 60}, 'none') + signature
+    for alg in ('HS384', 'HS512'):
+        yield alg, site.token('42', alg=alg)
+    yield 'alg RS256', site.token('42', header={'alg': 'RS256'})
+    yield 'no alg', site.token('42', header={'alg': None})
+    yield 'expired', site.token('42', ttl=-1)
+    yield 'not yet valid', site.token('42', nbf=now + 60)
+    yield 'exp that is a string', site.token('42', exp=str(now + 60))
+    yield 'nbf that is a string', site.token('42', nbf='0')
+    yield 'no user', site.token(None)
+    yield 'an empty user', site.token('')
+    for user in (['42'], {'id': '42'}, True, 4.5):
+        yield f'user {user!r}', site.token(user)
+    yield 'user null', jwt.sign(site.secret, json.dumps({'sub': None, 'exp': now + 60}).encode())
+    yield 'topics that are a string', jwt.sign(site.secret, {'sub': '42', 'exp': now + 60, 'topics': 'news'})
+    yield 'topics with a number', jwt.sign(site.secret, {'sub': '42', 'exp': now + 60, 'topics': ['news', 1]})
+    yield 'scope that is an array', site.token('42', scope=['rowcast:publish'])
+    yield 'a payload that is an array', jwt.sign(site.secret, b'["42"]')
+    yield 'a payload that is not JSON', jwt.sign(site.secret, b'sub=42')
+    yield 'a word', 'token'
+    yield 'three words', 'a.b.c'
+    yield 'dots', '..'
+
+
+def a_bad_token_gets_401_and_no_stream(site):
+    newest = site.sql('SELECT coalesce(max(id), 0) FROM message')
+    for what, token in _bad_tokens(site):
+        for path in ('/events', '/msg?msg=x'):
+            answer = site.curl(path, token=token, headers={'Accept': 'text/event-stream'})
+            expect.refusal(answer, 401, f'{what}, {path}', error='token is invalid')
+            expect.equal(answer.headers.get('www-authenticate'), CHALLENGE, what)
+    expect.equal(site.sql('SELECT coalesce(max(id), 0) FROM message'), newest, 'nothing was stored')
+
+
+def a_bad_token_is_refused_from_cookie_and_query_too(site):
+    bad = site.token('42', ttl=-1)
+    for via in ('cookie', 'query'):
+        stream = site.stream(token=bad, via=via)
+        expect.equal(stream.wait_status(), 401, via)
+    # The header decides, even where a good token lies in the cookie.
+    stream = site.stream(token=bad, headers={'Cookie': 'rowcast_token=' + site.token('42')})
+    expect.equal(stream.wait_status(), 401)
+
+
+def a_number_and_its_text_are_one_user(site):
+    by_number, by_text = site.subscribe(token=site.token(4711)), site.subscribe(token=site.token('4711'))
+    site.insert('by row', '4711')
+    site.publish(site.token(4711), msg='by number')
+    site.publish(site.token('4711'), msg='by text')
+    for stream in (by_number, by_text):
+        expect.equal([e.data for e in stream.wait_events(3)], ['by row', 'by number', 'by text'])
+
+
+def a_user_may_be_any_text(site):
+    user = "O'Hara ☃ <b>\"%00;--"
+    with site.subscribe(token=site.token(user)) as stream:
+        site.insert('hello', user)
+        expect.equal(stream.wait_event().data, 'hello')
+
+
+def issuer_audience_and_user_claim_are_checked_as_configured(site):
+    with site.configured(jwt_issuer='https://id.example', jwt_audience='rowcast', jwt_user_claim='uid'):
+        good = {'iss': 'https://id.example', 'aud': 'rowcast', 'uid': 'anna'}
+        for claims, status in ((good, 200), ({**good, 'aud': ['other', 'rowcast']}, 200),
+                               ({**good, 'iss': 'https://other.example'}, 401), ({**good, 'iss': None}, 401),
+                               ({**good, 'aud': 'other'}, 401), ({**good, 'aud': ['other']}, 401),
+                               ({**good, 'aud': None}, 401), ({**good, 'uid': None}, 401)):
+            stream = site.stream(token=site.token('not this one', **claims))
+            expect.equal(stream.wait_status(), status, str(claims))
+        stream = site.subscribe(token=site.token('not this one', **good))
+        site.insert('hello', 'anna')
+        expect.equal(stream.wait_event().data, 'hello')
+
+
+def a_public_key_is_no_secret(site):
+    path = os.path.join(site.folder, 'public.pem')
+    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644), 'wb') as f:
+        f.write(PUBLIC_KEY)
+    with site.configured(jwt_alg='ES256', jwt_key_file=path):
+        for alg in ('HS256', 'none'):
+            answer = site.curl('/events', token=site.token('42', secret=PUBLIC_KEY, alg=alg))
+            expect.refusal(answer, 401, alg, error='token is invalid')
+        expect.status(site.curl('/events', token=site.token('42', secret=PUBLIC_KEY, header={'alg': 'ES256'})), 401)
+
+
+def a_stream_ends_when_its_token_expires(site):
+    user = site.user()
+    exp = int(time.time()) + 2
+    stream = site.subscribe(token=site.token(user, exp=exp))
+    event = stream.wait_event(type='rowcast.expired', timeout=10 * site.slow)
+    # exp is a whole second; never a message after it, and not much later.
+    expect.within(time.time() - exp, -0.05, 1.5 * site.slow, 'seconds after exp')
+    expect.true(event.data, 'a page sees the event, so it has data')
+    stream.wait_end()
+    expect.true(stream.ended_cleanly, 'the end is clean')
+
+
+def a_token_without_exp_never_expires(site):
+    user = site.user()
+    with site.subscribe(token=site.token(user, exp=None)) as stream:
+        site.insert('hello', user)
+        expect.equal(stream.wait_event().data, 'hello')
+
+
+def keys_change_on_sighup_and_no_stream_notices(site):
+    user = site.user()
+    new_key = os.path.join(site.folder, 'new-key')
+    new_secret = b'the new secret, which is long enough too'
+    with open(os.open(new_key, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), 'wb') as f:
+        f.write(new_secret)
+    stream = site.subscribe(user)
+    site.rowcast.configure({**site.settings, 'jwt_key_file': new_key})
+    site.rowcast.send_signal(signal.SIGHUP)
+    wait_until(lambda: site.request('GET', '/msg?msg=new', site.token(user, secret=new_secret)).status == 201,
+               'the new key is accepted', 10 * site.slow)
+    expect.status(site.request('GET', '/msg?msg=old', site.token(user)), 401)
+    expect.equal(stream.wait_event().data, 'new')
+    site.rowcast.configure(site.settings)
+    site.rowcast.send_signal(signal.SIGHUP)
+    wait_until(lambda: site.request('GET', '/msg?msg=old', site.token(user)).status == 201,
+               'the old key is accepted again', 10 * site.slow)
+    expect.equal(stream.wait_event().data, 'old')
+
+
+def a_faulty_configuration_on_sighup_changes_nothing(site):
+    user = site.user()
+    stream = site.subscribe(user)
+    log_before = len(site.rowcast.log_bytes())
+    site.rowcast.configure({**site.settings, 'no_such_key': '1'})
+    site.rowcast.send_signal(signal.SIGHUP)
+    wait_until(lambda: 'no_such_key' in site.rowcast.log_since(log_before), 'the fault is logged', 10 * site.slow)
+    site.rowcast.configure(site.settings)
+    site.publish(site.token(user), msg='still here')
+    expect.equal(stream.wait_event().data, 'still here')
