@@ -131,6 +131,8 @@ TEST(a_nul_anywhere_is_malformed)
 	refuses("{\"sub\":\"a\",\"other\":[\"\\u0000\"]}", "the claims are malformed");
 	refuses_bytes("{\"sub\":\"a\0b\"}", 13, "the claims are malformed");
 	refuses_bytes("{\"sub\":\"a\"}\0", 12, "the claims are malformed");
+	refuses_bytes("{\"sub\":1\0}", 10, "the claims are malformed");
+	refuses_bytes("{\"sub\":\"a\",\"x\":true\0}", 21, "the claims are malformed");
 }
 
 TEST(a_name_given_twice_is_malformed)

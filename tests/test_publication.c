@@ -324,6 +324,10 @@ TEST(text_is_utf_8_without_u_0000)
 	refuses(FORM, "msg=m&key=%80", 400, "key is not valid UTF-8");
 	refuses_bytes("", FORM, "msg=\0", 5, 400, "msg may not contain U+0000");
 	refuses(JSON, "{\"msg\":\"\\u0000\"}", 400, "the text may not contain U+0000");
+	refuses_bytes("", JSON, "{\"msg\":\"m\",\"ttl\":5\0}", 20, 400,
+	    "the text may not contain U+0000");
+	refuses_bytes("", NDJSON, "{\"msg\":\"m\",\"all\":true\0}", 23, 400,
+	    "line 1: the text may not contain U+0000");
 	refuses(JSON, "{\"msg\\u0000\":\"\"}", 400, "the text may not contain U+0000");
 	refuses(JSON, "{\"msg\":\"\xff\"}", 400, "the text is not valid UTF-8");
 	refuses(JSON, "{\"msg\":\"\xed\xa0\x80\"}", 400, "the text is not valid UTF-8");
@@ -616,7 +620,8 @@ TEST(a_fault_in_one_line_refuses_all_and_names_it)
 	refuses(NDJSON, "{\"msg\":\"\xff\"}", 400, "line 1: the text is not valid UTF-8");
 	refuses(NDJSON, "{\"msg\":\"a\",\"all\":1,\"user\":1}", 400,
 	    "line 1: all and user exclude each other");
-	refuses_bytes("", NDJSON, "{\"msg\":\"a\"}\n\0", 13, 400, "line 2: not valid JSON (column 1)");
+	refuses_bytes("", NDJSON, "{\"msg\":\"a\"}\n\0", 13, 400,
+	    "line 2: the text may not contain U+0000");
 	{
 		char *line = mem_printf("\n{\"msg\":\"%0*d\"}", MAX_MESSAGE + 1, 0);
 

@@ -1,0 +1,167 @@
+#include "tests/check.h"
+#include "tests/dice.h"
+
+#include <stdbool.h>
+
+#include "lib/hash.h"
+
+enum { N_KEYS = 500 };
+
+static char keys[N_KEYS][16];
+
+static void
+make_keys(void)
+{
+	for (int i = 0; i < N_KEYS; i++)
+		snprintf(keys[i], sizeof(keys[i]), "key-%d", i);
+}
+
+TEST(an_empty_table_holds_nothing_and_gives_up_nothing)
+{
+	struct hash h = HASH_EMPTY;
+
+	assert_null(hash_get(&h, "a"));
+	hash_remove(&h, "a");
+	assert_int_equal(h.n_used, 0);
+	hash_free(&h);
+}
+
+TEST(what_was_put_is_found_by_any_string_that_is_equal)
+{
+	struct hash h = HASH_EMPTY;
+	char same[] = "alpha";
+	int a, b, c;
+
+	hash_put(&h, "alpha", &a);
+	hash_put(&h, "beta", &b);
+	hash_put(&h, "", &c);
+	assert_ptr_equal(hash_get(&h, same), &a);
+	assert_ptr_equal(hash_get(&h, "beta"), &b);
+	assert_ptr_equal(hash_get(&h, ""), &c);
+	assert_null(hash_get(&h, "alph"));
+	assert_null(hash_get(&h, "alphab"));
+	hash_free(&h);
+}
+
+TEST(a_freed_table_is_empty_and_ready)
+{
+	struct hash h = HASH_EMPTY;
+	int a;
+
+	hash_put(&h, "a", &a);
+	hash_free(&h);
+	assert_null(hash_get(&h, "a"));
+	hash_put(&h, "a", &a);
+	assert_ptr_equal(hash_get(&h, "a"), &a);
+	hash_free(&h);
+}
+
+TEST(a_removed_key_is_gone_and_may_come_again)
+{
+	struct hash h = HASH_EMPTY;
+	int a, b;
+
+	hash_put(&h, "a", &a);
+	hash_remove(&h, "b");
+	assert_int_equal(h.n_used, 1);
+	hash_remove(&h, "a");
+	assert_null(hash_get(&h, "a"));
+	assert_int_equal(h.n_used, 0);
+	hash_put(&h, "a", &b);
+	assert_ptr_equal(hash_get(&h, "a"), &b);
+	hash_free(&h);
+}
+
+TEST(bytes_above_127_are_told_apart)
+{
+	struct hash h = HASH_EMPTY;
+	int a, b;
+
+	hash_put(&h, "\xc3\xa4", &a);
+	hash_put(&h, "\xc3\xb6", &b);
+	assert_ptr_equal(hash_get(&h, "\xc3\xa4"), &a);
+	assert_ptr_equal(hash_get(&h, "\xc3\xb6"), &b);
+	hash_free(&h);
+}
+
+TEST(a_code_is_the_same_for_equal_strings_and_spreads_over_the_low_bits)
+{
+	size_t n_used = 0;
+	unsigned char used[64] = { 0 };
+	char copy[] = "key-7";
+
+	make_keys();
+	assert_true(hash_code("key-7") == hash_code(copy));
+	for (int i = 0; i < N_KEYS; i++)
+		used[hash_code(keys[i]) % 64] = 1;
+	for (size_t i = 0; i < 64; i++)
+		n_used += used[i];
+	assert_true(n_used > 48);
+}
+
+/* Every table is tried against a plain array, so that a run of probing that a
+ * removal broke is found. */
+TEST(any_order_of_puts_and_removals_leaves_what_should_be_there)
+{
+	struct hash h = HASH_EMPTY;
+	bool there[N_KEYS] = { false };
+	size_t n = 0;
+
+	dice_begin();
+	make_keys();
+	for (int round = 0; round < 40000; round++) {
+		/* By turns mostly filling and mostly emptying. */
+		bool filling = round / 2000 % 2 == 0;
+		size_t i = dice_throw(N_KEYS);
+
+		if (!there[i] && dice_throw(4) < (filling ? 3 : 1)) {
+			hash_put(&h, keys[i], keys[i]);
+			there[i] = true;
+			n++;
+		} else if (there[i] && dice_throw(4) < (filling ? 1 : 3)) {
+			hash_remove(&h, keys[i]);
+			there[i] = false;
+			n--;
+		}
+		assert_int_equal(h.n_used, n);
+		assert_ptr_equal(hash_get(&h, keys[i]), there[i] ? keys[i] : NULL);
+		if (round % 100 == 0)
+			for (i = 0; i < N_KEYS; i++)
+				assert_ptr_equal(hash_get(&h, keys[i]), there[i] ? keys[i] : NULL);
+	}
+	hash_free(&h);
+}
+
+TEST(a_table_used_for_ever_does_not_grow_or_decay)
+{
+	struct hash h = HASH_EMPTY;
+	size_t n_slots;
+
+	make_keys();
+	for (int i = 0; i < 8; i++)
+		hash_put(&h, keys[i], keys[i]);
+	n_slots = h.n_slots;
+	for (int round = 0; round < 20000; round++) {
+		int i = round % N_KEYS;
+
+		if (hash_get(&h, keys[i]) != NULL)
+			hash_remove(&h, keys[i]);
+		else if (h.n_used < 8)
+			hash_put(&h, keys[i], keys[i]);
+	}
+	assert_int_equal(h.n_slots, n_slots);
+	hash_free(&h);
+}
+
+static const struct CMUnitTest tests[] = {
+	cmocka_unit_test(an_empty_table_holds_nothing_and_gives_up_nothing),
+	cmocka_unit_test(what_was_put_is_found_by_any_string_that_is_equal),
+	cmocka_unit_test(a_freed_table_is_empty_and_ready),
+	cmocka_unit_test(a_removed_key_is_gone_and_may_come_again),
+	cmocka_unit_test(bytes_above_127_are_told_apart),
+	cmocka_unit_test(a_code_is_the_same_for_equal_strings_and_spreads_over_the_low_bits),
+	cmocka_unit_test(any_order_of_puts_and_removals_leaves_what_should_be_there),
+	cmocka_unit_test(a_table_used_for_ever_does_not_grow_or_decay),
+};
+
+RUN_TESTS(tests)
