@@ -180,16 +180,19 @@ wait_on(struct intake *intake, struct conn *conn, enum look look)
 	return LOOK_CLOSE;
 }
 
-/* settle looks at a conn and gives it away, closes it, or lets it wait; that
- * no longer where it is over: its time is, or the peer sends nothing more. */
+/* Why a conn is looked at. */
+enum cause { NEWS, TIME_OVER, HUNG_UP };
+
+/* settle looks at a conn and gives it away, closes it, or lets it wait. */
 static void
-settle(struct intake *intake, struct conn *conn, bool is_over)
+settle(struct intake *intake, struct conn *conn, enum cause cause)
 {
 	enum look look = look_at(intake, conn);
 
-	if (is_over && look == LOOK_SOME_BODY)
+	/* What has not come by now never will; only a body may be slow. */
+	if (cause == TIME_OVER && look == LOOK_SOME_BODY)
 		look = LOOK_LARGE_BODY;
-	else if (is_over && look == LOOK_NOTHING_YET)
+	else if (cause != NEWS && look != LOOK_WHOLE)
 		look = LOOK_CLOSE;
 	if (look == LOOK_SOME_BODY || look == LOOK_NOTHING_YET)
 		look = wait_on(intake, conn, look);
@@ -211,7 +214,7 @@ static void
 settle_new(struct intake *intake, struct conn *conn, int timeout_ms)
 {
 	conn->deadline = clock_mono_us() + (mono_us)timeout_ms * 1000;
-	settle(intake, conn, false);
+	settle(intake, conn, NEWS);
 }
 
 static void
@@ -223,7 +226,7 @@ sweep(struct intake *intake)
 	for (conn = TAILQ_FIRST(&intake->waiting); conn != NULL; conn = next) {
 		next = TAILQ_NEXT(conn, link);
 		if (conn->deadline <= now)
-			settle(intake, conn, true);
+			settle(intake, conn, TIME_OVER);
 	}
 }
 

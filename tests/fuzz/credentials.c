@@ -1,0 +1,142 @@
+/* credentials_check on any header, cookie and query, with auth_check's place
+ * taken: so it is seen which token was found, if any. The input is a byte for
+ * the places and then lines: the method, Authorization, Cookie, the query,
+ * Origin, Host, Sec-Fetch-Site; those that may be absent are there where the
+ * line begins with '+'. */
+
+#include "tests/fuzz/answer.h"
+
+#include <strings.h>
+
+#include "app/credentials.h"
+
+static char *found;  /* what auth_check was asked about; owned */
+
+int
+auth_check(struct auth *auth __attribute__((unused)), const char *token, struct identity *id)
+{
+	REQUIRE(found == NULL && *token != '\0');
+	found = mem_strdup(token);
+	if (strncmp(token, "good", 4) != 0)
+		return AUTH_INVALID;
+	*id = (struct identity){ .user = mem_strdup("42") };
+	return 0;
+}
+
+static bool
+is_bearer(const char *authorization)
+{
+	return authorization != NULL && strncasecmp(authorization, "Bearer ", 7) == 0
+	    && authorization[7 + strspn(authorization + 7, " ")] != '\0';
+}
+
+/* has_cookie: the first cookie of that name counts, with quotes or without. */
+static bool
+has_cookie(const char *cookie)
+{
+	char *copy = mem_strdup(cookie != NULL ? cookie : ""), *rest = copy, *one;
+	bool has = false;
+
+	while ((one = strsep(&rest, ";")) != NULL) {
+		one += strspn(one, " \t");
+		if (strncmp(one, "rowcast_token=", 14) == 0) {
+			one += one[14] == '"' ? 15 : 14;
+			has = one[strcspn(one, " \t\"")] != one[0] || strchr(" \t\"", one[0]) == NULL;
+			break;
+		}
+	}
+	free(copy);
+	return has;
+}
+
+/* is_foreign: may this have been caused by another site, as far as Sec-Fetch-Site
+ * and Origin say? */
+static bool
+is_foreign(const struct request *request)
+{
+	const char *site = request->sec_fetch_site;
+	char *end;
+	size_t len;
+	bool same;
+
+	if (request->reply.allow_origin != NULL)
+		return false;
+	if (site != NULL)
+		return strcmp(site, "same-origin") != 0 && strcmp(site, "none") != 0;
+	if (request->origin == NULL)
+		return false;
+	if (request->host == NULL)
+		return true;
+	end = mem_printf("://%s", request->host);
+	len = strlen(request->origin);
+	same = len >= strlen(end) && strcasecmp(request->origin + len - strlen(end), end) == 0;
+	free(end);
+	return !same;
+}
+
+static void
+check(const struct request *request, unsigned places, bool allowed, int status)
+{
+	bool header = places & CREDENTIALS_HEADER && is_bearer(request->authorization);
+	bool cookie = !header && places & CREDENTIALS_COOKIE && has_cookie(request->cookie);
+
+	REQUIRE(allowed == (status == 0));
+	if (cookie && strcmp(request->method, "GET") != 0 && is_foreign(request)) {
+		REQUIRE(status == 403 && found == NULL);
+		return;
+	}
+	if (status == 403) {
+		REQUIRE(cookie && strcmp(request->method, "GET") != 0 && found == NULL);
+		return;
+	}
+	if (found == NULL) {
+		REQUIRE(status == 400 && !header && !cookie);
+		return;
+	}
+	REQUIRE(allowed == (strncmp(found, "good", 4) == 0));
+	REQUIRE(allowed || status == 401);
+	if (header)
+		REQUIRE(strstr(request->authorization, found) != NULL);
+	else if (cookie)
+		REQUIRE(strstr(request->cookie, found) != NULL);
+	else
+		REQUIRE(places & CREDENTIALS_QUERY && strlen(found) < strlen(request->query));
+}
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct input in = { (const char *)data, size };
+	unsigned choice = input_byte(&in), places = choice & 7;
+	char *method = input_line(&in), *authorization = input_option(&in);
+	char *cookie = input_option(&in), *query = input_line(&in);
+	char *origin = input_option(&in), *host = input_option(&in), *site = input_option(&in);
+	struct request request = { .method = method, .query = query, .path = "", .uri = "",
+		.authorization = authorization, .cookie = cookie, .origin = origin, .host = host,
+		.sec_fetch_site = site };
+	struct identity id;
+	int fd = answer_owed(&request.reply), status = 0;
+	bool allowed;
+
+	if (choice & 8)
+		request.reply.allow_origin = "https://page.example";
+	allowed = credentials_check(NULL, &request, places, &id);
+	if (allowed) {
+		identity_free(&id);
+		reply_drop(&request.reply);
+	} else {
+		status = answer_error(fd);
+	}
+	check(&request, places, allowed, status);
+	close(fd);
+	free(found);
+	found = NULL;
+	free(method);
+	free(authorization);
+	free(cookie);
+	free(query);
+	free(origin);
+	free(host);
+	free(site);
+	return 0;
+}

@@ -1,0 +1,200 @@
+/* events_handle on any query and Last-Event-ID, with the places of auth_check,
+ * the store and the hub taken: so it is seen which stream the hub would get and
+ * what its client would be told first. The input is lines: two numbers (the
+ * newest id, and how many rows are retained), Last-Event-ID and Accept (there
+ * where the line begins with '+'), and the query. */
+
+#include "tests/fuzz/answer.h"
+#include "tests/fuzz/eventsource.h"
+
+#include <inttypes.h>
+
+#include "app/events.h"
+#include "app/stream.h"
+
+enum { RETRY_MIN_MS = 2000, RETRY_MAX_MS = 6000, EXPIRES_AT = 4000000000 };
+
+static struct store_bounds bounds;
+static struct stream *joined;  /* owned */
+static bool joined_resumes;
+
+int
+auth_check(struct auth *auth __attribute__((unused)), const char *token __attribute__((unused)),
+    struct identity *id)
+{
+	*id = (struct identity){ .user = mem_strdup("42"), .n_topics = 2, .expires_at = EXPIRES_AT };
+	id->topics = mem_alloc(2 * sizeof(id->topics[0]));
+	id->topics[0] = mem_strdup("news");
+	id->topics[1] = mem_strdup("room/*");
+	return 0;
+}
+
+int
+store_bounds(struct store *store __attribute__((unused)), struct store_bounds *b)
+{
+	*b = bounds;
+	return 0;
+}
+
+void
+hub_join(struct hub *hub __attribute__((unused)), struct stream *s, bool resumes)
+{
+	REQUIRE(joined == NULL);
+	joined = s;
+	joined_resumes = resumes;
+}
+
+static void
+read_bounds(struct input *in)
+{
+	char *line = input_line(in), *end;
+	int64_t newest = strtoll(line, &end, 10), n_retained = strtoll(end, NULL, 10);
+
+	bounds.newest = newest > 0 && newest < INT64_MAX ? newest : 0;
+	bounds.oldest = n_retained > 0 && n_retained <= bounds.newest
+	    ? bounds.newest - n_retained + 1 : bounds.newest + 1;
+	free(line);
+}
+
+/* value_of returns 0 and more for a number in decimal digits, -1 where it is
+ * none, -2 where it is larger than any id. */
+static int64_t
+value_of(const char *text)
+{
+	__int128 value = 0;
+
+	for (; *text != '\0'; text++) {
+		if (*text < '0' || *text > '9')
+			return -1;
+		if (value <= INT64_MAX)
+			value = 10 * value + (*text - '0');
+	}
+	return value <= INT64_MAX ? (int64_t)value : -2;
+}
+
+/* ---- what the client is told ---- */
+
+struct told {
+	char *reason;   /* of rowcast.gap; owned; NULL: there was none */
+	char *requested;
+};
+
+static void
+take_event(void *arg, const struct buf *event, const struct buf *data, const struct buf *last_id)
+{
+	struct told *told = arg;
+	json_t *json = json_loadb(data->bytes, data->len, JSON_REJECT_DUPLICATES, NULL);
+	char id[32];
+
+	REQUIRE(eventsource_is(event, "rowcast.gap") && told->reason == NULL);
+	REQUIRE(json_object_size(json) == 4);
+	told->reason = mem_strdup(json_string_value(json_object_get(json, "reason")));
+	told->requested = mem_strdup(json_string_value(json_object_get(json, "requested")));
+	REQUIRE(json_integer_value(json_object_get(json, "oldest")) == bounds.oldest);
+	REQUIRE(json_integer_value(json_object_get(json, "newest")) == bounds.newest);
+	snprintf(id, sizeof(id), "%" PRId64, joined->cursor);
+	REQUIRE(eventsource_is(last_id, id));
+	json_decref(json);
+}
+
+static void
+check_told(const struct stream *s, const char *header)
+{
+	struct told told = { NULL, NULL };
+	struct eventsource es = { .dispatch = take_event, .arg = &told };
+	char *text = mem_strndup(s->unsent.bytes, s->unsent.len);
+	const char *blank = strstr(text, "\r\n\r\n");
+	char id[32];
+
+	REQUIRE(blank != NULL && strlen(text) == s->unsent.len);
+	eventsource_read(&es, blank + 4, strlen(blank + 4));
+	snprintf(id, sizeof(id), "%" PRId64, s->cursor);
+	if (s->cursor_off)
+		REQUIRE(es.retry_ms == -1);
+	else
+		REQUIRE(es.retry_ms >= RETRY_MIN_MS && es.retry_ms <= RETRY_MAX_MS
+		    && eventsource_is(&es.last_id, id));
+	REQUIRE(s->told == s->cursor && s->cursor >= 0 && s->cursor <= bounds.newest);
+	REQUIRE(joined_resumes || s->cursor == bounds.newest);
+	REQUIRE(!joined_resumes || told.reason == NULL);
+	if (header != NULL && *header != '\0') {
+		int64_t id_asked = value_of(header);
+
+		REQUIRE(joined_resumes == (id_asked >= 0 && id_asked <= bounds.newest));
+		REQUIRE(!joined_resumes || s->cursor == id_asked);
+		if (id_asked == -1)
+			REQUIRE(strcmp(told.reason, "invalid") == 0);
+		else if (id_asked == -2 || id_asked > bounds.newest)
+			REQUIRE(told.reason != NULL);
+		if (told.reason != NULL)
+			REQUIRE(strncmp(header, told.requested, strlen(told.requested)) == 0);
+	}
+	free(told.reason);
+	free(told.requested);
+	free(text);
+	eventsource_free(&es);
+}
+
+static void
+check_filter(const struct filter *filter)
+{
+	REQUIRE(strcmp(filter->user, "42") == 0 && filter->n_topics <= STREAM_MAX_TOPICS);
+	for (size_t i = 0; i < filter->n_topics; i++) {
+		const char *topic = filter->topics[i];
+
+		REQUIRE(strcmp(topic, "news") == 0 || strncmp(topic, "room/", 5) == 0);
+		REQUIRE(strlen(topic) <= TOPIC_MAX_BYTES && text_is_utf8(topic, strlen(topic)));
+		for (size_t other = 0; other < i; other++)
+			REQUIRE(strcmp(topic, filter->topics[other]) != 0);
+	}
+}
+
+/* check_query: what can be said of a query without reading it again. */
+static void
+check_query(const char *query, const struct stream *s, const char *header)
+{
+	/* U+0000 would cut an id short, and another one be resumed from. */
+	if (strncmp(query, "lastEventId=", 12) == 0 && strchr(query, '&') == NULL)
+		REQUIRE(strstr(query, "%00") == NULL);
+	if (strstr(query, "topic") == NULL && strchr(query, '%') == NULL)
+		REQUIRE(s->filter.n_topics == 0);
+	if (header == NULL && strstr(query, "lastEventId") == NULL && strchr(query, '%') == NULL)
+		REQUIRE(!joined_resumes && s->cursor == bounds.newest);
+	if (strcmp(query, "cursor=off") == 0)
+		REQUIRE(s->cursor_off);
+}
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	static struct service service = { .retry_min_ms = RETRY_MIN_MS, .retry_max_ms = RETRY_MAX_MS };
+	struct worker worker = { &service, (struct store *)&service };  /* nobody looks inside */
+	struct input in = { (const char *)data, size };
+	struct request request = { .method = "GET", .path = "/events", .uri = "/events",
+		.authorization = "Bearer t" };
+	char *header, *accept, *query;
+	int fd = answer_owed(&request.reply), status;
+
+	read_bounds(&in);
+	request.last_event_id = header = input_option(&in);
+	request.accept = accept = input_option(&in);
+	request.query = query = input_line(&in);
+	events_handle(&worker, &request);
+	REQUIRE(request.reply.conn == NULL);
+	if (joined != NULL) {
+		REQUIRE(joined->expires_at == EXPIRES_AT && joined->reply.conn != NULL);
+		check_filter(&joined->filter);
+		check_told(joined, header);
+		check_query(query, joined, header);
+		stream_free(joined);
+		joined = NULL;
+	} else {
+		status = answer_error(fd);
+		REQUIRE(status == 400 || status == 403);
+	}
+	close(fd);
+	free(header);
+	free(accept);
+	free(query);
+	return 0;
+}
