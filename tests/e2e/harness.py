@@ -88,8 +88,15 @@ class Site:
                 self.rowcast.process.kill()
             self.front.stop()
 
+    def kill(self):
+        """What a run that was broken off may have left; nothing after stop()."""
+        if self.rowcast.process is not None:
+            self.rowcast.process.kill()
+        if self.front.process is not None:
+            os.killpg(self.front.process.pid, signal.SIGKILL)
+
     def remove(self):
-        shutil.rmtree(self.folder)
+        shutil.rmtree(self.folder, ignore_errors=True)
 
     def start_rowcast(self, listener=None, **settings):
         self.rowcast.configure({**self.settings, **settings})

@@ -1,0 +1,260 @@
+#include "tests/bench/options.h"
+
+#include <arpa/inet.h>
+#include <err.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/mem.h"
+#include "tests/bench/sse.h"
+
+static const char usage_text[] =
+    "usage: load MODE [option]...\n"
+    "\n"
+    "modes   lone load users bulk   traffic; they differ in their defaults only\n"
+    "        hold                   opens the streams and holds them for --seconds\n"
+    "        foreign                inserts into --db by an own connection\n"
+    "        storm                  all streams cut, --rows published, all back\n"
+    "        replay                 streams that replay --rows rows each\n"
+    "        fill                   --rows rows into --db, for replay: --count for each\n"
+    "                               of --users, the newest or (--spread) among others\n"
+    "\n"
+    "--get HOST:PORT  --get-path T  --get-header T     the streams\n"
+    "--post HOST:PORT --post-path T --post-header T    the publishers\n"
+    "--body T             what is posted, once for each of --lines messages\n"
+    "--tokens FILE        one a line: the token of user 0, 1, ...\n"
+    "--streams N          --publishers N      --unfinished N     --lines N\n"
+    "--size BYTES         --seconds S         --warmup S         --limit S\n"
+    "--opening N          --rows N            --users N          --count N\n"
+    "--after ID           --db FILE           --pid NAME=PID     (repeatable)\n"
+    "In a template T {i} is the user's number, {token} the token, {msg} the message.\n";
+
+enum option_key {
+	KEY_GET = 256, KEY_GET_PATH, KEY_GET_HEADER, KEY_POST, KEY_POST_PATH, KEY_POST_HEADER, KEY_BODY,
+	KEY_TOKENS, KEY_STREAMS, KEY_PUBLISHERS, KEY_UNFINISHED, KEY_LINES, KEY_SIZE, KEY_SECONDS, KEY_WARMUP,
+	KEY_LIMIT, KEY_OPENING, KEY_ROWS, KEY_USERS, KEY_COUNT, KEY_AFTER, KEY_DB, KEY_SPREAD, KEY_PID, KEY_HELP
+};
+
+static const struct option long_options[] = {
+	{ "get", required_argument, NULL, KEY_GET },
+	{ "get-path", required_argument, NULL, KEY_GET_PATH },
+	{ "get-header", required_argument, NULL, KEY_GET_HEADER },
+	{ "post", required_argument, NULL, KEY_POST },
+	{ "post-path", required_argument, NULL, KEY_POST_PATH },
+	{ "post-header", required_argument, NULL, KEY_POST_HEADER },
+	{ "body", required_argument, NULL, KEY_BODY },
+	{ "tokens", required_argument, NULL, KEY_TOKENS },
+	{ "streams", required_argument, NULL, KEY_STREAMS },
+	{ "publishers", required_argument, NULL, KEY_PUBLISHERS },
+	{ "unfinished", required_argument, NULL, KEY_UNFINISHED },
+	{ "lines", required_argument, NULL, KEY_LINES },
+	{ "size", required_argument, NULL, KEY_SIZE },
+	{ "seconds", required_argument, NULL, KEY_SECONDS },
+	{ "warmup", required_argument, NULL, KEY_WARMUP },
+	{ "limit", required_argument, NULL, KEY_LIMIT },
+	{ "opening", required_argument, NULL, KEY_OPENING },
+	{ "rows", required_argument, NULL, KEY_ROWS },
+	{ "users", required_argument, NULL, KEY_USERS },
+	{ "count", required_argument, NULL, KEY_COUNT },
+	{ "after", required_argument, NULL, KEY_AFTER },
+	{ "db", required_argument, NULL, KEY_DB },
+	{ "spread", no_argument, NULL, KEY_SPREAD },
+	{ "pid", required_argument, NULL, KEY_PID },
+	{ "help", no_argument, NULL, KEY_HELP },
+	{ NULL, 0, NULL, 0 }
+};
+
+static uint32_t
+read_count(const char *text, uint32_t max)
+{
+	char *end;
+	unsigned long long n = strtoull(text, &end, 10);
+
+	if (end == text || *end != '\0' || n > max)
+		errx(2, "%s: not a number up to %u", text, max);
+	return (uint32_t)n;
+}
+
+static double
+read_seconds(const char *text)
+{
+	char *end;
+	double s = strtod(text, &end);
+
+	if (end == text || *end != '\0' || s < 0 || s > 86400)
+		errx(2, "%s: not a number of seconds", text);
+	return s;
+}
+
+/* read_address takes 127.x.x.x:PORT and nothing else: a load like this one has
+ * no business on a network. */
+static void
+read_address(struct side *side, const char *text)
+{
+	char host[INET_ADDRSTRLEN];
+	const char *colon = strrchr(text, ':');
+
+	if (colon == NULL || (size_t)(colon - text) >= sizeof host)
+		errx(2, "%s: not HOST:PORT", text);
+	memcpy(host, text, (size_t)(colon - text));
+	host[colon - text] = '\0';
+	side->address.sin_family = AF_INET;
+	side->address.sin_port = htons((uint16_t)read_count(colon + 1, UINT16_MAX));
+	if (inet_pton(AF_INET, host, &side->address.sin_addr) != 1 ||
+	    ntohl(side->address.sin_addr.s_addr) >> 24 != 127)
+		errx(2, "%s: not an address of the loopback (127.0.0.1)", host);
+	side->host = text;
+}
+
+static void
+read_tokens(struct options *o, const char *path)
+{
+	char *line = NULL;
+	size_t size = 0, capacity = 0;
+	ssize_t n;
+	FILE *f = fopen(path, "re");
+
+	if (f == NULL)
+		err(2, "%s", path);
+	while ((n = getline(&line, &size, f)) > 0) {
+		if (line[n - 1] == '\n')
+			n--;
+		if (o->n_tokens == capacity) {
+			capacity = capacity != 0 ? capacity * 2 : 64;
+			o->tokens = mem_realloc(o->tokens, capacity * sizeof *o->tokens);
+		}
+		o->tokens[o->n_tokens++] = mem_strndup(line, (size_t)n);
+	}
+	free(line);
+	fclose(f);
+	if (o->n_tokens == 0)
+		errx(2, "%s: no token in it", path);
+}
+
+static void
+set_option(struct options *o, int key, const char *value)
+{
+	switch (key) {
+	case KEY_GET: read_address(&o->get, value); break;
+	case KEY_GET_PATH: o->get.path = value; break;
+	case KEY_GET_HEADER: buf_printf(&o->get.headers, "%s\r\n", value); break;
+	case KEY_POST: read_address(&o->post, value); break;
+	case KEY_POST_PATH: o->post.path = value; break;
+	case KEY_POST_HEADER: buf_printf(&o->post.headers, "%s\r\n", value); break;
+	case KEY_BODY: o->body = value; break;
+	case KEY_TOKENS: read_tokens(o, value); break;
+	case KEY_STREAMS: o->n_streams = read_count(value, 100000); break;
+	case KEY_PUBLISHERS: o->n_publishers = read_count(value, 10000); break;
+	case KEY_UNFINISHED: o->unfinished = read_count(value, 1000000); break;
+	case KEY_LINES: o->lines = read_count(value, 100000); break;
+	case KEY_SIZE: o->size = read_count(value, 1 << 20); break;
+	case KEY_SECONDS: o->seconds = read_seconds(value); break;
+	case KEY_WARMUP: o->warmup = read_seconds(value); break;
+	case KEY_LIMIT: o->limit = read_seconds(value); break;
+	case KEY_OPENING: o->opening = read_count(value, 10000); break;
+	case KEY_ROWS: o->rows = read_count(value, 100000000); break;
+	case KEY_USERS: o->users = read_count(value, 100000); break;
+	case KEY_COUNT: o->count = read_count(value, 1000000); break;
+	case KEY_AFTER: o->after = read_count(value, UINT32_MAX); break;
+	case KEY_DB: o->db = value; break;
+	case KEY_SPREAD: o->spread = true; break;
+	case KEY_PID:
+		if (o->n_processes == USAGE_PIDS)
+			errx(2, "more than %d processes", USAGE_PIDS);
+		if (usage_parse(&o->processes[o->n_processes++], value) != 0)
+			errx(2, "%s: not NAME=PID", value);
+		break;
+	case KEY_HELP:
+		fputs(usage_text, stdout);
+		exit(0);
+	default:
+		fputs(usage_text, stderr);
+		exit(2);
+	}
+}
+
+/* defaults are those of the mode; every option overrides them. */
+static void
+set_defaults(struct options *o, const char *mode)
+{
+	*o = (struct options){
+		.mode = mode, .body = "{msg}", .n_streams = 1, .n_publishers = 1, .unfinished = 1, .lines = 1,
+		.opening = 256, .rows = 100, .count = 500, .size = 64, .seconds = 5, .warmup = 1, .limit = 120,
+	};
+	o->get.path = o->post.path = "/";
+	if (strcmp(mode, "load") == 0) {
+		o->n_publishers = 64;
+		o->unfinished = 128;
+	} else if (strcmp(mode, "users") == 0) {
+		o->n_publishers = 16;
+		o->unfinished = 0;
+		o->to_users = true;
+	} else if (strcmp(mode, "bulk") == 0) {
+		o->n_publishers = 4;
+		o->unfinished = 0;
+		o->lines = 1000;
+	} else if (strcmp(mode, "replay") == 0) {
+		o->count = 1;
+	} else if (strcmp(mode, "storm") == 0) {
+		o->unfinished = 0;
+		o->opening = 1024;
+	}
+}
+
+void
+options_read(struct options *o, int argc, char **argv)
+{
+	static const char *const modes[] = {
+		"lone", "load", "users", "bulk", "hold", "foreign", "storm", "replay", "fill"
+	};
+	bool is_mode = false;
+	int key;
+
+	for (size_t k = 0; argc > 1 && k < sizeof modes / sizeof modes[0]; k++)
+		is_mode |= strcmp(argv[1], modes[k]) == 0;
+	if (!is_mode)
+		set_option(o, argc > 1 && strcmp(argv[1], "--help") == 0 ? KEY_HELP : '?', NULL);
+	set_defaults(o, argv[1]);
+	while ((key = getopt_long(argc - 1, argv + 1, "", long_options, NULL)) != -1)
+		set_option(o, key, optarg);
+	if (optind != argc - 1)
+		errx(2, "%s: not an option", argv[1 + optind]);
+	if (o->size < MESSAGE_HEAD)
+		errx(2, "--size: at least %d", MESSAGE_HEAD);
+	if (o->unfinished != 0 && o->unfinished < o->lines)
+		errx(2, "--unfinished: at least as many as --lines, or 0");
+	if (o->post.host == NULL)
+		o->post.address = o->get.address, o->post.host = o->get.host;
+	if (o->lines == 0 || o->opening == 0 || o->n_publishers == 0)
+		errx(2, "--lines, --opening and --publishers: at least 1");
+	if (strcmp(o->mode, "fill") != 0 && o->get.host == NULL)
+		errx(2, "--get HOST:PORT is missing");
+	if ((strcmp(o->mode, "fill") == 0 || strcmp(o->mode, "foreign") == 0) && o->db == NULL)
+		errx(2, "--db FILE is missing");
+	buf_add_char(&o->get.headers, '\0');
+	buf_add_char(&o->post.headers, '\0');
+}
+
+void
+template_add(struct buf *out, const struct options *o, const char *text, uint32_t user, const char *msg, size_t msg_len)
+{
+	while (*text != '\0') {
+		size_t n = strcspn(text + 1, "{") + 1; /* up to the next brace, at least a byte */
+
+		if (strncmp(text, "{i}", 3) == 0) {
+			buf_printf(out, "%u", user);
+			n = 3;
+		} else if (strncmp(text, "{token}", 7) == 0 && o->n_tokens > 0) {
+			buf_add_str(out, o->tokens[user % o->n_tokens]);
+			n = 7;
+		} else if (strncmp(text, "{msg}", 5) == 0 && msg != NULL) {
+			buf_add(out, msg, msg_len);
+			n = 5;
+		} else {
+			buf_add(out, text, n);
+		}
+		text += n;
+	}
+}

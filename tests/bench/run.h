@@ -1,0 +1,67 @@
+/* One run of the load client: its parts, its marks, what is printed. */
+#ifndef BENCH_RUN_H
+#define BENCH_RUN_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "lib/buf.h"
+#include "lib/clock.h"
+#include "tests/bench/flights.h"
+#include "tests/bench/hist.h"
+#include "tests/bench/options.h"
+#include "tests/bench/publisher.h"
+#include "tests/bench/swarm.h"
+#include "tests/bench/usage.h"
+
+/* The state of things at one moment; figures are differences of two marks. */
+struct mark {
+	mono_us at;
+	uint64_t received;     /* deliveries up to then */
+	uint64_t acked;        /* messages acknowledged up to then */
+	int64_t client_cpu_us; /* of the load client itself */
+	struct usage_machine machine;
+	struct usage usage;
+};
+
+struct run {
+	struct options options;
+	struct flights flights;
+	struct swarm swarm;
+	struct crew crew;
+	struct hist latency;    /* microseconds from sending to receiving */
+	struct hist ack;        /* microseconds from sending to the acknowledgement */
+	mono_us latency_from;   /* messages sent earlier are not counted in them */
+	uint64_t to_send;       /* messages still to be published */
+	uint64_t received, acked;
+	uint32_t random;        /* state of the random users; not 0 */
+	struct buf body;        /* of the POST being made */
+	char *message;          /* owned; options.size bytes */
+	struct mark empty;      /* before the first stream */
+	struct mark opened;     /* all streams open, nothing sent yet */
+	struct mark from, to;   /* what is measured lies between */
+	mono_us opening_us;     /* what opening took */
+	mono_us task_us;        /* storm, replay: what it took; 0: the mode has none */
+};
+
+/* run_mark takes a mark of now. */
+void run_mark(struct run *r, struct mark *m, int with_memory);
+
+/* traffic_pump publishes whatever may be published now. */
+void traffic_pump(struct run *r);
+
+/* traffic_run publishes for options.warmup and then, measured, for
+ * options.seconds; then it waits until everything has arrived. */
+void traffic_run(struct run *r);
+
+/* traffic_drain turns the loop until nothing is on its way, or given up. */
+void traffic_drain(struct run *r);
+
+/* The two ends that swarm and crew call. */
+void traffic_received(void *arg, struct stream *stream, uint32_t number, mono_us sent, mono_us now);
+void traffic_answered(void *arg, struct publisher *p, bool ok, mono_us now);
+
+/* report_print prints the run as one JSON object on stdout. */
+void report_print(const struct run *r);
+
+#endif

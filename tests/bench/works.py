@@ -1,0 +1,118 @@
+"""What is measured, and the goals it is held against."""
+
+import dataclasses
+
+ALL = ('rowcast', 'nchan', 'go', 'go-lighttpd')
+OWN = ('rowcast',)
+
+# The parts of a run, for --only.
+PARTS = {
+    'lone': 'one message to all streams at a time',
+    'load': '64 publishers to all streams',
+    'users': '16 publishers, each message to one user',
+    'bulk': 'POSTs of 1,000 lines of NDJSON',
+    'foreign': 'rows inserted by another program',
+    'hold': 'open streams: opening, memory, CPU at rest',
+    'storm': 'all streams cut at once, behind, and back',
+    'replay': 'rows read again from the table',
+    'growth': 'one user among few and many streams',
+    'pace': 'lone messages and load with 10 to 5,000 streams',
+}
+
+
+@dataclasses.dataclass
+class Work:
+    """One measurement, made with each of `systems` in turn."""
+    part: str
+    title: str
+    mode: str                # of the load client
+    streams: int
+    options: tuple = ()      # more options of the load client
+    systems: tuple = ALL
+    to_users: bool = False   # each stream is a user's, or a channel, of its own
+    longer: float = 1        # times --seconds
+    settings: dict = dataclasses.field(default_factory=dict)  # of rowcast, beside its defaults
+    fill: tuple = ()         # options of `load fill`: rows that are there before the start
+    suffix: str = ''
+    slow: bool = False       # left out of a quick run
+
+    @property
+    def name(self):
+        return f'{self.part}-{self.suffix or self.streams}'
+
+    def with_streams(self, streams):
+        if self.part not in ('lone', 'load', 'users'):
+            return self
+        return dataclasses.replace(self, streams=streams, title=f'{streams:,} streams, {PARTS[self.part]}')
+
+
+def replay(rows, suffix, spread=False, slow=False):
+    """A table of `rows` rows, 1,000 of them for each of 10 users."""
+    mine = 10 * 1000
+    where = 'spread over' if spread else 'the newest of'
+    return Work('replay', f'10 streams replay 1,000 rows each, {where} {rows:,}', 'replay', 10,
+                ('--rows', '1000', '--count', '20', '--after', str(0 if spread else rows - mine)), OWN,
+                settings={'keep_rows': '0', 'keep_for': '0', 'max_streams_per_user': '64'}, suffix=suffix, slow=slow,
+                fill=('--rows', str(rows), '--users', '10', '--count', '1000', *(['--spread'] * spread)))
+
+
+WORKS = [
+    Work('lone', '1,000 streams, one message to all at a time', 'lone', 1000),
+    Work('load', '1,000 streams, 64 publishers to all', 'load', 1000),
+    Work('load', '5,000 streams, 64 publishers to all', 'load', 5000),
+    Work('users', '5,000 users, 16 publishers, each message to one user', 'users', 5000, to_users=True),
+    Work('bulk', 'bulk publish, 1,000 lines of NDJSON a POST', 'bulk', 1, (), OWN),
+    Work('foreign', 'foreign insert to stream, idle', 'foreign', 1, ('--count', '500'), OWN),
+    Work('hold', '9,000 open streams', 'hold', 9000, longer=4),
+    Work('storm', '5,000 streams cut at once, each 100 rows behind, all back', 'storm', 5000,
+         ('--rows', '100', '--lines', '100'), OWN),
+    Work('replay', 'one stream replays 300,000 rows', 'replay', 1, ('--rows', '300000'), OWN,
+         fill=('--rows', '300000'), suffix='one'),
+    replay(10**4, '1e4'),
+    replay(10**5, '1e5'),
+    replay(10**6, '1e6'),
+    replay(10**7, '1e7', slow=True),
+    replay(10**6, 'spread', spread=True),
+    Work('growth', '10 streams, each message to one user', 'users', 10, (), OWN, to_users=True),
+    Work('growth', '1,000 streams, each message to one user', 'users', 1000, (), OWN, to_users=True),
+    Work('growth', '9,000 streams, each message to one user', 'users', 9000, (), OWN, to_users=True),
+    *(Work('pace', f'{n:,} streams, one message to all at a time', 'lone', n, (), OWN, suffix=f'lone-{n}')
+      for n in (10, 100, 1000, 5000)),
+    *(Work('pace', f'{n:,} streams, 64 publishers to all', 'load', n, (), OWN, suffix=f'load-{n}')
+      for n in (10, 100, 1000, 5000)),
+]
+
+
+@dataclasses.dataclass
+class Goal:
+    """`figure` of rowcast in `work`, as it is or divided by that of `beside` (a
+    system in the same work, or another work of rowcast's own)."""
+    work: str
+    figure: str
+    bound: float
+    at_least: bool = True
+    beside: str = ''
+
+
+GOALS = [
+    Goal('lone-1000', 'deliveries_per_s', 1.0, beside='nchan'),
+    Goal('lone-1000', 'deliveries_per_s', 2.2, beside='go-lighttpd'),
+    Goal('load-1000', 'deliveries_per_s', 8, beside='nchan'),
+    Goal('load-1000', 'deliveries_per_s', 12, beside='go-lighttpd'),
+    Goal('load-1000', 'latency_ms.p99', 1, False, 'nchan'),
+    Goal('load-1000', 'latency_ms.p99', 1, False, 'go'),
+    Goal('load-1000', 'latency_ms.p99', 1, False, 'go-lighttpd'),
+    Goal('load-5000', 'deliveries_per_s', 15, beside='go'),
+    Goal('users-5000', 'deliveries_per_s', 0.6, beside='go'),
+    Goal('bulk-1', 'messages_per_s', 100000),
+    Goal('foreign-1', 'latency_ms.p50', 1.5, False),
+    Goal('foreign-1', 'latency_ms.p99', 4, False),
+    Goal('hold-9000', 'memory_per_stream.total', 5 * 1024, False),
+    Goal('hold-9000', 'memory_per_stream.rowcast', 1024, False),
+    Goal('hold-9000', 'open_per_s', 10000),
+    Goal('hold-9000', 'cpu_percent.total', 2, False),
+    Goal('storm-5000', 'task_seconds', 2, False),
+    Goal('replay-one', 'task_rows_per_s', 300000),
+    Goal('replay-1e7', 'task_rows_per_s', 0.9, beside='replay-1e4'),
+    Goal('growth-9000', 'cpu_us_per_message.total', 1.3, False, 'growth-10'),
+]
