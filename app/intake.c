@@ -192,7 +192,7 @@ settle(struct intake *intake, struct conn *conn, enum cause cause)
 	/* What has not come by now never will; only a body may be slow. */
 	if (cause == TIME_OVER && look == LOOK_SOME_BODY)
 		look = LOOK_LARGE_BODY;
-	else if (cause != NEWS && look != LOOK_WHOLE)
+	else if (cause != NEWS && look != LOOK_WHOLE && look != LOOK_LARGE_BODY)
 		look = LOOK_CLOSE;
 	if (look == LOOK_SOME_BODY || look == LOOK_NOTHING_YET)
 		look = wait_on(intake, conn, look);

@@ -43,28 +43,42 @@ passed(void)
 	return is_listening(STDIN_FILENO) ? STDIN_FILENO : -1;
 }
 
+/* is_deserted: does nobody listen there any more? Only a refusal says so: a
+ * backlog may be full (EAGAIN), the socket of another type or another user's
+ * (EPROTOTYPE, EACCES). */
+static bool
+is_deserted(const struct sockaddr_un *address)
+{
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	bool refused = connect(fd, (const struct sockaddr *)address, sizeof(*address)) < 0
+	    && errno == ECONNREFUSED;
+
+	close(fd);
+	return refused;
+}
+
 /* clear_path removes a socket that a program which is gone has left behind. */
 static int
 clear_path(const struct sockaddr_un *address)
 {
+	const char *path = address->sun_path;
 	struct stat st;
-	int fd, rc;
 
-	if (lstat(address->sun_path, &st) < 0)
+	if (lstat(path, &st) < 0)
 		return 0;
 	if (!S_ISSOCK(st.st_mode)) {
-		log_errorx("listen: %s: is there and is not a socket", address->sun_path);
+		log_errorx("listen: %s: is there and is not a socket", path);
 		return -1;
 	}
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	rc = connect(fd, (const struct sockaddr *)address, sizeof(*address));
-	if (rc == 0 || errno == EAGAIN) {
-		log_errorx("listen: %s: another program is listening there", address->sun_path);
-		close(fd);
+	if (!is_deserted(address)) {
+		log_errorx("listen: %s: another program is listening there", path);
 		return -1;
 	}
-	close(fd);
-	return unlink(address->sun_path);
+	if (unlink(path) < 0) {
+		log_error("listen: %s: cannot be replaced", path);
+		return -1;
+	}
+	return 0;
 }
 
 static int
@@ -200,11 +214,12 @@ listener_close(struct listener *listener)
 {
 	if (listener->path != NULL) {
 		struct sockaddr_un address = { .sun_family = AF_UNIX };
+		struct stat st;
 
 		/* One that answers is a successor's, who has replaced ours. */
 		memcpy(address.sun_path, listener->path, strlen(listener->path));
-		if (access(listener->path, F_OK) == 0 && clear_path(&address) < 0)
-			log_debug("listen: %s is left to its new owner", listener->path);
+		if (lstat(listener->path, &st) == 0 && S_ISSOCK(st.st_mode) && is_deserted(&address))
+			unlink(listener->path);
 	}
 	free(listener->path);
 	listener->path = NULL;

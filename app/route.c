@@ -43,13 +43,18 @@ find_route(const struct request *request)
 	return N_ROUTES;
 }
 
-/* allows: is the method one of those, as a whole word? */
+/* allows: is the method one of those? */
 static bool
 allows(const char *methods, const char *method)
 {
-	const char *found = strstr(methods, method);
+	for (const char *at = methods; *at != '\0'; at += strspn(at, ", ")) {
+		size_t len = strcspn(at, ",");
 
-	return found != NULL && *method != '\0' && strchr(", ", found[strlen(method)]) != NULL;
+		if (len == strlen(method) && memcmp(at, method, len) == 0)
+			return true;
+		at += len;
+	}
+	return false;
 }
 
 /* allowed_origin returns the configuration's own string for the request's

@@ -32,6 +32,7 @@
 enum {
 	APPLICATION_ID = 0x726f7763,  /* "rowc" */
 	BUSY_WAIT_MS = 2000,          /* for another program's lock; then the answer is 503 */
+	BUSY_RETRY_MS = 5,
 	OWNER_CACHE_KIB = 8192,       /* picked, not tuned */
 	READER_CACHE_KIB = 512,       /* a page of replay and the way to it; one per reading thread */
 
@@ -240,6 +241,21 @@ is_blank(struct store *store)
 	    && number_of(store, "PRAGMA user_version", 1) == 0;
 }
 
+/* use_wal waits by itself: where another process is about the same, SQLite
+ * says at once that the file is busy, lest the two wait for each other. */
+static int
+use_wal(struct store *store)
+{
+	mono_us deadline = clock_mono_us() + BUSY_WAIT_MS * 1000;
+
+	while (execute(store, "PRAGMA journal_mode = WAL") < 0) {
+		if (sqlite3_errcode(store->db) != SQLITE_BUSY || clock_mono_us() >= deadline)
+			return -1;
+		sqlite3_sleep(BUSY_RETRY_MS);
+	}
+	return 0;
+}
+
 /* upgrade creates the schema or brings an older one up to date, in one
  * transaction, so that two processes that start at once do it once. */
 static int
@@ -251,8 +267,7 @@ upgrade(struct store *store)
 	 * touch stays as it is, and again below, since another may be quicker. */
 	if (peek_schema_version(store) < 0)
 		return -1;
-	if (execute(store, "PRAGMA journal_mode = WAL") < 0
-	    || execute(store, "BEGIN IMMEDIATE") < 0)
+	if (use_wal(store) < 0 || execute(store, "BEGIN IMMEDIATE") < 0)
 		return log_fault(store, "cannot be written");
 	version = schema_version(store);
 	if (version < 0)

@@ -101,6 +101,20 @@ answer(struct write *w, int outcome)
 
 /* ---- commits ---- */
 
+/* count_stored returns how many messages are in the table that were not before.
+ * Of a batch in which some keys were there already none is counted: which they
+ * were is not known. */
+static size_t
+count_stored(struct append *const appends[], size_t n)
+{
+	size_t n_stored = 0;
+
+	for (size_t i = 0; i < n; i++)
+		if (!appends[i]->refused && !appends[i]->existed)
+			n_stored += appends[i]->n;
+	return n_stored;
+}
+
 /* commit takes a run of writes off the list, as many as make a group, and
  * commits and answers them. */
 static struct mail *
@@ -127,7 +141,7 @@ commit(struct writer *writer, struct mail *mail)
 		/* Before the answers: they cost a system call each. */
 		writer->committed(writer->context);
 		atomic_fetch_add(&writer->counters.n_commits, 1);
-		atomic_fetch_add(&writer->counters.n_committed, n_messages);
+		atomic_fetch_add(&writer->counters.n_committed, count_stored(appends, n));
 	}
 	for (mail = first; mail != rest; mail = next) {
 		struct write *w = CONTAINER_OF(mail, struct write, mail);

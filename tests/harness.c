@@ -403,7 +403,6 @@ expect_reply(struct peer *peer, int status)
 
 	buf_free(&peer->content);
 	peer->at = 0;
-	peer->ended = false;
 	while (!peer->ended)
 		if (take_record(peer, &len) == 0)
 			fail_msg("closed before the reply had ended");
@@ -411,7 +410,9 @@ expect_reply(struct peer *peer, int status)
 		fail_msg("expected %sin \"%s\"", first, text_so_far(peer));
 	free(first);
 	expect_text(text_so_far(peer), "\r\n\r\n");
-	return text_so_far(peer);
+	peer->at = peer->content.len;  /* all of it is looked at: the next may begin */
+	peer->ended = false;
+	return peer->content.bytes;
 }
 
 void

@@ -121,7 +121,7 @@ void expect_start(struct peer *peer, int64_t cursor);
 void expect_message(struct peer *peer, int64_t id, const char *data);
 
 /* expect_end: no more content, END_REQUEST, and the connection closed.
- * expect_closed: closed without END_REQUEST. */
+ * expect_closed: closed, without END_REQUEST or after a whole reply. */
 void expect_end(struct peer *peer);
 void expect_closed(struct peer *peer);
 

@@ -144,6 +144,12 @@ read_from(struct store *store, int64_t after, const struct filter *filter, size_
 	seen.bounds = (struct store_bounds){ -1, -1 };
 	assert_int_equal(store_read(store, after, filter, note_row, &seen, &seen.bounds,
 	    &seen.upto), 0);
+	/* Rows and bounds are of one moment. */
+	if (seen.n > 0) {
+		assert_true(seen.ids[0] >= seen.bounds.oldest);
+		assert_true(seen.ids[seen.n - 1] <= seen.upto);
+		assert_true(seen.upto <= seen.bounds.newest);
+	}
 }
 
 static void

@@ -757,90 +757,90 @@ static const char *const race_users[] = { "a", "b", "c", NULL, NULL };
 static const char *const race_topics[] = { "x", "y", NULL, NULL };
 static const char *const race_wishes[][3] = { { NULL }, { "x" }, { "y", "x" } };
 
-/* Written by the publisher's thread until it is joined. */
-static struct { const char *user, *topic; } race_rows[RACE_MAX + 1];
-static int64_t race_newest;
+/* What is published, thrown before, and in groups of how many. */
+static struct { const char *user, *topic; size_t n_group; } race_rows[RACE_MAX + 1];
 static _Atomic bool race_over;
 
-struct race {
-	struct tail *tail;
-	uint64_t seed;
-};
-
 static void *
-race_publish(void *arg)
+race_publish(void *tail)
 {
-	struct race *race = arg;
-	struct dice dice = { race->seed };
+	size_t id = 1, n;
 
-	while (!atomic_load(&race_over)) {
+	for (; !atomic_load(&race_over) && id + 8 < RACE_MAX; id += n) {
 		struct message m[4];
-		struct append append = { .messages = m, .n = 1 + dice_throw(4), .publisher = "p" };
-		struct append *appends = &append;
+		struct append append = { .messages = m, .publisher = "test" }, *appends = &append;
 		char data[] = "x";
 
-		for (size_t i = 0; i < append.n; i++) {
-			const char *user = race_users[dice_throw(5)];
-			const char *topic = race_topics[dice_throw(4)];
+		append.n = n = race_rows[id].n_group;
+		for (size_t i = 0; i < n; i++) {
+			const char *user = race_rows[id + i].user, *topic = race_rows[id + i].topic;
 
 			m[i] = (struct message){
 				.user = user != NULL ? mem_strdup(user) : NULL,
 				.topic = topic != NULL ? mem_strdup(topic) : NULL,
 				.data = data, .data_len = 1,
 			};
-			race_rows[race_newest + 1 + (int64_t)i].user = user;
-			race_rows[race_newest + 1 + (int64_t)i].topic = topic;
 		}
-		if (store_append(table.store, &appends, 1) != 0)
+		if (store_append(table.store, &appends, 1) != 0 || m[0].id != (int64_t)id)
 			abort();
-		for (size_t i = 0; i < append.n; i++) {
-			if (m[i].id != ++race_newest)
-				abort();
+		for (size_t i = 0; i < n; i++) {
 			free(m[i].user);
 			free(m[i].topic);
 		}
-		tail_wake(race->tail);
-		if (race_newest > RACE_MAX - 8)
-			break;
+		tail_wake(tail);
 	}
 	return NULL;
 }
 
+static bool
+race_wants(const struct wish *wish, int64_t id)
+{
+	bool wants = race_rows[id].topic == NULL;
+
+	for (size_t i = 0; !wants && wish->topics[i] != NULL; i++)
+		wants = strcmp(wish->topics[i], race_rows[id].topic) == 0;
+	return wants && (race_rows[id].user == NULL || strcmp(race_rows[id].user, wish->user) == 0);
+}
+
 TEST(streams_that_join_while_messages_flow_get_each_once_and_in_order)
 {
-	for (uint64_t seed = 1; seed <= 3; seed++) {
-		struct race race = { .seed = seed };
-		struct dice dice = { seed + 1000 };
-		static struct peer peers[RACE_STREAMS];
+	dice_begin();
+	for (int game = 0; game < 3; game++) {
+		struct peer peers[RACE_STREAMS], brief;
 		struct wish wishes[RACE_STREAMS];
+		struct store_bounds bounds;
 		struct store *reader;
+		struct tail *tail;
 		pthread_t publisher;
 		int64_t last;
 
+		for (size_t id = 0; id <= RACE_MAX; id++) {
+			race_rows[id].user = race_users[dice_throw(5)];
+			race_rows[id].topic = race_topics[dice_throw(4)];
+			race_rows[id].n_group = 1 + dice_throw(4);
+		}
 		begin_with(LIST("max_streams_per_user = 100"));
-		race_newest = 0;
 		atomic_store(&race_over, false);
-		race.tail = tail_start(table.name, 0, hub);
-		assert_non_null(race.tail);
+		tail = tail_start(table.name, 0, hub);
+		assert_non_null(tail);
 		reader = store_open(table.name, STORE_READER);
 		assert_non_null(reader);
-		assert_int_equal(pthread_create(&publisher, NULL, race_publish, &race), 0);
+		assert_int_equal(pthread_create(&publisher, NULL, race_publish, tail), 0);
 		for (int i = 0; i < RACE_STREAMS; i++) {
 			struct wish *wish = &wishes[i];
-			struct store_bounds bounds;
-			struct peer brief;
 
 			*wish = (struct wish){
 				.user = race_users[dice_throw(3)],
 				.topics = race_wishes[dice_throw(3)],
+				.resumes = dice_throw(2) == 0,
 				.send_buffer = dice_throw(3) == 0,
 			};
 			/* As /events finds it: the newest in the table, which the hub may
 			 * or may not have heard of yet. */
 			assert_int_equal(store_bounds(reader, &bounds), 0);
-			wish->resumes = dice_throw(2) == 0;
-			wish->cursor = !wish->resumes || dice_throw(4) == 0 ? bounds.newest
-			    : (int64_t)dice_throw((uint64_t)bounds.newest + 1);
+			wish->cursor = bounds.newest;
+			if (wish->resumes && dice_throw(4) != 0)
+				wish->cursor = (int64_t)dice_throw((size_t)bounds.newest + 1);
 			join(&peers[i], wish);
 			if (dice_throw(3) == 0) {
 				ask(&brief, wish);
@@ -850,24 +850,17 @@ TEST(streams_that_join_while_messages_flow_get_each_once_and_in_order)
 		atomic_store(&race_over, true);
 		pthread_join(publisher, NULL);
 		last = commit(&table, NULL, NULL, "last");
-		tail_wake(race.tail);
+		tail_wake(tail);
 		for (int i = 0; i < RACE_STREAMS; i++) {
-			for (int64_t id = wishes[i].cursor + 1; id < last; id++) {
-				const struct wish *wish = &wishes[i];
-				bool wanted = race_rows[id].topic == NULL;
-
-				for (size_t t = 0; !wanted && wish->topics[t] != NULL; t++)
-					wanted = strcmp(wish->topics[t], race_rows[id].topic) == 0;
-				if (wanted && (race_rows[id].user == NULL
-				    || strcmp(race_rows[id].user, wish->user) == 0))
+			for (int64_t id = wishes[i].cursor + 1; id < last; id++)
+				if (race_wants(&wishes[i], id))
 					expect_message(&peers[i], id, "x");
-			}
 			expect_message(&peers[i], last, "last");
 			hang_up(&peers[i]);
 		}
 		assert_int_equal(counters().n_gaps, 0);
 		store_close(reader);
-		tail_stop(race.tail);
+		tail_stop(tail);
 		end();
 	}
 }

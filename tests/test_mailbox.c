@@ -81,6 +81,7 @@ TEST(a_letter_lies_there_until_it_is_taken_however_long_nobody_waits)
 
 	mailbox_init(&box);
 	mailbox_put(&box, &letter.mail);
+	assert_true(is_awake());
 	mailbox_wait(&box, -1);
 	mailbox_wait(&box, -1);
 	assert_ptr_equal(mailbox_take(&box), &letter.mail);

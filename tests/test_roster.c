@@ -83,8 +83,8 @@ TEST(any_order_of_coming_and_going_leaves_the_others_in_place)
 {
 	static const char *const names[] = { "a", "b", "c", "d", "e" };
 	struct stream *there[100] = { NULL };
-	struct dice dice = { 7 };
 
+	dice_begin();
 	for (int step = 0; step < 5000; step++) {
 		size_t i = dice_throw(100), n = 0, n_users[5] = { 0 }, n_topics[5] = { 0 };
 

@@ -239,7 +239,7 @@ TEST(data_that_looks_like_a_field_stays_data)
 {
 	static const char *const texts[] = {
 		" leading", "  two", ":", ": comment", "id: 99", "data: x", "event: e\n\nid: 5\n\n",
-		"retry: 1", "a\n\n\nb", "\xef\xbb\xbf" "bom", "data", "trailing ",
+		"retry: 1", "a\n\n\nb", "\xef\xbb\xbfmark", "data", "trailing ",
 	};
 
 	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {

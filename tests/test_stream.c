@@ -39,12 +39,11 @@ small_buffer(void)
 	assert_int_equal(setsockopt(stream->fd, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof(bytes)), 0);
 }
 
-/* pattern returns n bytes in which no stretch is like another near it. */
+/* pattern returns n bytes in which no stretch is like another. */
 static struct buf
 pattern(size_t n)
 {
 	struct buf b = BUF_EMPTY;
-	struct dice dice = { n };
 
 	for (size_t i = 0; i < n; i++)
 		buf_add_char(&b, (char)('a' + dice_throw(26)));
@@ -120,8 +119,7 @@ TEST(what_the_socket_does_not_take_is_kept_and_sent_later)
 {
 	/* Slices of all sizes, so that the cut falls in the header, at a border and
 	 * in the middle, again and again. */
-	struct dice dice = { 1 };
-
+	dice_begin();
 	for (int i = 0; i < 50; i++) {
 		struct buf b = pattern(1 + dice_throw(FCGI_CONTENT_MAX));
 		size_t cut = dice_throw(b.len + 1), first = dice_throw(3000);

@@ -1,0 +1,384 @@
+#include "tests/check.h"
+#include "tests/capture.h"
+#include "tests/harness.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "app/listener.h"
+#include "lib/mem.h"
+
+static struct conf conf;
+static const char *path;   /* what conf.listen names */
+static struct listener listener;
+
+/* ---- verbs ---- */
+
+static void
+begin(const char *const lines[])
+{
+	conf_of(&conf, lines);
+	path = conf.listen + strlen("unix:");
+}
+
+static void
+end(void)
+{
+	conf_free(&conf);
+}
+
+static void
+opens(void)
+{
+	capture_begin();
+	if (listener_open(&listener, &conf) < 0)
+		fail_msg("refused: %s", capture_end());
+	capture_end();  /* it may say that a socket was passed */
+	assert_true(fcntl(listener.fd, F_GETFL) & O_NONBLOCK);
+	assert_true(fcntl(listener.fd, F_GETFD) & FD_CLOEXEC);
+}
+
+/* refused returns what the log says. */
+static const char *
+refused(void)
+{
+	const char *said;
+	int result;
+
+	capture_begin();
+	result = listener_open(&listener, &conf);
+	said = capture_end();
+	assert_int_equal(result, -1);
+	return said;
+}
+
+/* closes does what intake and then listener_close do. */
+static void
+closes(void)
+{
+	close(listener.fd);
+	listener_close(&listener);
+}
+
+static bool
+answers(void)
+{
+	int fd = listener_connect(conf.listen);
+
+	if (fd >= 0)
+		close(fd);
+	return fd >= 0;
+}
+
+static bool
+is_there(void)
+{
+	struct stat st;
+
+	return lstat(path, &st) == 0;
+}
+
+/* bound returns a socket of that type bound to the path. */
+static int
+bound(int type)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, type | SOCK_CLOEXEC, 0);
+
+	assert_true(strlen(path) < sizeof(address.sun_path));
+	memcpy(address.sun_path, path, strlen(path));
+	assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof(address)), 0);
+	return fd;
+}
+
+/* ---- unix sockets ---- */
+
+TEST(a_unix_socket_is_made_answers_and_is_removed)
+{
+	begin(NULL);
+	assert_false(is_there());
+	opens();
+	assert_string_equal(listener.path, path);
+	assert_true(answers());
+	closes();
+	assert_null(listener.path);
+	assert_false(is_there());
+	end();
+}
+
+TEST(the_mode_is_what_is_asked_for_whatever_the_umask)
+{
+	static const struct { const char *line; mode_t mode; } cases[] = {
+		{ "listen_mode = 0660", 0660 }, { "listen_mode = 0600", 0600 },
+		{ "listen_mode = 0666", 0666 },
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		mode_t before = umask(i % 2 == 0 ? 077 : 0);
+		struct stat st;
+
+		begin(LIST(cases[i].line));
+		opens();
+		assert_int_equal(stat(path, &st), 0);
+		assert_int_equal(st.st_mode & 07777, cases[i].mode);
+		assert_int_equal(umask(before), i % 2 == 0 ? 077 : 0);
+		closes();
+		end();
+	}
+}
+
+TEST(a_socket_that_nobody_listens_on_any_more_is_replaced)
+{
+	int fd;
+
+	begin(NULL);
+	fd = bound(SOCK_STREAM);
+	assert_int_equal(listen(fd, 1), 0);
+	close(fd);
+	assert_true(is_there());
+	opens();
+	assert_true(answers());
+	closes();
+	end();
+}
+
+TEST(a_socket_that_somebody_listens_on_is_left_alone)
+{
+	struct listener first;
+
+	begin(NULL);
+	opens();
+	first = listener;
+	assert_says(refused(), "another program is listening there");
+	assert_true(answers());
+	listener = first;
+	closes();
+	end();
+}
+
+TEST(a_living_socket_of_another_type_is_left_alone)
+{
+	int fd;
+
+	begin(NULL);
+	fd = bound(SOCK_DGRAM);
+	assert_says(refused(), path);
+	assert_true(is_there());
+	close(fd);
+	unlink(path);
+	end();
+}
+
+TEST(a_backlog_that_is_full_is_taken_for_a_living_listener)
+{
+	struct peer peer;
+	int fd;
+
+	begin(NULL);
+	fd = bound(SOCK_STREAM);
+	assert_int_equal(listen(fd, 0), 0);
+	peer_connect(&peer, path);
+	assert_says(refused(), "another program is listening there");
+	hang_up(&peer);
+	close(fd);
+	unlink(path);
+	end();
+}
+
+TEST(what_is_no_socket_is_left_alone)
+{
+	int fd;
+
+	begin(NULL);
+	fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+	assert_true(fd >= 0);
+	close(fd);
+	assert_says(refused(), "is there and is not a socket");
+	assert_true(is_there());
+	unlink(path);
+	assert_int_equal(symlink("/nowhere/at/all", path), 0);
+	assert_says(refused(), "is there and is not a socket");
+	unlink(path);
+	assert_int_equal(mkdir(path, 0700), 0);
+	assert_says(refused(), "is there and is not a socket");
+	rmdir(path);
+	end();
+}
+
+TEST(a_folder_that_is_not_there_is_said)
+{
+	begin(LIST("listen = unix:/nowhere/at/all/socket"));
+	assert_says(refused(), "/nowhere/at/all/socket");
+	end();
+}
+
+TEST(a_successor_s_socket_is_not_removed)
+{
+	struct listener first;
+
+	begin(NULL);
+	opens();
+	first = listener;
+	close(first.fd);
+	opens();
+	capture_begin();
+	listener_close(&first);
+	assert_string_equal(capture_end(), "");
+	assert_true(is_there());
+	assert_true(answers());
+	closes();
+	assert_false(is_there());
+	end();
+}
+
+/* ---- TCP ---- */
+
+TEST(a_tcp_port_listens_and_is_refused_where_it_is_taken)
+{
+	struct sockaddr_in address;
+	socklen_t len = sizeof(address);
+	struct listener first;
+	char *line;
+
+	begin(LIST("listen = 127.0.0.1:1"));
+	/* The kernel picks the port: a number of ours may be taken. */
+	free(conf.listen);
+	conf.listen = mem_strdup("127.0.0.1:0");
+	opens();
+	assert_null(listener.path);
+	first = listener;
+	assert_int_equal(getsockname(first.fd, (struct sockaddr *)&address, &len), 0);
+	end();
+	line = mem_printf("listen = 127.0.0.1:%u", ntohs(address.sin_port));
+	begin(LIST(line));
+	assert_true(answers());
+	assert_says(refused(), "127.0.0.1:");
+	close(first.fd);
+	assert_false(answers());
+	assert_int_equal(errno, ECONNREFUSED);
+	end();
+	free(line);
+}
+
+/* ---- sockets that are passed ---- */
+
+/* pass puts a listening socket at that descriptor and returns what was there. */
+static int
+pass(int fd, int listening)
+{
+	int kept = fcntl(fd, F_DUPFD_CLOEXEC, 10);
+
+	assert_true(dup2(listening, fd) == fd);
+	return kept;
+}
+
+static void
+take_back(int fd, int kept)
+{
+	if (kept >= 0) {
+		assert_true(dup2(kept, fd) == fd);
+		close(kept);
+	} else {
+		close(fd);
+	}
+}
+
+/* listening_elsewhere listens where conf does not. */
+static int
+listening_elsewhere(void)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };  /* autobind */
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), high;
+
+	assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof(sa_family_t)), 0);
+	assert_int_equal(listen(fd, 5), 0);
+	high = fcntl(fd, F_DUPFD_CLOEXEC, 20);
+	close(fd);
+	return high;
+}
+
+TEST(a_socket_on_descriptor_0_is_used)
+{
+	int fd = listening_elsewhere(), kept;
+
+	begin(NULL);
+	kept = pass(STDIN_FILENO, fd);
+	opens();
+	assert_int_equal(listener.fd, STDIN_FILENO);
+	assert_null(listener.path);
+	assert_false(is_there());
+	listener_close(&listener);
+	take_back(STDIN_FILENO, kept);
+	close(fd);
+	end();
+}
+
+TEST(what_systemd_passes_is_used)
+{
+	int fd = listening_elsewhere(), kept;
+	char *pid = mem_printf("%ld", (long)getpid());
+
+	begin(NULL);
+	kept = pass(3, fd);
+	setenv("LISTEN_PID", pid, 1);
+	setenv("LISTEN_FDS", "1", 1);
+	opens();
+	assert_int_equal(listener.fd, 3);
+	assert_false(is_there());
+	listener_close(&listener);
+	/* Of another process, or none: it is not ours. */
+	setenv("LISTEN_PID", "1", 1);
+	opens();
+	assert_true(is_there());
+	closes();
+	setenv("LISTEN_PID", pid, 1);
+	setenv("LISTEN_FDS", "0", 1);
+	opens();
+	assert_true(is_there());
+	closes();
+	unsetenv("LISTEN_PID");
+	unsetenv("LISTEN_FDS");
+	take_back(3, kept);
+	close(fd);
+	free(pid);
+	end();
+}
+
+TEST(a_descriptor_0_that_does_not_listen_is_not_used)
+{
+	struct peer peer;
+	int fd = peer_pair(&peer), kept;
+
+	begin(NULL);
+	kept = pass(STDIN_FILENO, fd);
+	opens();
+	assert_int_not_equal(listener.fd, STDIN_FILENO);
+	closes();
+	take_back(STDIN_FILENO, kept);
+	close(fd);
+	hang_up(&peer);
+	end();
+}
+
+static const struct CMUnitTest tests[] = {
+	cmocka_unit_test(a_unix_socket_is_made_answers_and_is_removed),
+	cmocka_unit_test(the_mode_is_what_is_asked_for_whatever_the_umask),
+	cmocka_unit_test(a_socket_that_nobody_listens_on_any_more_is_replaced),
+	cmocka_unit_test(a_socket_that_somebody_listens_on_is_left_alone),
+	cmocka_unit_test(a_living_socket_of_another_type_is_left_alone),
+	cmocka_unit_test(a_backlog_that_is_full_is_taken_for_a_living_listener),
+	cmocka_unit_test(what_is_no_socket_is_left_alone),
+	cmocka_unit_test(a_folder_that_is_not_there_is_said),
+	cmocka_unit_test(a_successor_s_socket_is_not_removed),
+	cmocka_unit_test(a_tcp_port_listens_and_is_refused_where_it_is_taken),
+	cmocka_unit_test(a_socket_on_descriptor_0_is_used),
+	cmocka_unit_test(what_systemd_passes_is_used),
+	cmocka_unit_test(a_descriptor_0_that_does_not_listen_is_not_used),
+};
+
+RUN_TESTS(tests)
