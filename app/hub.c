@@ -15,10 +15,7 @@
  * (from_store): a row that was deleted meanwhile is still in the ring, and must
  * not be replayed. The first page that reaches the store's end ends that.
  *
- * The pace: a write costs the web server several times what it costs us, whether
- * it carries one message or fifty. So after a round that wrote k streams the
- * next one waits for k * PACE_US; what is committed meanwhile goes out together.
- * An idle hub waits for nothing. */
+ * Between two rounds the hub leaves the web server time; how much, pace.c says. */
 
 #include "app/hub.h"
 
@@ -37,7 +34,6 @@
 
 enum {
 	EVENTS_MAX = 256,
-	PACE_US = 20,             /* pause a stream written; what a write costs lighttpd, doubled */
 	IDLE_WAIT_MS = 60000,     /* the loop looks around this often with nothing to do */
 };
 
@@ -126,6 +122,17 @@ free_closed(struct hub *hub)
 
 /* ---- what is new ---- */
 
+static bool
+inbox_is_empty(struct hub *hub)
+{
+	bool empty;
+
+	pthread_mutex_lock(&hub->inbox_lock);
+	empty = hub->inbox_first == NULL;
+	pthread_mutex_unlock(&hub->inbox_lock);
+	return empty;
+}
+
 static void
 take_inbox(struct hub *hub)
 {
@@ -157,16 +164,16 @@ send_news(struct hub *hub)
 	struct round_tally tally;
 	struct stream *s, *next;
 
-	if (hub->now < hub->next_round)
+	if (hub->ring.top == hub->sent && inbox_is_empty(hub))
+		return;
+	if (!pace_allows(&hub->pace, &hub->roster, hub->now))
 		return;
 	if (hub->ring.top == hub->sent)
 		take_inbox(hub);
-	if (hub->ring.top == hub->sent)
-		return;
 	tally = round_run(hub->round, &hub->roster, &hub->ring, &hub->sent, hub->now, trouble, hub);
 	atomic_store_explicit(&hub->counters.sent, hub->sent, memory_order_relaxed);
 	HUB_COUNT(hub, n_delivered, tally.n_delivered);
-	hub->next_round = hub->now + (mono_us)tally.n_written * PACE_US;
+	pace_took(&hub->pace, tally.n_written, hub->now);
 	for (s = TAILQ_FIRST(&hub->ahead); s != NULL; s = next) {
 		next = TAILQ_NEXT(s, link);
 		if (s->cursor <= hub->sent)
@@ -176,17 +183,6 @@ send_news(struct hub *hub)
 }
 
 /* ---- the loop ---- */
-
-static bool
-inbox_is_empty(struct hub *hub)
-{
-	bool empty;
-
-	pthread_mutex_lock(&hub->inbox_lock);
-	empty = hub->inbox_first == NULL;
-	pthread_mutex_unlock(&hub->inbox_lock);
-	return empty;
-}
 
 /* wait_us returns how long the loop may sleep. */
 static mono_us
@@ -199,8 +195,8 @@ wait_us(struct hub *hub)
 		return 0;
 	if (first != NULL && first->due < until)
 		until = first->due;
-	if ((hub->ring.top > hub->sent || !inbox_is_empty(hub)) && hub->next_round < until)
-		until = hub->next_round;
+	if ((hub->ring.top > hub->sent || !inbox_is_empty(hub)) && hub->pace.next_round < until)
+		until = hub->pace.next_round;
 	return until > hub->now ? until - hub->now : 0;
 }
 
@@ -228,7 +224,7 @@ static void
 drain(struct hub *hub)
 {
 	do {
-		hub->next_round = hub->now;
+		hub->pace = PACE_INITIAL;  /* no time to wait for anybody */
 		send_news(hub);
 	} while (hub->ring.top > hub->sent || !inbox_is_empty(hub));
 	admission_run(hub);
@@ -312,6 +308,7 @@ hub_start(const struct conf *conf, const char *store_name, int64_t sent)
 	hub_reload(hub, conf);
 	hub->sent = sent;
 	atomic_store(&hub->counters.sent, sent);
+	hub->pace = PACE_INITIAL;
 	ring_init(&hub->ring, sent);
 	TAILQ_INIT(&hub->behind);
 	TAILQ_INIT(&hub->ahead);

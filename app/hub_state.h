@@ -9,6 +9,7 @@
 
 #include "app/catchup.h"
 #include "app/hub.h"
+#include "app/pace.h"
 #include "app/ring.h"
 #include "app/roster.h"
 #include "app/round.h"
@@ -42,7 +43,7 @@ struct hub {
 	struct round *round;
 	int64_t sent;                /* live streams have been sent everything up to here */
 	mono_us now;                 /* read once a turn of the loop */
-	mono_us next_round;          /* not before then */
+	struct pace pace;
 	struct timers timers;
 	struct stream_list behind, ahead, closed;
 	struct slices slices;        /* read_on's, kept since it is large */

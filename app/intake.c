@@ -40,6 +40,14 @@ enum {
 
 TAILQ_HEAD(conn_list, conn);
 
+/* A worker that waits for work. The one that has waited least is woken first:
+ * its memory is still in the cache, and the others sleep on. */
+struct idle_worker {
+	SLIST_ENTRY(idle_worker) link;
+	pthread_cond_t woken;
+	bool has_work;    /* set by who wakes it */
+};
+
 struct intake {
 	int listen_fd;
 	int epoll_fd;
@@ -50,7 +58,8 @@ struct intake {
 	unsigned char *look, *scratch;  /* INTAKE_HEAD_MAX_BYTES each */
 
 	pthread_mutex_t lock;       /* guards what follows */
-	pthread_cond_t some_ready, less_ready;
+	pthread_cond_t less_ready;
+	SLIST_HEAD(, idle_worker) idle;
 	struct conn_list whole, unfinished;
 	size_t n_ready;
 	size_t n_reading;           /* workers that read an unfinished body */
@@ -106,6 +115,19 @@ link_waiting(struct intake *intake, struct conn *conn)
 
 /* ---- looking ---- */
 
+/* wake_one wakes an idle worker, where there is one; the lock is held. */
+static void
+wake_one(struct intake *intake)
+{
+	struct idle_worker *idle = SLIST_FIRST(&intake->idle);
+
+	if (idle != NULL) {
+		SLIST_REMOVE_HEAD(&intake->idle, link);
+		idle->has_work = true;
+		pthread_cond_signal(&idle->woken);
+	}
+}
+
 /* give hands a conn that nobody waits for any more to the workers. */
 static void
 give(struct intake *intake, struct conn *conn, bool whole)
@@ -121,7 +143,7 @@ give(struct intake *intake, struct conn *conn, bool whole)
 		pthread_cond_wait(&intake->less_ready, &intake->lock);
 	TAILQ_INSERT_TAIL(whole ? &intake->whole : &intake->unfinished, conn, link);
 	intake->n_ready++;
-	pthread_cond_signal(&intake->some_ready);
+	wake_one(intake);
 	pthread_mutex_unlock(&intake->lock);
 }
 
@@ -347,7 +369,7 @@ intake_start(int listen_fd, size_t n_workers)
 	intake->look = mem_alloc(INTAKE_HEAD_MAX_BYTES);
 	intake->scratch = mem_alloc(INTAKE_HEAD_MAX_BYTES);
 	pthread_mutex_init(&intake->lock, NULL);
-	pthread_cond_init(&intake->some_ready, NULL);
+	SLIST_INIT(&intake->idle);
 	pthread_cond_init(&intake->less_ready, NULL);
 	TAILQ_INIT(&intake->waiting);
 	TAILQ_INIT(&intake->whole);
@@ -357,9 +379,20 @@ intake_start(int listen_fd, size_t n_workers)
 	return intake;
 }
 
+/* wait_for_work returns when somebody has woken us; the lock is held. */
+static void
+wait_for_work(struct intake *intake, struct idle_worker *idle)
+{
+	idle->has_work = false;
+	SLIST_INSERT_HEAD(&intake->idle, idle, link);
+	while (!idle->has_work)
+		pthread_cond_wait(&idle->woken, &intake->lock);
+}
+
 struct conn *
 intake_next(struct intake *intake)
 {
+	struct idle_worker idle = { .woken = PTHREAD_COND_INITIALIZER };
 	struct conn *conn;
 
 	pthread_mutex_lock(&intake->lock);
@@ -372,11 +405,12 @@ intake_next(struct intake *intake)
 		}
 		if (conn != NULL || intake->stopping)
 			break;
-		pthread_cond_wait(&intake->some_ready, &intake->lock);
+		wait_for_work(intake, &idle);
 	}
 	if (conn != NULL && intake->n_ready-- == INTAKE_READY_MAX)
 		pthread_cond_signal(&intake->less_ready);
 	pthread_mutex_unlock(&intake->lock);
+	pthread_cond_destroy(&idle.woken);
 	return conn;
 }
 
@@ -391,7 +425,7 @@ intake_body_read(struct conn *conn)
 	pthread_mutex_lock(&intake->lock);
 	intake->n_reading--;
 	if (!TAILQ_EMPTY(&intake->unfinished))
-		pthread_cond_signal(&intake->some_ready);
+		wake_one(intake);
 	pthread_mutex_unlock(&intake->lock);
 }
 
@@ -400,7 +434,8 @@ intake_stop(struct intake *intake)
 {
 	pthread_mutex_lock(&intake->lock);
 	intake->stopping = true;
-	pthread_cond_broadcast(&intake->some_ready);
+	while (!SLIST_EMPTY(&intake->idle))
+		wake_one(intake);
 	pthread_cond_broadcast(&intake->less_ready);
 	pthread_mutex_unlock(&intake->lock);
 	mailbox_wake(&intake->returned);
@@ -424,7 +459,6 @@ intake_free(struct intake *intake)
 	    || (conn = take_first(&intake->unfinished)) != NULL)
 		conn_close(conn);
 	mailbox_free(&intake->returned);
-	pthread_cond_destroy(&intake->some_ready);
 	pthread_cond_destroy(&intake->less_ready);
 	pthread_mutex_destroy(&intake->lock);
 	close(intake->epoll_fd);

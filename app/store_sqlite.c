@@ -34,6 +34,10 @@ enum {
 	BUSY_WAIT_MS = 2000,          /* for another program's lock; then the answer is 503 */
 	BUSY_RETRY_MS = 5,
 	OWNER_CACHE_KIB = 8192,       /* picked, not tuned */
+	/* Pages in the WAL before a commit copies them into the file. SQLite's own
+	 * 1000 copies the index's pages, each for a row or two, all the time: with
+	 * 8000 (32 MiB) bulk publishing is twice as fast. */
+	WAL_PAGES = 8000,
 	READER_CACHE_KIB = 512,       /* a page of replay and the way to it; one per reading thread */
 
 	/* A commit's frames are written to the WAL, and seen by inotify, before
@@ -340,8 +344,9 @@ store_open(const char *name, enum store_access access)
 	}
 	sqlite3_busy_timeout(store->db, BUSY_WAIT_MS);
 	pragmas = mem_printf("PRAGMA synchronous = FULL; PRAGMA trusted_schema = OFF;"
-	    " PRAGMA cache_size = -%d; PRAGMA query_only = %d",
-	    access == STORE_OWNER ? OWNER_CACHE_KIB : READER_CACHE_KIB, access == STORE_READER);
+	    " PRAGMA wal_autocheckpoint = %d; PRAGMA cache_size = -%d; PRAGMA query_only = %d",
+	    WAL_PAGES, access == STORE_OWNER ? OWNER_CACHE_KIB : READER_CACHE_KIB,
+	    access == STORE_READER);
 	rc = execute(store, pragmas);
 	free(pragmas);
 	if (rc < 0) {
@@ -648,26 +653,26 @@ store_wait(struct store *store, int wake_fd)
 			    " within %d ms", store->path, LOOK_ANYWAY_US / 1000);
 	}
 	while (!changed(store)) {
+		bool looking = clock_mono_us() < store->look_until;
 		struct pollfd p[2] = {
 			{ .fd = wake_fd, .events = POLLIN },
 			{ .fd = store->watch.fd, .events = POLLIN },
 		};
-		mono_us wait_us = LOOK_ANYWAY_US;
-		struct timespec wait;
+		struct timespec wait = { .tv_nsec = (looking ? look_us : LOOK_ANYWAY_US) * 1000 };
 
-		if (clock_mono_us() < store->look_until) {
-			wait_us = look_us;
-			look_us = look_us * 5 / 4 < LOOK_LAST_US ? look_us * 5 / 4 : LOOK_LAST_US;
-		}
-		wait = (struct timespec){ .tv_nsec = wait_us * 1000 };
-		ppoll(p, 2, &wait, NULL);
+		/* While looking, further events tell nothing, and a commit makes one
+		 * for every page: they are left to gather. */
+		ppoll(p, looking ? 1 : 2, &wait, NULL);
 		if (p[0].revents != 0) {
 			changed(store);  /* what woke us is about to be read */
 			return;
 		}
-		if (p[1].revents != 0 && filewatch_read(&store->watch)) {
+		if (looking)
+			look_us = look_us * 5 / 4 < LOOK_LAST_US ? look_us * 5 / 4 : LOOK_LAST_US;
+		if (filewatch_read(&store->watch)) {
 			store->look_until = clock_mono_us() + LOOK_FOR_US;
-			look_us = LOOK_FIRST_US;
+			if (!looking)
+				look_us = LOOK_FIRST_US;
 		}
 	}
 }

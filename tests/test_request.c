@@ -298,6 +298,7 @@ TEST(a_request_that_is_freed_unanswered_is_hung_up_on)
 struct saying {
 	int fd;
 	struct buf bytes;
+	size_t n_said;
 	pthread_t thread;
 };
 
@@ -305,12 +306,12 @@ static void *
 say_all(void *arg)
 {
 	struct saying *saying = arg;
-	size_t at = 0;
 	ssize_t sent;
 
-	while (at < saying->bytes.len && (sent = send(saying->fd, saying->bytes.bytes + at,
-	    saying->bytes.len - at, MSG_NOSIGNAL)) > 0)
-		at += (size_t)sent;
+	while (saying->n_said < saying->bytes.len
+	    && (sent = send(saying->fd, saying->bytes.bytes + saying->n_said,
+	    saying->bytes.len - saying->n_said, MSG_NOSIGNAL)) > 0)
+		saying->n_said += (size_t)sent;
 	return NULL;
 }
 
@@ -356,6 +357,8 @@ post(size_t body_bytes, size_t body_max_bytes)
 	reply_error(&request.reply, 400, NULL, "so it is");
 	request_free(&request);
 	pthread_join(saying.thread, NULL);
+	/* A web server looks for the answer when it has sent all. */
+	assert_int_equal(saying.n_said == saying.bytes.len, body_bytes < 8 << 20);
 	expect_text(expect_reply(&peer, 400), "so it is");
 	hang_up(&peer);
 	buf_free(&saying.bytes);
