@@ -6,20 +6,22 @@
  *
  * A body may be larger than a socket holds unread, or come in so many small
  * records that their bookkeeping fills it: then no more comes until somebody
- * reads. Such a body, large or slow, is read by a worker after all. These have a
- * queue of their own, so that they can hold up half of the workers but not all. */
+ * reads. Such a body, large or slow, is read by a worker after all; ready.c sees
+ * to it that they hold up half of the workers at most. */
 
 #include "app/intake.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <unistd.h>
 
+#include "app/ready.h"
 #include "lib/fcgi.h"
 #include "lib/log.h"
 #include "lib/mem.h"
@@ -38,16 +40,6 @@ enum {
 	SEND_BUFFER_BYTES = 256 << 10,
 };
 
-TAILQ_HEAD(conn_list, conn);
-
-/* A worker that waits for work. The one that has waited least is woken first:
- * its memory is still in the cache, and the others sleep on. */
-struct idle_worker {
-	SLIST_ENTRY(idle_worker) link;
-	pthread_cond_t woken;
-	bool has_work;    /* set by who wakes it */
-};
-
 struct intake {
 	int listen_fd;
 	int epoll_fd;
@@ -56,16 +48,8 @@ struct intake {
 	size_t n_waiting;
 	struct mailbox returned;    /* conns kept open; also wakes the thread to stop */
 	unsigned char *look, *scratch;  /* INTAKE_HEAD_MAX_BYTES each */
-
-	pthread_mutex_t lock;       /* guards what follows */
-	pthread_cond_t less_ready;
-	SLIST_HEAD(, idle_worker) idle;
-	struct conn_list whole, unfinished;
-	size_t n_ready;
-	size_t n_reading;           /* workers that read an unfinished body */
-	size_t max_reading;
-	bool stopping;
-
+	struct ready ready;         /* for the workers */
+	_Atomic bool stopping;
 	pthread_t thread;
 };
 
@@ -73,17 +57,6 @@ static struct conn *
 conn_of(struct mail *mail)
 {
 	return CONTAINER_OF(mail, struct conn, mail);
-}
-
-/* take_first returns NULL where the list is empty. */
-static struct conn *
-take_first(struct conn_list *list)
-{
-	struct conn *conn = TAILQ_FIRST(list);
-
-	if (conn != NULL)
-		TAILQ_REMOVE(list, conn, link);
-	return conn;
 }
 
 /* ---- what waits for bytes ---- */
@@ -115,19 +88,6 @@ link_waiting(struct intake *intake, struct conn *conn)
 
 /* ---- looking ---- */
 
-/* wake_one wakes an idle worker, where there is one; the lock is held. */
-static void
-wake_one(struct intake *intake)
-{
-	struct idle_worker *idle = SLIST_FIRST(&intake->idle);
-
-	if (idle != NULL) {
-		SLIST_REMOVE_HEAD(&intake->idle, link);
-		idle->has_work = true;
-		pthread_cond_signal(&idle->woken);
-	}
-}
-
 /* give hands a conn that nobody waits for any more to the workers. */
 static void
 give(struct intake *intake, struct conn *conn, bool whole)
@@ -138,13 +98,7 @@ give(struct intake *intake, struct conn *conn, bool whole)
 
 		setsockopt(conn->fd, SOL_SOCKET, SO_RCVTIMEO, &silence, sizeof(silence));
 	}
-	pthread_mutex_lock(&intake->lock);
-	while (intake->n_ready >= INTAKE_READY_MAX && !intake->stopping)
-		pthread_cond_wait(&intake->less_ready, &intake->lock);
-	TAILQ_INSERT_TAIL(whole ? &intake->whole : &intake->unfinished, conn, link);
-	intake->n_ready++;
-	wake_one(intake);
-	pthread_mutex_unlock(&intake->lock);
+	ready_put(&intake->ready, conn, whole);
 }
 
 enum look {
@@ -298,17 +252,6 @@ accept_some(struct intake *intake)
 	}
 }
 
-static bool
-is_stopping(struct intake *intake)
-{
-	bool stopping;
-
-	pthread_mutex_lock(&intake->lock);
-	stopping = intake->stopping;
-	pthread_mutex_unlock(&intake->lock);
-	return stopping;
-}
-
 static void
 add_to_epoll(struct intake *intake, int fd, void *what)
 {
@@ -326,18 +269,17 @@ intake_run(void *arg)
 
 	add_to_epoll(intake, intake->listen_fd, &intake->listen_fd);
 	add_to_epoll(intake, intake->returned.wake_fd, &intake->returned);
-	while (!is_stopping(intake)) {
+	while (!atomic_load(&intake->stopping)) {
 		struct epoll_event events[EVENTS_MAX];
 		int n = epoll_wait(intake->epoll_fd, events, EVENTS_MAX, SWEEP_MS);
-
 		bool some_to_accept = false;
 
 		for (int i = 0; i < n; i++) {
 			if (events[i].data.ptr == &intake->listen_fd)
 				some_to_accept = true;
 			else if (events[i].data.ptr != &intake->returned)
-				settle(intake, events[i].data.ptr,
-				    (events[i].events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0);
+				settle(intake, events[i].data.ptr, events[i].events
+				    & (EPOLLRDHUP | EPOLLHUP | EPOLLERR) ? HUNG_UP : NEWS);
 		}
 		/* These two may close waiting conns, so they come when no event is
 		 * left that could point to one. */
@@ -368,78 +310,33 @@ intake_start(int listen_fd, size_t n_workers)
 	mailbox_init(&intake->returned);
 	intake->look = mem_alloc(INTAKE_HEAD_MAX_BYTES);
 	intake->scratch = mem_alloc(INTAKE_HEAD_MAX_BYTES);
-	pthread_mutex_init(&intake->lock, NULL);
-	SLIST_INIT(&intake->idle);
-	pthread_cond_init(&intake->less_ready, NULL);
 	TAILQ_INIT(&intake->waiting);
-	TAILQ_INIT(&intake->whole);
-	TAILQ_INIT(&intake->unfinished);
-	intake->max_reading = n_workers > 1 ? n_workers / 2 : 1;
+	ready_init(&intake->ready, n_workers);
 	thread_start(&intake->thread, "intake", intake_run, intake);
 	return intake;
-}
-
-/* wait_for_work returns when somebody has woken us; the lock is held. */
-static void
-wait_for_work(struct intake *intake, struct idle_worker *idle)
-{
-	idle->has_work = false;
-	SLIST_INSERT_HEAD(&intake->idle, idle, link);
-	while (!idle->has_work)
-		pthread_cond_wait(&idle->woken, &intake->lock);
 }
 
 struct conn *
 intake_next(struct intake *intake)
 {
-	struct idle_worker idle = { .woken = PTHREAD_COND_INITIALIZER };
-	struct conn *conn;
-
-	pthread_mutex_lock(&intake->lock);
-	for (;;) {
-		conn = take_first(&intake->whole);
-		if (conn == NULL && intake->n_reading < intake->max_reading) {
-			conn = take_first(&intake->unfinished);
-			if (conn != NULL)
-				intake->n_reading++;
-		}
-		if (conn != NULL || intake->stopping)
-			break;
-		wait_for_work(intake, &idle);
-	}
-	if (conn != NULL && intake->n_ready-- == INTAKE_READY_MAX)
-		pthread_cond_signal(&intake->less_ready);
-	pthread_mutex_unlock(&intake->lock);
-	pthread_cond_destroy(&idle.woken);
-	return conn;
+	return ready_take(&intake->ready);
 }
 
 void
 intake_body_read(struct conn *conn)
 {
-	struct intake *intake = conn->intake;
-
-	if (conn->whole)
-		return;
+	if (!conn->whole)
+		ready_body_read(&conn->intake->ready);
 	conn->whole = true;
-	pthread_mutex_lock(&intake->lock);
-	intake->n_reading--;
-	if (!TAILQ_EMPTY(&intake->unfinished))
-		wake_one(intake);
-	pthread_mutex_unlock(&intake->lock);
 }
 
 void
 intake_stop(struct intake *intake)
 {
-	pthread_mutex_lock(&intake->lock);
-	intake->stopping = true;
-	while (!SLIST_EMPTY(&intake->idle))
-		wake_one(intake);
-	pthread_cond_broadcast(&intake->less_ready);
-	pthread_mutex_unlock(&intake->lock);
+	atomic_store(&intake->stopping, true);
 	mailbox_wake(&intake->returned);
 	pthread_join(intake->thread, NULL);
+	ready_close(&intake->ready);  /* what was whole by now will still be answered */
 	close(intake->listen_fd);
 	intake->listen_fd = -1;
 	while (!TAILQ_EMPTY(&intake->waiting))
@@ -449,18 +346,12 @@ intake_stop(struct intake *intake)
 void
 intake_free(struct intake *intake)
 {
-	struct conn *conn;
-
 	for (struct mail *mail = mailbox_take(&intake->returned), *next; mail != NULL; mail = next) {
 		next = mail->next;
 		conn_close(conn_of(mail));
 	}
-	while ((conn = take_first(&intake->whole)) != NULL
-	    || (conn = take_first(&intake->unfinished)) != NULL)
-		conn_close(conn);
+	ready_free(&intake->ready);
 	mailbox_free(&intake->returned);
-	pthread_cond_destroy(&intake->less_ready);
-	pthread_mutex_destroy(&intake->lock);
 	close(intake->epoll_fd);
 	close(intake->spare_fd);
 	free(intake->look);

@@ -34,10 +34,6 @@ enum {
 	BUSY_WAIT_MS = 2000,          /* for another program's lock; then the answer is 503 */
 	BUSY_RETRY_MS = 5,
 	OWNER_CACHE_KIB = 8192,       /* picked, not tuned */
-	/* Pages in the WAL before a commit copies them into the file. SQLite's own
-	 * 1000 copies the index's pages, each for a row or two, all the time: with
-	 * 8000 (32 MiB) bulk publishing is twice as fast. */
-	WAL_PAGES = 8000,
 	READER_CACHE_KIB = 512,       /* a page of replay and the way to it; one per reading thread */
 
 	/* A commit's frames are written to the WAL, and seen by inotify, before
@@ -344,9 +340,8 @@ store_open(const char *name, enum store_access access)
 	}
 	sqlite3_busy_timeout(store->db, BUSY_WAIT_MS);
 	pragmas = mem_printf("PRAGMA synchronous = FULL; PRAGMA trusted_schema = OFF;"
-	    " PRAGMA wal_autocheckpoint = %d; PRAGMA cache_size = -%d; PRAGMA query_only = %d",
-	    WAL_PAGES, access == STORE_OWNER ? OWNER_CACHE_KIB : READER_CACHE_KIB,
-	    access == STORE_READER);
+	    " PRAGMA cache_size = -%d; PRAGMA query_only = %d",
+	    access == STORE_OWNER ? OWNER_CACHE_KIB : READER_CACHE_KIB, access == STORE_READER);
 	rc = execute(store, pragmas);
 	free(pragmas);
 	if (rc < 0) {

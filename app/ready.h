@@ -1,0 +1,48 @@
+/* What is ready: connections with a request to read, on their way from intake
+ * to the workers. An embedded value of intake. */
+#ifndef APP_READY_H
+#define APP_READY_H
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/queue.h>
+
+struct conn;
+struct idle_worker;
+
+TAILQ_HEAD(conn_list, conn);
+
+struct ready {
+	pthread_mutex_t lock;         /* guards what follows */
+	pthread_cond_t some_room;
+	struct conn_list whole;       /* requests that are there to their last byte */
+	struct conn_list unfinished;  /* those whose body is not */
+	size_t n;
+	size_t n_reading;             /* workers that read an unfinished body */
+	size_t max_reading;
+	SLIST_HEAD(, idle_worker) idle;
+	bool closed;
+};
+
+void ready_init(struct ready *ready, size_t n_workers);
+
+/* ready_free closes what nobody has taken. */
+void ready_free(struct ready *ready);
+
+/* ready_put takes the conn; where INTAKE_READY_MAX wait already, it waits for
+ * room, unless closed. */
+void ready_put(struct ready *ready, struct conn *conn, bool whole);
+
+/* ready_take waits for a conn and gives it to the caller: whole ones first, and
+ * unfinished ones to at most half of the workers. NULL: closed, and no more. */
+struct conn *ready_take(struct ready *ready);
+
+/* ready_body_read says that a taker of an unfinished one has read its body. */
+void ready_body_read(struct ready *ready);
+
+/* ready_close has ready_take return NULL when there is no more, and ready_put
+ * wait no more. */
+void ready_close(struct ready *ready);
+
+#endif
