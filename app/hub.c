@@ -59,6 +59,7 @@ hub_settle(struct hub *hub, struct stream *s)
 	    : s->cursor > hub->sent ? STREAM_AHEAD : STREAM_LIVE);
 }
 
+/* The roster is not touched: whoever goes through it may call this. */
 void
 hub_close(struct hub *hub, struct stream *s)
 {
@@ -219,7 +220,8 @@ take_event(struct hub *hub, struct stream *s, uint32_t events)
 }
 
 /* drain ends all streams. Each is told its own delay, so that they do not all
- * come back in the same moment. */
+ * come back in the same moment; but for those whose socket is full, which resume
+ * from what they were last told. */
 static void
 drain(struct hub *hub)
 {

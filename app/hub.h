@@ -28,7 +28,8 @@ struct hub;
  * name is for catch-up. NULL: logged. */
 struct hub *hub_start(const struct conf *conf, const char *store_name, int64_t sent);
 
-/* hub_reload takes over heartbeat, retry and limits from conf. Any thread. */
+/* hub_reload takes over heartbeat, retry and limits from conf; a shorter
+ * heartbeat holds for a stream from its next one on. Any thread. */
 void hub_reload(struct hub *hub, const struct conf *conf);
 
 /* hub_publish takes the next block, in the order of ids; waits while more than

@@ -215,12 +215,13 @@ refuse_one(struct intake *intake)
 {
 	int fd;
 
-	log_warnx("intake: no descriptors left, a connection is refused"
-	    " (raise the limit on open files, or lower max_streams)");
 	close(intake->spare_fd);
 	fd = accept4(intake->listen_fd, NULL, NULL, SOCK_CLOEXEC);
-	if (fd >= 0)
+	if (fd >= 0) {
+		log_warnx("intake: no descriptors left, a connection is refused"
+		    " (raise the limit on open files, or lower max_streams)");
 		close(fd);
+	}
 	intake->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
 }
 
@@ -326,7 +327,7 @@ void
 intake_body_read(struct conn *conn)
 {
 	if (!conn->whole)
-		ready_body_read(&conn->intake->ready);
+		ready_body_read(&conn->intake->ready, conn);
 	conn->whole = true;
 }
 

@@ -50,8 +50,9 @@ struct conn *intake_next(struct intake *intake);
 void intake_body_read(struct conn *conn);
 
 /* intake_stop accepts nothing more, hangs up on those that have not sent a
- * whole request, and lets intake_next give out the rest. intake_free is due
- * when all workers have ended. The listening socket is closed. */
+ * whole request, ends bodies that are being read, and lets intake_next give out
+ * the rest. The listening socket is closed. intake_free is due when all workers
+ * have ended. */
 void intake_stop(struct intake *intake);
 void intake_free(struct intake *intake);
 

@@ -203,6 +203,7 @@ listener_open(struct listener *listener, const struct conf *conf)
 	}
 	if (listener->fd < 0) {
 		free(listener->path);
+		listener->path = NULL;
 		return -1;
 	}
 	fcntl(listener->fd, F_SETFL, fcntl(listener->fd, F_GETFL) | O_NONBLOCK);

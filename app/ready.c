@@ -1,5 +1,7 @@
 #include "app/ready.h"
 
+#include <sys/socket.h>
+
 #include "app/intake.h"
 
 /* A worker that waits for work. The one that has waited least is woken first:
@@ -28,6 +30,7 @@ ready_init(struct ready *ready, size_t n_workers)
 	pthread_cond_init(&ready->some_room, NULL);
 	TAILQ_INIT(&ready->whole);
 	TAILQ_INIT(&ready->unfinished);
+	TAILQ_INIT(&ready->reading);
 	SLIST_INIT(&ready->idle);
 	ready->n = ready->n_reading = 0;
 	ready->max_reading = n_workers > 1 ? n_workers / 2 : 1;
@@ -90,10 +93,12 @@ ready_take(struct ready *ready)
 	pthread_mutex_lock(&ready->lock);
 	for (;;) {
 		conn = take_first(&ready->whole);
-		if (conn == NULL && ready->n_reading < ready->max_reading) {
+		if (conn == NULL && ready->n_reading < ready->max_reading && !ready->closed) {
 			conn = take_first(&ready->unfinished);
-			if (conn != NULL)
+			if (conn != NULL) {
+				TAILQ_INSERT_TAIL(&ready->reading, conn, link);
 				ready->n_reading++;
+			}
 		}
 		if (conn != NULL || ready->closed)
 			break;
@@ -107,9 +112,10 @@ ready_take(struct ready *ready)
 }
 
 void
-ready_body_read(struct ready *ready)
+ready_body_read(struct ready *ready, struct conn *conn)
 {
 	pthread_mutex_lock(&ready->lock);
+	TAILQ_REMOVE(&ready->reading, conn, link);
 	ready->n_reading--;
 	if (!TAILQ_EMPTY(&ready->unfinished))
 		wake_one(ready);
@@ -119,7 +125,11 @@ ready_body_read(struct ready *ready)
 void
 ready_close(struct ready *ready)
 {
+	struct conn *conn;
+
 	pthread_mutex_lock(&ready->lock);
+	TAILQ_FOREACH(conn, &ready->reading, link)
+		shutdown(conn->fd, SHUT_RD);
 	ready->closed = true;
 	while (!SLIST_EMPTY(&ready->idle))
 		wake_one(ready);

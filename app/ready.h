@@ -18,6 +18,7 @@ struct ready {
 	pthread_cond_t some_room;
 	struct conn_list whole;       /* requests that are there to their last byte */
 	struct conn_list unfinished;  /* those whose body is not */
+	struct conn_list reading;     /* those whose body a worker reads */
 	size_t n;
 	size_t n_reading;             /* workers that read an unfinished body */
 	size_t max_reading;
@@ -35,14 +36,14 @@ void ready_free(struct ready *ready);
 void ready_put(struct ready *ready, struct conn *conn, bool whole);
 
 /* ready_take waits for a conn and gives it to the caller: whole ones first, and
- * unfinished ones to at most half of the workers. NULL: closed, and no more. */
+ * unfinished ones to at most half of the workers. NULL: closed. */
 struct conn *ready_take(struct ready *ready);
 
-/* ready_body_read says that a taker of an unfinished one has read its body. */
-void ready_body_read(struct ready *ready);
+/* ready_body_read says that the taker of an unfinished one has read its body. */
+void ready_body_read(struct ready *ready, struct conn *conn);
 
-/* ready_close has ready_take return NULL when there is no more, and ready_put
- * wait no more. */
+/* ready_close has ready_take return NULL when there is no whole one left, and
+ * those that read a body find it ended. */
 void ready_close(struct ready *ready);
 
 #endif
