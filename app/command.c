@@ -17,6 +17,19 @@ command_conf_option(struct command_conf *cc, int option)
 }
 
 int
+command_conf_args(struct command_conf *cc, int argc, char *argv[], const char *usage)
+{
+	int option;
+
+	while ((option = getopt(argc, argv, COMMAND_CONF_SHORT)) != -1 && option != '?')
+		command_conf_option(cc, option);
+	if (option == -1 && optind == argc)
+		return 0;
+	command_conf_free(cc);
+	return command_usage(usage);
+}
+
+int
 command_conf_load(const struct command_conf *cc, struct conf *conf)
 {
 	if (conf_load(conf, cc->file, cc->options, cc->n_options) < 0)

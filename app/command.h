@@ -30,6 +30,10 @@ struct command_conf {
 /* command_conf_option takes option c or o with getopt's optarg. */
 void command_conf_option(struct command_conf *cc, int option);
 
+/* command_conf_args takes the arguments of a command that has no others. 0, or
+ * 2 after saying how it is used, and then there is nothing to free. */
+int command_conf_args(struct command_conf *cc, int argc, char *argv[], const char *usage);
+
 /* command_conf_load loads the configuration. -1: logged. */
 int command_conf_load(const struct command_conf *cc, struct conf *conf);
 

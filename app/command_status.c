@@ -72,15 +72,10 @@ command_status(int argc, char *argv[])
 	struct command_conf cc = { 0 };
 	struct buf answer = BUF_EMPTY;
 	struct conf conf;
-	int option, fd, rc = -1;
+	int fd, rc = -1;
 
-	while ((option = getopt(argc, argv, COMMAND_CONF_SHORT)) != -1) {
-		if (option == '?')
-			goto misused;
-		command_conf_option(&cc, option);
-	}
-	if (optind < argc)
-		goto misused;
+	if (command_conf_args(&cc, argc, argv, usage) != 0)
+		return 2;
 	if (command_conf_load(&cc, &conf) == 0) {
 		fd = listener_connect(conf.listen);
 		if (fd < 0)
@@ -95,7 +90,4 @@ command_status(int argc, char *argv[])
 	}
 	command_conf_free(&cc);
 	return rc == 0 ? 0 : 1;
-misused:
-	command_conf_free(&cc);
-	return command_usage(usage);
 }

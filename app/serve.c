@@ -155,19 +155,10 @@ command_serve(int argc, char *argv[])
 {
 	struct command_conf cc = { 0 };
 	struct conf conf;
-	int option, status = 1;
+	int status = 1;
 
-	while ((option = getopt(argc, argv, COMMAND_CONF_SHORT)) != -1) {
-		if (option == '?') {
-			command_conf_free(&cc);
-			return command_usage("serve [-c FILE] [-o KEY=VALUE]...");
-		}
-		command_conf_option(&cc, option);
-	}
-	if (optind < argc) {
-		command_conf_free(&cc);
-		return command_usage("serve [-c FILE] [-o KEY=VALUE]...");
-	}
+	if (command_conf_args(&cc, argc, argv, "serve [-c FILE] [-o KEY=VALUE]...") != 0)
+		return 2;
 	if (command_conf_load(&cc, &conf) == 0) {
 		status = serve(&conf, &cc);
 		conf_free(&conf);

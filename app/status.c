@@ -38,7 +38,7 @@ status_handle_health(struct worker *worker, struct request *request)
 	else if (now.writer.failing)
 		reply_error(&request->reply, 503, NULL, "the last commit did not succeed; see the log");
 	else
-		reply_send(&request->reply, 200, NULL, "text/plain; charset=utf-8", "ok\n", 3);
+		reply_send(&request->reply, 200, NULL, "text/plain; charset=utf-8", "ok", 2);
 }
 
 /* What is counted, once for both forms: name (in /metrics with rowcast_ before

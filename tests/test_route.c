@@ -62,10 +62,10 @@ expect_no_text(const char *text, const char *part)
 
 TEST(a_path_is_matched_at_its_end_whatever_it_is_mounted_under)
 {
-	expect_text(got(200, "/healthz"), "ok\n");
-	expect_text(got(200, "/app/healthz"), "ok\n");
-	expect_text(got(200, "/a/b/c.fcgi/healthz"), "ok\n");
-	expect_text(got(200, "/events/healthz"), "ok\n");
+	expect_text(got(200, "/healthz"), "ok");
+	expect_text(got(200, "/app/healthz"), "ok");
+	expect_text(got(200, "/a/b/c.fcgi/healthz"), "ok");
+	expect_text(got(200, "/events/healthz"), "ok");
 	expect_text(got(400, "/app/events"), "token is required");
 	expect_text(got(400, "/app/msg"), "token is required");
 	expect_text(got(400, "/app/status"), "token is required");
@@ -97,7 +97,7 @@ TEST(the_uri_counts_where_the_path_says_nothing)
 	    "REQUEST_URI", "/app/healthz?x=/y"), NULL);
 	/* The web server may have rewritten it: the path comes first. */
 	expect_text(asked(200, LIST("REQUEST_METHOD", "GET", "SCRIPT_NAME", "/healthz",
-	    "REQUEST_URI", "/metrics"), NULL), "ok\n");
+	    "REQUEST_URI", "/metrics"), NULL), "ok");
 	asked(404, LIST("REQUEST_METHOD", "GET", "SCRIPT_NAME", "/x",
 	    "REQUEST_URI", "/y?/healthz"), NULL);
 }
