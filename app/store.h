@@ -3,8 +3,8 @@
  * above the last id" can never skip one.
  *
  * A handle belongs to one thread at a time; threads that need the store open
- * one each. store_sqlite.c is the one implementation so far, and the only file
- * that knows SQL. */
+ * one each. The one implementation so far is SQLite's: store_sqlite.c and the
+ * files beside it, the only ones that know SQL. */
 #ifndef APP_STORE_H
 #define APP_STORE_H
 
@@ -84,8 +84,7 @@ void store_wait(struct store *store, int wake_fd);
  * keep_for_s seconds and those beyond the newest keep_rows (0: no bound).
  * Counting a large table costs, so rows beyond keep_rows may stand until they
  * are a hundredth of it. Returns how many were deleted, fewer than max_rows
- * where there is no more to do for now; STORE_BUSY, STORE_FULL as negative
- * numbers are not told apart: -1 (logged, unless merely busy). */
+ * where there is no more to do for now, or -1 (logged, unless merely busy). */
 int store_trim(struct store *store, int64_t keep_for_s, int64_t keep_rows, int max_rows);
 
 #endif

@@ -191,6 +191,9 @@ TEST(an_id_is_not_above_the_highest_ever_given)
 TEST(an_existing_row_is_not_replaced)
 {
 	does("INSERT INTO message(data) VALUES('a')");
+	is_told("INSERT INTO message(id, data) VALUES(1, 'b')", ID_TOO_LOW);
+	is_told("INSERT INTO message(rowid, data) VALUES(1, 'b')", ID_TOO_LOW);
+	is_told("INSERT OR IGNORE INTO message(id, data) VALUES(1, 'b')", ID_TOO_LOW);
 	is_told("INSERT OR REPLACE INTO message(id, data) VALUES(1, 'b')", ID_TOO_LOW);
 	is_told("REPLACE INTO message(id, data) VALUES(1, 'b')", ID_TOO_LOW);
 	assert_int_equal(number("SELECT count(*) FROM message WHERE data = 'a'"), 1);
@@ -203,7 +206,8 @@ TEST(rows_of_one_statement_become_visible_together_so_any_order_will_do)
 	assert_int_equal(seen.ids[0], 3);
 	assert_int_equal(seen.bounds.newest, 9);
 	is_told("INSERT INTO message(id, data) VALUES(7, 'd')", ID_TOO_LOW);
-	is_told("INSERT INTO message(id, data) VALUES(12, 'd'), (9, 'e')", "UNIQUE");
+	is_told("INSERT INTO message(id, data) VALUES(12, 'd'), (9, 'e')", ID_TOO_LOW);
+	is_told("INSERT INTO message(id, data) VALUES(12, 'd'), (12, 'e')", ID_TOO_LOW);
 	holds(3);
 }
 
@@ -224,7 +228,7 @@ TEST(an_id_does_not_change_by_any_of_its_names)
 		does(sql);
 	}
 	is_told("INSERT INTO message(id, data) VALUES(1, 'x')"
-	    " ON CONFLICT(id) DO UPDATE SET id = 50", "id of a message cannot change");
+	    " ON CONFLICT(id) DO UPDATE SET id = 50", ID_TOO_LOW);
 	does("UPDATE message SET data = 'd' WHERE id = 1");
 	holds(2);
 	assert_int_equal(seen.ids[1], 2);

@@ -1,0 +1,40 @@
+/* The inside of the SQLite store, shared by the files that are it:
+ * store_sqlite.c (appending, reading), store_schema.c (the table), store_wait.c
+ * (news) and store_trim.c (retention). */
+#ifndef APP_STORE_STATE_H
+#define APP_STORE_STATE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "app/store.h"
+#include "lib/clock.h"
+#include "lib/filewatch.h"
+#include "lib/sql.h"
+
+enum {
+	BUSY_WAIT_MS = 2000,          /* for another program's lock; then the answer is 503 */
+};
+
+struct store {
+	char *path;
+	struct sql *sql;
+	struct sql_statement *begin, *begin_write, *commit;
+	struct sql_statement *savepoint, *rollback_to, *release;
+	struct sql_statement *bounds, *insert, *by_key, *read_all, *data_version;
+	struct sql_statement *read_filtered;  /* for filters of n_topics topics */
+	size_t n_topics;
+	struct filewatch watch;        /* fd -1 until store_wait is first called */
+	bool watch_tried;
+	int64_t seen_version;          /* data_version when store_wait last returned */
+	mono_us look_until;
+	int64_t counted_keep_rows;     /* when store_trim last counted the rows: for what bound */
+	int64_t counted_newest;        /* and the newest id */
+	int64_t surplus_below;         /* rows below this id were found to be beyond it */
+};
+
+/* store_fault logs what failed, on which file, and why, and returns -1. */
+int store_fault(const struct store *store, const char *what);
+
+#endif

@@ -1,0 +1,208 @@
+/* SQLite behind names of ours, so that one file knows its header.
+ *
+ * A struct sql is SQLite's connection and a struct sql_statement its prepared
+ * statement: neither is ever defined, a pointer is only called otherwise. So
+ * there is nothing to allocate and nothing to look up between a caller and
+ * SQLite, not even in the loop over rows. */
+
+#include "lib/sql.h"
+
+#include <sqlite3.h>
+
+static sqlite3 *
+db_of(struct sql *sql)
+{
+	return (sqlite3 *)sql;
+}
+
+static sqlite3_stmt *
+stmt_of(struct sql_statement *statement)
+{
+	return (sqlite3_stmt *)statement;
+}
+
+static int
+outcome_of(int rc)
+{
+	/* The low byte is the kind of error, above it stand its variants. */
+	switch (rc & 0xff) {
+	case SQLITE_OK:
+	case SQLITE_DONE:
+		return SQL_DONE;
+	case SQLITE_ROW:
+		return SQL_ROW;
+	case SQLITE_BUSY:
+		return SQL_BUSY;
+	case SQLITE_FULL:
+		return SQL_FULL;
+	case SQLITE_CONSTRAINT:
+		return SQL_CONSTRAINT;
+	default:
+		return -1;
+	}
+}
+
+int
+sql_open(struct sql **sql, const char *path, bool create, int busy_wait_ms)
+{
+	/* No mutex: a connection has one thread at a time. */
+	int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX;
+	sqlite3 *db;
+	int rc;
+
+	if (create)
+		flags |= SQLITE_OPEN_CREATE;
+	rc = sqlite3_open_v2(path, &db, flags, NULL);
+	*sql = (struct sql *)db;
+	if (rc == SQLITE_OK)
+		rc = sqlite3_busy_timeout(db, busy_wait_ms);
+	return outcome_of(rc);
+}
+
+void
+sql_close(struct sql *sql)
+{
+	sqlite3_stmt *statement;
+
+	if (sql == NULL)
+		return;
+	while ((statement = sqlite3_next_stmt(db_of(sql), NULL)) != NULL)
+		sqlite3_finalize(statement);
+	sqlite3_close(db_of(sql));
+}
+
+const char *
+sql_error(struct sql *sql)
+{
+	return sqlite3_errmsg(db_of(sql));
+}
+
+int
+sql_execute(struct sql *sql, const char *text)
+{
+	return outcome_of(sqlite3_exec(db_of(sql), text, NULL, NULL, NULL));
+}
+
+int64_t
+sql_number(struct sql *sql, const char *text, int64_t fallback)
+{
+	sqlite3_stmt *statement;
+	int64_t number = fallback;
+
+	if (sqlite3_prepare_v2(db_of(sql), text, -1, &statement, NULL) != SQLITE_OK)
+		return fallback;
+	if (sqlite3_step(statement) == SQLITE_ROW)
+		number = sqlite3_column_int64(statement, 0);
+	sqlite3_finalize(statement);
+	return number;
+}
+
+void
+sql_roll_back(struct sql *sql)
+{
+	if (!sqlite3_get_autocommit(db_of(sql)))
+		sql_execute(sql, "ROLLBACK");
+}
+
+int64_t
+sql_last_id(struct sql *sql)
+{
+	return sqlite3_last_insert_rowid(db_of(sql));
+}
+
+int
+sql_changes(struct sql *sql)
+{
+	return sqlite3_changes(db_of(sql));
+}
+
+/* ---- statements ---- */
+
+int
+sql_prepare(struct sql *sql, struct sql_statement **statement, const char *text)
+{
+	sqlite3_stmt *prepared;
+	int rc = sqlite3_prepare_v3(db_of(sql), text, -1, SQLITE_PREPARE_PERSISTENT,
+	    &prepared, NULL);
+
+	*statement = (struct sql_statement *)prepared;
+	return outcome_of(rc);
+}
+
+void
+sql_finalize(struct sql_statement *statement)
+{
+	sqlite3_finalize(stmt_of(statement));
+}
+
+void
+sql_bind_null(struct sql_statement *statement, int place)
+{
+	sqlite3_bind_null(stmt_of(statement), place);
+}
+
+void
+sql_bind_int64(struct sql_statement *statement, int place, int64_t number)
+{
+	sqlite3_bind_int64(stmt_of(statement), place, number);
+}
+
+void
+sql_bind_text(struct sql_statement *statement, int place, const char *text)
+{
+	/* SQLite takes a NULL pointer for NULL. */
+	sqlite3_bind_text(stmt_of(statement), place, text, -1, SQLITE_STATIC);
+}
+
+void
+sql_bind_bytes(struct sql_statement *statement, int place, const char *text, size_t n)
+{
+	sqlite3_bind_text64(stmt_of(statement), place, text, n, SQLITE_STATIC, SQLITE_UTF8);
+}
+
+int
+sql_step(struct sql_statement *statement)
+{
+	return outcome_of(sqlite3_step(stmt_of(statement)));
+}
+
+void
+sql_reset(struct sql_statement *statement)
+{
+	sqlite3_reset(stmt_of(statement));
+}
+
+int
+sql_run(struct sql_statement *statement)
+{
+	int outcome = sql_step(statement);
+
+	sql_reset(statement);
+	return outcome == SQL_ROW ? -1 : outcome;
+}
+
+/* ---- rows ---- */
+
+const char *
+sql_text(struct sql_statement *row, int column)
+{
+	return (const char *)sqlite3_column_text(stmt_of(row), column);
+}
+
+size_t
+sql_bytes(struct sql_statement *row, int column)
+{
+	return (size_t)sqlite3_column_bytes(stmt_of(row), column);
+}
+
+int64_t
+sql_int64(struct sql_statement *row, int column)
+{
+	return sqlite3_column_int64(stmt_of(row), column);
+}
+
+bool
+sql_is_null(struct sql_statement *row, int column)
+{
+	return sqlite3_column_type(stmt_of(row), column) == SQLITE_NULL;
+}
