@@ -1,13 +1,12 @@
 #include "app/events.h"
 
 #include <errno.h>
-#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "app/credentials.h"
+#include "app/gap.h"
 #include "lib/form.h"
-#include "lib/jsontext.h"
 #include "lib/mem.h"
 #include "lib/random.h"
 #include "lib/sse.h"
@@ -134,24 +133,19 @@ find_start(const char *last_event_id, const struct store_bounds *bounds)
 	return (struct start){ id, true, NULL };
 }
 
-/* add_gap: see hub.c for the gap that only the store can tell. */
+/* add_gap says that the stream cannot begin where the client asked; rows that
+ * are gone are found when the page is read, in replay.c. */
 static void
 add_gap(struct buf *out, const struct start *start, const char *requested,
     const struct store_bounds *bounds)
 {
-	struct buf data = BUF_EMPTY;
 	char *shown = mem_strndup(requested, strnlen(requested, REQUESTED_SHOWN_BYTES));
 
 	/* A cut may have hit the middle of a character. */
 	while (*shown != '\0' && !utf8_is_valid(shown, strlen(shown)))
 		shown[strlen(shown) - 1] = '\0';
-	buf_printf(&data, "{\"reason\":\"%s\",\"requested\":", start->gap);
-	jsontext_add_string(&data, shown);
-	buf_printf(&data, ",\"oldest\":%" PRId64 ",\"newest\":%" PRId64 "}",
-	    bounds->oldest, bounds->newest);
-	sse_event(out, start->cursor, "rowcast.gap", data.bytes, data.len);
+	gap_add(out, start->cursor, start->gap, shown, bounds);
 	free(shown);
-	buf_free(&data);
 }
 
 static void

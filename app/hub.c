@@ -52,8 +52,10 @@ hub_set_state(struct hub *hub, struct stream *s, enum stream_state state)
 		TAILQ_INSERT_TAIL(s->list, s, link);
 }
 
-void
-hub_settle(struct hub *hub, struct stream *s)
+/* settle puts a stream that can be written where its cursor says: live, ahead
+ * or behind. */
+static void
+settle(struct hub *hub, struct stream *s)
 {
 	hub_set_state(hub, s, s->cursor < hub->sent ? STREAM_BEHIND
 	    : s->cursor > hub->sent ? STREAM_AHEAD : STREAM_LIVE);
@@ -94,7 +96,7 @@ hub_after_write(struct hub *hub, struct stream *s, int outcome)
 	} else {
 		if (s->state == STREAM_BLOCKED)
 			watch_writable(hub, s, false);
-		hub_settle(hub, s);
+		settle(hub, s);
 	}
 }
 
@@ -178,7 +180,7 @@ send_news(struct hub *hub)
 	for (s = TAILQ_FIRST(&hub->ahead); s != NULL; s = next) {
 		next = TAILQ_NEXT(s, link);
 		if (s->cursor <= hub->sent)
-			hub_settle(hub, s);
+			settle(hub, s);
 	}
 	ring_forget(&hub->ring, hub->sent);
 }

@@ -60,10 +60,6 @@ struct hub {
 /* hub_set_state moves a stream to a state, and so to the list of that state. */
 void hub_set_state(struct hub *hub, struct stream *s, enum stream_state state);
 
-/* hub_settle puts a stream that can be written where its cursor says: live,
- * ahead or behind. */
-void hub_settle(struct hub *hub, struct stream *s);
-
 /* hub_after_write goes on after stream_write or stream_flush on a stream whose
  * cursor is set: it settles, waits for its socket, or is closed. */
 void hub_after_write(struct hub *hub, struct stream *s, int outcome);

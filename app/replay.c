@@ -1,12 +1,12 @@
 /* Reading on: what a stream that is not live gets, from the ring where that
  * reaches back to its cursor, else from the store, page by page. */
 
+#include <inttypes.h>
 #include <stdlib.h>
-#include <string.h>
 
+#include "app/gap.h"
 #include "app/hub_state.h"
 #include "lib/mem.h"
-#include "lib/sse.h"
 
 static void
 ask_for_page(struct hub *hub, struct stream *s)
@@ -61,17 +61,13 @@ read_on(struct hub *hub, struct stream *s)
 	hub_after_write(hub, s, outcome);
 }
 
-/* add_gap says that rows above the cursor are gone, and where the stream goes
- * on. Its id is that place, so that it is said once. */
 static void
 add_gap(struct buf *out, const struct page *page)
 {
-	char *data = mem_printf("{\"reason\":\"expired\",\"requested\":\"%lld\","
-	    "\"oldest\":%lld,\"newest\":%lld}", (long long)page->after,
-	    (long long)page->bounds.oldest, (long long)page->bounds.newest);
+	char *requested = mem_printf("%" PRId64, page->after);
 
-	sse_event(out, page->bounds.oldest - 1, "rowcast.gap", data, strlen(data));
-	free(data);
+	gap_add(out, page->bounds.oldest - 1, "expired", requested, &page->bounds);
+	free(requested);
 }
 
 static void
