@@ -4,7 +4,7 @@
  *
  * A handle belongs to one thread at a time; threads that need the store open
  * one each. The one implementation so far is SQLite's: store_sqlite.c and the
- * files beside it, the only ones that know SQL. */
+ * store_*.c beside it, the only ones that know SQL. */
 #ifndef APP_STORE_H
 #define APP_STORE_H
 

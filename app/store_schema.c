@@ -64,8 +64,6 @@ static const char *const schema_steps[] = {
 	"  CONSTRAINT \"expires_at must be NULL or a number of Unix seconds\"\n"
 	"    CHECK (expires_at IS NULL OR typeof(expires_at) = 'integer')\n"
 	");\n"
-	/* An index ends with the rowid, so each (user, topic) is a run in the
-	 * order of ids: a replay reads its own rows and no others. */
 	"CREATE INDEX message_address ON message(user, topic);\n"
 	"CREATE INDEX message_expiry ON message(expires_at) WHERE expires_at IS NOT NULL;\n"
 	/* AFTER, since BEFORE INSERT does not know an id that SQLite gives; the
@@ -92,8 +90,20 @@ static const char *const schema_steps[] = {
 	"END;\n"
 	"CREATE TABLE rowcast_schema(version INTEGER NOT NULL);\n"
 	"INSERT INTO rowcast_schema VALUES(1);\n",
+	/* 2: an index ends with the rowid, so within a segment each (user, topic)
+	 * is a run in the order of ids: a replay reads its own rows and no others. */
+	"DROP INDEX message_address;\n"
+	"CREATE INDEX message_address ON message(" STORE_SEGMENT("id") ", user, topic);\n"
+	"UPDATE rowcast_schema SET version = 2;\n",
 };
 enum { SCHEMA_VERSION = sizeof(schema_steps) / sizeof(schema_steps[0]) };
+
+/* is_marked: is the file one of our own? */
+static bool
+is_marked(struct store *store)
+{
+	return sql_number(store->sql, "PRAGMA application_id", 0) == APPLICATION_ID;
+}
 
 /* version_of returns 0 for a file without our tables, -1 (logged) for one
  * that is not ours to touch. It asks several times, so the caller has begun a
@@ -105,7 +115,7 @@ version_of(struct store *store)
 
 	if (sql_number(store->sql, "SELECT count(*) FROM sqlite_schema", -1) < 0)
 		return store_fault(store, "cannot be read");
-	if (sql_number(store->sql, "PRAGMA application_id", 0) == APPLICATION_ID)
+	if (is_marked(store))
 		marked = sql_number(store->sql, "PRAGMA user_version", 0);
 	version = sql_number(store->sql, "SELECT max(version) FROM rowcast_schema", 0);
 	if (marked > version)
@@ -125,8 +135,9 @@ version_of(struct store *store)
 	return version;
 }
 
-int64_t
-store_schema_version(struct store *store)
+/* current_version asks in a transaction of its own. */
+static int64_t
+current_version(struct store *store)
 {
 	int64_t version;
 
@@ -135,6 +146,20 @@ store_schema_version(struct store *store)
 	version = version_of(store);
 	sql_roll_back(store->sql);
 	return version;
+}
+
+int
+store_schema_check(struct store *store)
+{
+	int64_t version = current_version(store);
+
+	if (version == 0)
+		log_errorx("store: %s: holds no messages yet: start `rowcast serve` first",
+		    store->path);
+	else if (version > 0 && version < SCHEMA_VERSION)
+		log_errorx("store: %s: its schema has version %" PRId64 ": start this version's"
+		    " `rowcast serve` first, which upgrades it", store->path, version);
+	return version == SCHEMA_VERSION ? 0 : -1;
 }
 
 /* is_blank: has nobody put anything into the file yet, not even a mark? */
@@ -168,14 +193,14 @@ store_schema_upgrade(struct store *store)
 
 	/* Asked before anything is written, so that a file that is not ours to
 	 * touch stays as it is, and again below, since another may be quicker. */
-	if (store_schema_version(store) < 0)
+	if (current_version(store) < 0)
 		return -1;
 	if (use_wal(store) != 0 || sql_execute(store->sql, "BEGIN IMMEDIATE") != 0)
 		return store_fault(store, "cannot be written");
 	version = version_of(store);
 	if (version < 0)
 		return -1;
-	if (version == 0 && is_blank(store)) {
+	if (is_blank(store) || (version < SCHEMA_VERSION && is_marked(store))) {
 		char *mark = mem_printf("PRAGMA application_id = %d; PRAGMA user_version = %d",
 		    APPLICATION_ID, SCHEMA_VERSION);
 		int outcome = sql_execute(store->sql, mark);

@@ -1,6 +1,6 @@
 /* The inside of the SQLite store, shared by the files that are it:
- * store_sqlite.c (appending, reading), store_schema.c (the table), store_wait.c
- * (news) and store_trim.c (retention). */
+ * store_sqlite.c (opening), store_schema.c (the table), store_append.c,
+ * store_read.c, store_wait.c (news) and store_trim.c (retention). */
 #ifndef APP_STORE_STATE_H
 #define APP_STORE_STATE_H
 
@@ -22,7 +22,8 @@ struct store {
 	struct sql *sql;
 	struct sql_statement *begin, *begin_write, *commit;
 	struct sql_statement *savepoint, *rollback_to, *release;
-	struct sql_statement *bounds, *insert, *by_key, *read_all, *data_version;
+	struct sql_statement *insert, *insert_run, *by_key;
+	struct sql_statement *bounds, *read_all, *first_from, *data_version;
 	struct sql_statement *read_filtered;  /* for filters of n_topics topics */
 	size_t n_topics;
 	struct filewatch watch;        /* fd -1 until store_wait is first called */
@@ -36,5 +37,12 @@ struct store {
 
 /* store_fault logs what failed, on which file, and why, and returns -1. */
 int store_fault(const struct store *store, const char *what);
+
+/* store_prepare is sql_prepare. 0 or -1 (logged). */
+int store_prepare(struct store *store, struct sql_statement **statement, const char *text);
+
+/* What reading, and what appending, wants prepared. 0 or -1 (logged). */
+int store_read_prepare(struct store *store);
+int store_append_prepare(struct store *store);
 
 #endif

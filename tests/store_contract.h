@@ -460,6 +460,64 @@ TEST(an_append_is_all_or_nothing)
 	}
 }
 
+/* With and without keys, in crowds of every size, so however a store groups them. */
+TEST(messages_appended_together_are_numbered_in_their_order)
+{
+	enum { MOST = 80 };
+	struct message messages[MOST];
+	char texts[MOST][8], keys[MOST][24];
+	struct append appends[MOST], *all[MOST];
+
+	dice_begin();
+	for (size_t n = 1; n <= MOST; n++) {
+		size_t n_appends = 0;
+
+		for (size_t i = 0; i < n; i++) {
+			snprintf(texts[i], sizeof(texts[i]), "%zu", i);
+			snprintf(keys[i], sizeof(keys[i]), "%zu-%zu", n, i);
+			messages[i] = dice_throw(20) > 0 ? message_of(NULL, NULL, texts[i])
+			    : message_with_key(keys[i], texts[i]);
+			if (i == 0 || dice_throw(4) == 0) {
+				appends[n_appends] = (struct append){ .messages = &messages[i], .publisher = "p" };
+				all[n_appends] = &appends[n_appends];
+				n_appends++;
+			}
+			appends[n_appends - 1].n++;
+		}
+		assert_int_equal(store_append(contract_store, all, n_appends), 0);
+		read_from(contract_store, messages[0].id - 1, NULL, 0);
+		assert_int_equal(seen.n, n);
+		for (size_t i = 0; i < n; i++)
+			assert_int_equal(seen.ids[i], messages[i].id);
+		assert_string_equal(seen.last.data, texts[n - 1]);
+	}
+}
+
+TEST(one_refused_in_a_crowd_leaves_the_others_standing)
+{
+	enum { CROWD = 100 };
+	struct message messages[CROWD];
+	struct append appends[CROWD], *all[CROWD];
+	size_t bad;
+
+	dice_begin();
+	bad = dice_throw(CROWD);
+	for (size_t i = 0; i < CROWD; i++) {
+		messages[i] = i == bad ? message_with_event("a\nb", "x") : message_of(NULL, NULL, "x");
+		appends[i] = (struct append){ .messages = &messages[i], .n = 1, .publisher = "p" };
+		all[i] = &appends[i];
+	}
+	capture_begin();
+	assert_int_equal(store_append(contract_store, all, CROWD), 0);
+	capture_end();
+	holds(CROWD - 1);
+	for (size_t i = 0, k = 0; i < CROWD; i++) {
+		assert_int_equal(appends[i].refused, i == bad);
+		if (i != bad)
+			assert_int_equal(messages[i].id, seen.ids[k++]);
+	}
+}
+
 TEST(an_id_is_never_given_twice_even_when_the_newest_is_deleted)
 {
 	int64_t newest = 0;
@@ -936,6 +994,8 @@ static const struct CMUnitTest contract_tests[] = {
 	CONTRACT_TEST(a_key_used_twice_in_one_call_is_inserted_once),
 	CONTRACT_TEST(a_refused_append_leaves_the_others_standing),
 	CONTRACT_TEST(an_append_is_all_or_nothing),
+	CONTRACT_TEST(messages_appended_together_are_numbered_in_their_order),
+	CONTRACT_TEST(one_refused_in_a_crowd_leaves_the_others_standing),
 	CONTRACT_TEST(an_id_is_never_given_twice_even_when_the_newest_is_deleted),
 	CONTRACT_TEST(a_read_gives_what_is_above_and_nothing_else),
 	CONTRACT_TEST(a_read_that_the_reader_ends_goes_up_to_its_last_row),

@@ -696,7 +696,7 @@ TEST(a_newer_schema_is_refused)
 	does("CREATE TABLE rowcast_schema(version INTEGER NOT NULL);"
 	    "INSERT INTO rowcast_schema VALUES(1), (99)");
 	foreign_close();
-	refuses(STORE_OWNER, "its schema has version 99, this rowcast knows up to 1:"
+	refuses(STORE_OWNER, "its schema has version 99, this rowcast knows up to 2:"
 	    " use a newer rowcast\n");
 	refuses(STORE_READER, "its schema has version 99");
 }
@@ -707,7 +707,7 @@ TEST(a_newer_file_of_our_own_is_refused)
 	foreign_open();
 	does("PRAGMA user_version = 99");
 	foreign_close();
-	refuses(STORE_OWNER, "its schema has version 99, this rowcast knows up to 1:"
+	refuses(STORE_OWNER, "its schema has version 99, this rowcast knows up to 2:"
 	    " use a newer rowcast\n");
 	refuses(STORE_READER, "its schema has version 99");
 }
@@ -777,8 +777,8 @@ TEST(a_reader_creates_nothing)
 TEST(a_new_file_is_marked_as_ours)
 {
 	assert_int_equal(number("PRAGMA application_id"), 0x726f7763);
-	assert_int_equal(number("PRAGMA user_version"), 1);
-	assert_int_equal(number("SELECT max(version) FROM rowcast_schema"), 1);
+	assert_int_equal(number("PRAGMA user_version"), 2);
+	assert_int_equal(number("SELECT max(version) FROM rowcast_schema"), 2);
 	assert_int_equal(number("SELECT 'wal' = journal_mode FROM pragma_journal_mode"), 1);
 }
 
@@ -912,6 +912,88 @@ TEST(an_application_s_trigger_on_our_table_does_not_confuse_ids)
 	assert_int_equal(m.id, 1);
 }
 
+TEST(an_application_s_trigger_that_publishes_too_does_not_confuse_ids)
+{
+	enum { N = 40 };
+	struct message messages[N];
+
+	does("CREATE TRIGGER copy AFTER INSERT ON message WHEN NEW.user IS NULL BEGIN"
+	    " INSERT INTO message(user, data) VALUES('auditor', NEW.data); END");
+	for (int i = 0; i < N; i++)
+		messages[i] = message_of(NULL, NULL, "x");
+	append_to(contract_store, "p", messages, N);
+	holds(2 * N);
+	for (int i = 0; i < N; i++)
+		assert_int_equal(messages[i].id, seen.ids[2 * i]);
+}
+
+TEST(rows_that_an_application_s_trigger_ignores_are_refused)
+{
+	enum { N = 40 };
+	struct message messages[N];
+	struct append a = { .messages = messages, .n = N, .publisher = "p" };
+	struct append *appends[] = { &a };
+
+	does("CREATE TRIGGER mute BEFORE INSERT ON message WHEN NEW.user = 'muted' BEGIN"
+	    " SELECT RAISE(IGNORE); END");
+	for (int i = 0; i < N; i++)
+		messages[i] = message_of(i == 20 ? "muted" : NULL, NULL, "x");
+	for (int i = 0; i < 3; i++) {
+		a.n = i == 0 ? N : i == 1 ? 21 : 1;
+		messages[a.n - 1].user = messages[20].user;
+		capture_begin();
+		assert_int_equal(store_append(contract_store, appends, 1), 0);
+		assert_says(capture_end(), "refused a message");
+		assert_true(a.refused);
+		holds(0);
+	}
+}
+
+/* ---- segments of the index ---- */
+
+/* Both at the edges of segments and with whole segments missing, up to the last
+ * id that there can be. */
+TEST(a_filtered_read_crosses_segments_and_holes)
+{
+	static const int64_t mine[] = { 1, 2047, 2048, 4095, 4096, 1000000, INT64_MAX };
+	enum { N = sizeof(mine) / sizeof(mine[0]) };
+	char user[] = "7";
+	struct filter filter = { .user = user };
+
+	does("INSERT INTO message(id, user, data) VALUES(1, '7', 'x'), (2, '8', 'x'),"
+	    " (2047, NULL, 'x'), (2048, '7', 'x'), (2049, '8', 'x'), (4095, '7', 'x'),"
+	    " (4096, NULL, 'x'), (9000, '8', 'x'), (1000000, '7', 'x'),"
+	    " (9223372036854775807, '7', 'x')");
+	for (int first = 0; first < N; first++) {
+		read_from(contract_store, first == 0 ? 0 : mine[first - 1], &filter, 0);
+		assert_int_equal(seen.n, N - first);
+		assert_memory_equal(seen.ids, mine + first, (N - first) * sizeof(mine[0]));
+	}
+	read_from(contract_store, INT64_MAX, &filter, 0);
+	assert_int_equal(seen.n, 0);
+}
+
+TEST(an_older_schema_is_upgraded_in_place)
+{
+	char user[] = "7";
+	struct filter filter = { .user = user };
+
+	add("7", NULL, "a");
+	add("8", NULL, "b");
+	does("DROP INDEX message_address; CREATE INDEX message_address ON message(user, topic);"
+	    "UPDATE rowcast_schema SET version = 1; PRAGMA user_version = 1");
+	store_close(contract_store);
+	is_not_opened(contract_name, STORE_READER, "its schema has version 1: start this version's"
+	    " `rowcast serve` first, which upgrades it\n");
+	contract_store = open_as(STORE_OWNER);
+	assert_int_equal(number("PRAGMA user_version"), 2);
+	assert_int_equal(number("SELECT max(version) FROM rowcast_schema"), 2);
+	holds(2);
+	read_from(contract_store, 0, &filter, 0);
+	assert_int_equal(seen.n, 1);
+	assert_int_equal(add("7", NULL, "c"), 3);
+}
+
 #define SQLITE_TEST(name) cmocka_unit_test_setup_teardown(name, open_both, close_both)
 
 static const struct CMUnitTest own_tests[] = {
@@ -957,6 +1039,10 @@ static const struct CMUnitTest own_tests[] = {
 	SQLITE_TEST(a_trigger_on_the_application_s_table_publishes_with_its_transaction),
 	SQLITE_TEST(a_message_the_table_refuses_takes_the_application_s_statement_with_it),
 	SQLITE_TEST(an_application_s_trigger_on_our_table_does_not_confuse_ids),
+	SQLITE_TEST(an_application_s_trigger_that_publishes_too_does_not_confuse_ids),
+	SQLITE_TEST(rows_that_an_application_s_trigger_ignores_are_refused),
+	SQLITE_TEST(a_filtered_read_crosses_segments_and_holes),
+	SQLITE_TEST(an_older_schema_is_upgraded_in_place),
 };
 
 int
