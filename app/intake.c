@@ -1,6 +1,7 @@
 /* One thread accepts, and looks with MSG_PEEK whether the request is there to
  * its last byte (lib/fcgi.h); nothing is taken from the socket, libfcgi reads
- * it later. A whole one goes to the workers, which then never wait for a peer.
+ * it later. A whole one can be served without waiting for a peer: here, at the
+ * end of the turn, or where many come at once by the workers.
  * One that is not whole waits here in epoll, edge-triggered, since unread bytes
  * stay in the socket.
  *
@@ -49,6 +50,10 @@ struct intake {
 	struct mailbox returned;    /* conns kept open; also wakes the thread to stop */
 	unsigned char *look, *scratch;  /* INTAKE_HEAD_MAX_BYTES each */
 	struct ready ready;         /* for the workers */
+	struct conn_list here;      /* whole requests of this turn, to be served here */
+	size_t n_here;
+	intake_serve *serve;        /* or NULL */
+	void *context;
 	_Atomic bool stopping;
 	pthread_t thread;
 };
@@ -88,17 +93,34 @@ link_waiting(struct intake *intake, struct conn *conn)
 
 /* ---- looking ---- */
 
-/* give hands a conn that nobody waits for any more to the workers. */
+/* give hands a conn that nobody waits for any more to who will serve it. */
 static void
 give(struct intake *intake, struct conn *conn, bool whole)
 {
 	conn->whole = whole;
+	if (whole && intake->serve != NULL && intake->n_here < INTAKE_SERVES_MAX) {
+		TAILQ_INSERT_TAIL(&intake->here, conn, link);
+		intake->n_here++;
+		return;
+	}
 	if (!whole) {
 		struct timeval silence = { .tv_sec = BODY_WAIT_MS / 1000 };
 
 		setsockopt(conn->fd, SOL_SOCKET, SO_RCVTIMEO, &silence, sizeof(silence));
 	}
 	ready_put(&intake->ready, conn, whole);
+}
+
+static void
+serve_here(struct intake *intake)
+{
+	struct conn *conn;
+
+	while ((conn = TAILQ_FIRST(&intake->here)) != NULL) {
+		TAILQ_REMOVE(&intake->here, conn, link);
+		intake->serve(intake->context, conn);
+	}
+	intake->n_here = 0;
 }
 
 enum look {
@@ -290,6 +312,7 @@ intake_run(void *arg)
 		}
 		if (some_to_accept)
 			accept_some(intake);
+		serve_here(intake);
 		if (clock_mono_us() >= next_sweep) {
 			sweep(intake);
 			next_sweep = clock_mono_us() + SWEEP_MS * 1000;
@@ -299,7 +322,7 @@ intake_run(void *arg)
 }
 
 struct intake *
-intake_start(int listen_fd, size_t n_workers)
+intake_start(int listen_fd, size_t n_workers, intake_serve *serve, void *context)
 {
 	struct intake *intake = mem_zalloc(sizeof(*intake));
 
@@ -313,6 +336,9 @@ intake_start(int listen_fd, size_t n_workers)
 	intake->scratch = mem_alloc(INTAKE_HEAD_MAX_BYTES);
 	TAILQ_INIT(&intake->waiting);
 	ready_init(&intake->ready, n_workers);
+	TAILQ_INIT(&intake->here);
+	intake->serve = serve;
+	intake->context = context;
 	thread_start(&intake->thread, "intake", intake_run, intake);
 	return intake;
 }

@@ -19,6 +19,7 @@ enum {
 	INTAKE_IDLE_MS = 75000,       /* a connection kept open for the next one */
 	INTAKE_WAITING_MAX = 4096,    /* connections that wait for bytes; beyond, the oldest goes */
 	INTAKE_READY_MAX = 1024,      /* requests that wait for a worker; beyond, nothing is accepted */
+	INTAKE_SERVES_MAX = 8,        /* requests of one turn that intake serves by itself */
 };
 
 struct intake;
@@ -35,9 +36,14 @@ struct conn {
 	bool whole;                   /* the request is there to its last byte: reading never waits */
 };
 
-/* intake_start takes listen_fd, which is listening and non-blocking. workers
- * is how many threads will call intake_next. */
-struct intake *intake_start(int listen_fd, size_t n_workers);
+/* Serves a whole request in intake's thread; takes the conn. */
+typedef void intake_serve(void *context, struct conn *conn);
+
+/* intake_start takes listen_fd, which is listening and non-blocking. n_workers
+ * is how many threads will call intake_next. The first INTAKE_SERVES_MAX whole
+ * requests of a turn are given to `serve` (NULL: none), all others to workers;
+ * context is lent until intake_stop. */
+struct intake *intake_start(int listen_fd, size_t n_workers, intake_serve *serve, void *context);
 
 /* intake_next waits for a connection with a request to read and gives it to the
  * caller. A body that is not all there yet may keep the caller waiting, so at

@@ -9,9 +9,15 @@
 
 struct workers;
 
-/* workers_start starts n threads; intake and service are lent until
- * workers_stop. NULL: logged. */
-struct workers *workers_start(size_t n, struct intake *intake, struct service *service);
+/* workers_new prepares n workers; service is lent until workers_stop. NULL:
+ * logged. */
+struct workers *workers_new(size_t n, struct service *service);
+
+/* workers_serve_at_intake serves a request for intake's thread (intake.h). */
+void workers_serve_at_intake(void *workers, struct conn *conn);
+
+/* workers_start starts the threads; intake is lent until workers_stop. */
+void workers_start(struct workers *workers, struct intake *intake);
 
 /* workers_stop waits until all have answered or handed on what they have read.
  * intake_stop comes before. */

@@ -570,9 +570,11 @@ rowcast_start(struct rowcast *r, const char *const lines[])
 	r->tail = tail_start(r->conf.store, bounds.newest, r->service.hub);
 	assert_non_null(r->tail);
 	r->service.writer = writer_start(&r->conf, store, wake_tail, r->tail);
-	r->intake = intake_start(r->listener.fd, r->conf.n_workers);
-	r->workers = workers_start(r->conf.n_workers, r->intake, &r->service);
+	r->workers = workers_new(r->conf.n_workers, &r->service);
 	assert_non_null(r->workers);
+	r->intake = intake_start(r->listener.fd, r->conf.n_workers, workers_serve_at_intake,
+	    r->workers);
+	workers_start(r->workers, r->intake);
 }
 
 void

@@ -28,7 +28,7 @@ begin(size_t n_workers)
 	conf_of(&conf, NULL);
 	assert_int_equal(listener_open(&listener, &conf), 0);
 	request_init_library();
-	intake = intake_start(listener.fd, n_workers);
+	intake = intake_start(listener.fd, n_workers, NULL, NULL);
 }
 
 static void
