@@ -50,8 +50,7 @@ struct intake {
 	struct mailbox returned;    /* conns kept open; also wakes the thread to stop */
 	unsigned char *look, *scratch;  /* INTAKE_HEAD_MAX_BYTES each */
 	struct ready ready;         /* for the workers */
-	struct conn_list here;      /* whole requests of this turn, to be served here */
-	size_t n_here;
+	struct conn_list here;      /* whole requests of this turn */
 	intake_serve *serve;        /* or NULL */
 	void *context;
 	_Atomic bool stopping;
@@ -98,9 +97,8 @@ static void
 give(struct intake *intake, struct conn *conn, bool whole)
 {
 	conn->whole = whole;
-	if (whole && intake->serve != NULL && intake->n_here < INTAKE_SERVES_MAX) {
+	if (whole && intake->serve != NULL) {
 		TAILQ_INSERT_TAIL(&intake->here, conn, link);
-		intake->n_here++;
 		return;
 	}
 	if (!whole) {
@@ -114,13 +112,16 @@ give(struct intake *intake, struct conn *conn, bool whole)
 static void
 serve_here(struct intake *intake)
 {
+	mono_us until = clock_mono_us() + INTAKE_SERVES_US;
 	struct conn *conn;
 
 	while ((conn = TAILQ_FIRST(&intake->here)) != NULL) {
 		TAILQ_REMOVE(&intake->here, conn, link);
-		intake->serve(intake->context, conn);
+		if (clock_mono_us() < until)
+			intake->serve(intake->context, conn);
+		else
+			ready_put(&intake->ready, conn, true);
 	}
-	intake->n_here = 0;
 }
 
 enum look {

@@ -19,7 +19,7 @@ enum {
 	INTAKE_IDLE_MS = 75000,       /* a connection kept open for the next one */
 	INTAKE_WAITING_MAX = 4096,    /* connections that wait for bytes; beyond, the oldest goes */
 	INTAKE_READY_MAX = 1024,      /* requests that wait for a worker; beyond, nothing is accepted */
-	INTAKE_SERVES_MAX = 8,        /* requests of one turn that intake serves by itself */
+	INTAKE_SERVES_US = 2000,      /* of one turn, for serving whole requests by itself */
 };
 
 struct intake;
@@ -40,9 +40,9 @@ struct conn {
 typedef void intake_serve(void *context, struct conn *conn);
 
 /* intake_start takes listen_fd, which is listening and non-blocking. n_workers
- * is how many threads will call intake_next. The first INTAKE_SERVES_MAX whole
- * requests of a turn are given to `serve` (NULL: none), all others to workers;
- * context is lent until intake_stop. */
+ * is how many threads will call intake_next. `serve` is given whole requests for
+ * INTAKE_SERVES_US, those that are left of a turn go to the workers (NULL: all
+ * do); context is lent until intake_stop. */
 struct intake *intake_start(int listen_fd, size_t n_workers, intake_serve *serve, void *context);
 
 /* intake_next waits for a connection with a request to read and gives it to the

@@ -29,7 +29,8 @@ struct store {
 	struct filewatch watch;        /* fd -1 until store_wait is first called */
 	bool watch_tried;
 	int64_t seen_version;          /* data_version when store_wait last returned */
-	mono_us look_until;
+	mono_us look_until;            /* look again every look_us until then */
+	mono_us look_us;
 	int64_t counted_keep_rows;     /* when store_trim last counted the rows: for what bound */
 	int64_t counted_newest;        /* and the newest id */
 	int64_t surplus_below;         /* rows below this id were found to be beyond it */

@@ -35,8 +35,6 @@ changed(struct store *store)
 void
 store_wait(struct store *store, int wake_fd)
 {
-	mono_us look_us = LOOK_FIRST_US;
-
 	if (!store->watch_tried) {
 		store->watch_tried = true;
 		if (filewatch_open(&store->watch, store->path) < 0)
@@ -49,7 +47,7 @@ store_wait(struct store *store, int wake_fd)
 			{ .fd = wake_fd, .events = POLLIN },
 			{ .fd = store->watch.fd, .events = POLLIN },
 		};
-		struct timespec wait = { .tv_nsec = (looking ? look_us : LOOK_ANYWAY_US) * 1000 };
+		struct timespec wait = { .tv_nsec = (looking ? store->look_us : LOOK_ANYWAY_US) * 1000 };
 
 		/* While looking, further events tell nothing, and a commit makes one
 		 * for every page: they are left to gather. */
@@ -59,11 +57,14 @@ store_wait(struct store *store, int wake_fd)
 			return;
 		}
 		if (looking)
-			look_us = look_us * 5 / 4 < LOOK_LAST_US ? look_us * 5 / 4 : LOOK_LAST_US;
+			store->look_us = store->look_us * 5 / 4 < LOOK_LAST_US
+			    ? store->look_us * 5 / 4 : LOOK_LAST_US;
+		/* The looks stay as far apart as they have become where commit follows
+		 * on commit: most are our own writer's, which wakes us itself. */
 		if (filewatch_read(&store->watch)) {
 			store->look_until = clock_mono_us() + LOOK_FOR_US;
 			if (!looking)
-				look_us = LOOK_FIRST_US;
+				store->look_us = LOOK_FIRST_US;
 		}
 	}
 }
