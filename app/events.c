@@ -148,6 +148,23 @@ add_gap(struct buf *out, const struct start *start, const char *requested,
 	free(shown);
 }
 
+/* take_filter takes what a stream keeps, for hours perhaps, in as little memory
+ * as it needs. */
+static struct filter
+take_filter(struct subscription *sub, struct identity *id)
+{
+	struct filter filter = { .user = id->user, .n_topics = sub->n_topics };
+
+	if (sub->n_topics > 0)
+		filter.topics = mem_realloc(sub->topics, sub->n_topics * sizeof(char *));
+	else
+		free(sub->topics);
+	id->user = NULL;
+	sub->topics = NULL;
+	sub->n_topics = 0;
+	return filter;
+}
+
 static void
 open_stream(struct worker *worker, struct request *request, struct subscription *sub,
     struct identity *id)
@@ -163,10 +180,7 @@ open_stream(struct worker *worker, struct request *request, struct subscription 
 		return;
 	}
 	start = find_start(sub->last_event_id, &bounds);
-	s = stream_new((struct filter){ id->user, sub->topics, sub->n_topics });
-	id->user = NULL;
-	sub->topics = NULL;
-	sub->n_topics = 0;
+	s = stream_new(take_filter(sub, id));
 	s->cursor = start.cursor;
 	s->expires_at = id->expires_at;
 	s->cursor_off = sub->cursor_off;
