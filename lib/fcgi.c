@@ -119,6 +119,10 @@ fcgi_scan(const unsigned char *bytes, size_t n, unsigned char *scratch)
 			return FCGI_SCAN_BAD;
 		if (expected == BEGIN_REQUEST && len != BEGIN_BODY_BYTES)
 			return FCGI_SCAN_BAD;
+		/* libfcgi takes what pads an empty record for the next record's header,
+		 * and waits for the content that it promises. */
+		if (len == 0 && header[6] != 0)
+			return FCGI_SCAN_BAD;
 		if (have < len + header[6])
 			break;
 		if (expected == STDIN && len == 0)

@@ -168,10 +168,11 @@ TEST(padding_is_passed_over_and_waited_for)
 	buf_free(&request);
 	record(T_BEGIN, 1, "\0\1\0\0\0\0\0\0", 8, 8);
 	record(T_PARAMS, 1, "\1\1AB", 4, 4);
-	record(T_PARAMS, 1, NULL, 0, 255);
+	record(T_PARAMS, 1, "\0\0", 2, 255);
+	record(T_PARAMS, 1, NULL, 0, 0);
 	params_end = request.len;
 	record(T_STDIN, 1, "body", 4, 1);
-	record(T_STDIN, 1, NULL, 0, 7);
+	record(T_STDIN, 1, NULL, 0, 0);
 	cut_everywhere(params_end);
 }
 
@@ -269,6 +270,25 @@ TEST(a_record_out_of_order_is_bad_at_once)
 		record(type, 1, "\1\1AB", 4, 0);
 		if (type != T_STDIN)
 			bad_from(good);
+	}
+}
+
+/* libfcgi 2.4 does not pass over it: see fcgi.c. */
+TEST(padding_of_an_empty_record_is_bad_at_once)
+{
+	size_t good;
+
+	for (size_t padding = 1; padding < 256; padding++) {
+		begin(1);
+		good = request.len;
+		record(T_PARAMS, 1, NULL, 0, padding);
+		bad_from(good);
+
+		begin(1);
+		record(T_PARAMS, 1, NULL, 0, 0);
+		good = request.len;
+		record(T_STDIN, 1, NULL, 0, padding);
+		bad_from(good);
 	}
 }
 
@@ -492,6 +512,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(what_follows_a_whole_request_does_not_matter),
 	cmocka_unit_test(a_flag_to_keep_the_connection_is_no_fault),
 	cmocka_unit_test(a_record_out_of_order_is_bad_at_once),
+	cmocka_unit_test(padding_of_an_empty_record_is_bad_at_once),
 	cmocka_unit_test(another_version_is_bad_at_every_record),
 	cmocka_unit_test(a_record_of_another_request_is_bad),
 	cmocka_unit_test(only_a_responder_is_asked),

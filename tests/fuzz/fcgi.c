@@ -211,21 +211,6 @@ scan(const struct buf *bytes, size_t n)
 	return seen;
 }
 
-/* lacks_only_padding: all that counts of the request is there. */
-static bool
-lacks_only_padding(const struct buf *bytes)
-{
-	static const char padding[255];
-	struct buf padded = BUF_EMPTY;
-	bool lacks;
-
-	buf_add(&padded, bytes->bytes, bytes->len);
-	buf_add(&padded, padding, sizeof(padding));
-	lacks = scan(&padded, padded.len) == FCGI_SCAN_WHOLE;
-	buf_free(&padded);
-	return lacks;
-}
-
 static void
 read_request(const struct buf *bytes, bool whole, bool alone)
 {
@@ -243,10 +228,9 @@ read_request(const struct buf *bytes, bool whole, bool alone)
 	if (whole)
 		check_whole(&request, outcome, bytes);
 	else
-		REQUIRE(outcome != 0 || lacks_only_padding(bytes));
+		REQUIRE(outcome != 0);
 	/* What is left over would be taken for the next request. Bytes as they are
-	 * may hold a next one, or padding behind the end, which nobody sends and
-	 * libfcgi leaves where its buffer ends. */
+	 * may hold a next one. */
 	if (whole && alone && outcome == 0)
 		REQUIRE(recv(request.reply.conn->fd, &left_over, 1, MSG_PEEK | MSG_DONTWAIT) < 0);
 	if (outcome != REQUEST_GONE) {
