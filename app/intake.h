@@ -18,7 +18,9 @@ enum {
 	INTAKE_REQUEST_MS = 10000,    /* for a request's parameters; as much again for a large body */
 	INTAKE_IDLE_MS = 75000,       /* a connection kept open for the next one */
 	INTAKE_WAITING_MAX = 4096,    /* connections that wait for bytes; beyond, the oldest goes */
-	INTAKE_READY_MAX = 1024,      /* requests that wait for a worker; beyond, nothing is accepted */
+	/* Requests that wait for a worker: whole ones, beyond which nothing is
+	 * accepted; and unfinished ones, beyond which the oldest goes. */
+	INTAKE_READY_MAX = 1024,
 	INTAKE_SERVES_US = 2000,      /* of one turn, for serving whole requests by itself */
 };
 

@@ -23,6 +23,26 @@ take_first(struct conn_list *list)
 	return conn;
 }
 
+static struct conn *
+take_whole(struct ready *ready)
+{
+	struct conn *conn = take_first(&ready->whole);
+
+	if (conn != NULL && ready->n_whole-- == INTAKE_READY_MAX)
+		pthread_cond_signal(&ready->some_room);
+	return conn;
+}
+
+static struct conn *
+take_unfinished(struct ready *ready)
+{
+	struct conn *conn = take_first(&ready->unfinished);
+
+	if (conn != NULL)
+		ready->n_unfinished--;
+	return conn;
+}
+
 void
 ready_init(struct ready *ready, size_t n_workers)
 {
@@ -32,7 +52,7 @@ ready_init(struct ready *ready, size_t n_workers)
 	TAILQ_INIT(&ready->unfinished);
 	TAILQ_INIT(&ready->reading);
 	SLIST_INIT(&ready->idle);
-	ready->n = ready->n_reading = 0;
+	ready->n_whole = ready->n_unfinished = ready->n_reading = 0;
 	ready->max_reading = n_workers > 1 ? n_workers / 2 : 1;
 	ready->closed = false;
 }
@@ -76,10 +96,17 @@ void
 ready_put(struct ready *ready, struct conn *conn, bool whole)
 {
 	pthread_mutex_lock(&ready->lock);
-	while (ready->n >= INTAKE_READY_MAX && !ready->closed)
-		pthread_cond_wait(&ready->some_room, &ready->lock);
-	TAILQ_INSERT_TAIL(whole ? &ready->whole : &ready->unfinished, conn, link);
-	ready->n++;
+	if (whole) {
+		while (ready->n_whole >= INTAKE_READY_MAX && !ready->closed)
+			pthread_cond_wait(&ready->some_room, &ready->lock);
+		TAILQ_INSERT_TAIL(&ready->whole, conn, link);
+		ready->n_whole++;
+	} else {
+		if (ready->n_unfinished == INTAKE_READY_MAX)
+			conn_close(take_unfinished(ready));
+		TAILQ_INSERT_TAIL(&ready->unfinished, conn, link);
+		ready->n_unfinished++;
+	}
 	wake_one(ready);
 	pthread_mutex_unlock(&ready->lock);
 }
@@ -92,9 +119,9 @@ ready_take(struct ready *ready)
 
 	pthread_mutex_lock(&ready->lock);
 	for (;;) {
-		conn = take_first(&ready->whole);
+		conn = take_whole(ready);
 		if (conn == NULL && ready->n_reading < ready->max_reading && !ready->closed) {
-			conn = take_first(&ready->unfinished);
+			conn = take_unfinished(ready);
 			if (conn != NULL) {
 				TAILQ_INSERT_TAIL(&ready->reading, conn, link);
 				ready->n_reading++;
@@ -104,8 +131,6 @@ ready_take(struct ready *ready)
 			break;
 		wait_for_work(ready, &idle);
 	}
-	if (conn != NULL && ready->n-- == INTAKE_READY_MAX)
-		pthread_cond_signal(&ready->some_room);
 	pthread_mutex_unlock(&ready->lock);
 	pthread_cond_destroy(&idle.woken);
 	return conn;

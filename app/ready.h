@@ -19,7 +19,7 @@ struct ready {
 	struct conn_list whole;       /* requests that are there to their last byte */
 	struct conn_list unfinished;  /* those whose body is not */
 	struct conn_list reading;     /* those whose body a worker reads */
-	size_t n;
+	size_t n_whole, n_unfinished;
 	size_t n_reading;             /* workers that read an unfinished body */
 	size_t max_reading;
 	SLIST_HEAD(, idle_worker) idle;
@@ -31,8 +31,10 @@ void ready_init(struct ready *ready, size_t n_workers);
 /* ready_free closes what nobody has taken. */
 void ready_free(struct ready *ready);
 
-/* ready_put takes the conn; where INTAKE_READY_MAX wait already, it waits for
- * room, unless closed. */
+/* ready_put takes the conn. Where INTAKE_READY_MAX whole ones wait already, it
+ * waits for room, unless closed: workers are at them. Unfinished ones may take
+ * their workers as long as they like, so for those nobody waits: where as many
+ * do already, the one that has waited longest is hung up on. */
 void ready_put(struct ready *ready, struct conn *conn, bool whole);
 
 /* ready_take waits for a conn and gives it to the caller: whole ones first, and
