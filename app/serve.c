@@ -3,6 +3,7 @@
  * one there; they are stopped forwards: nothing new comes in, what came in is
  * committed, what was committed is sent. */
 
+#include <malloc.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/resource.h>
@@ -17,6 +18,21 @@
 #include "app/workers.h"
 #include "app/writer.h"
 #include "lib/log.h"
+
+/* Buffers from this size on go back to the system as soon as they are freed;
+ * picked, not tuned: no message that /msg takes by default needs as much. */
+enum { LARGE_BUFFER_BYTES = 1 << 20 };
+
+/* return_large_buffers makes the bound on what stalled streams hold (README) one
+ * of the process. By itself glibc raises its threshold to whatever was freed
+ * last, and then keeps the pages of large messages in one thread's arena while
+ * another's holds what is unsent: twice the memory and more. */
+static void
+return_large_buffers(void)
+{
+	mallopt(M_MMAP_THRESHOLD, LARGE_BUFFER_BYTES);
+	mallopt(M_TRIM_THRESHOLD, 2 * LARGE_BUFFER_BYTES);
+}
 
 /* raise_descriptors takes as many descriptors as we are allowed to. */
 static void
@@ -109,6 +125,7 @@ serve(const struct conf *conf, const struct command_conf *cc)
 
 	apply(&service, conf);
 	raise_descriptors(conf);
+	return_large_buffers();
 	service.auth = auth_open(conf);
 	if (service.auth == NULL)
 		return 1;
