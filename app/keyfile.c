@@ -260,6 +260,17 @@ is_our_kind_of_file(int fd, const char *path)
 	return true;
 }
 
+/* warn_if_readable is for secrets: what a public key says, anybody may know. */
+static void
+warn_if_readable(int fd, const char *path)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) == 0 && (st.st_mode & S_IROTH) != 0)
+		log_warnx("auth: %s: everybody on this machine can read the secret; "
+		    "who can read it can be anyone (chmod o-r)", path);
+}
+
 /* read_whole fills key with all of the file. -1: logged. */
 static int
 read_whole(struct keyfile *key, int fd, const char *path)
@@ -306,6 +317,8 @@ keyfile_read(struct keyfile *key, const char *path, const char *alg)
 		goto fail;
 	if ((alg[0] == 'H' ? check_secret(key, path, alg) : check_pem(key, path, alg)) < 0)
 		goto fail;
+	if (alg[0] == 'H')
+		warn_if_readable(fd, path);
 	close(fd);
 	return 0;
 

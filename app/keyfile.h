@@ -19,7 +19,8 @@ struct keyfile {
  * for RS* and ES* whatever is not one PEM public key (RFC 7468 13) of that kind
  * and, for ES*, on its curve (RFC 7518 3.4); above all a private key, which has
  * no business on this machine. A line break at the end of a secret is not part
- * of it. A key that RFC 7518 3.2 and 3.3 call too short is used, with a warning. */
+ * of it. A key that RFC 7518 3.2 and 3.3 call too short is used, with a warning;
+ * so is a secret that everybody can read. */
 int keyfile_read(struct keyfile *key, const char *path, const char *alg);
 
 /* keyfile_free overwrites the key before it gives the memory back. */

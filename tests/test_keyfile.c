@@ -97,7 +97,7 @@ TEST(a_file_at_the_bound_is_read_and_one_byte_more_is_not)
 TEST(what_others_can_write_is_refused)
 {
 	static const mode_t bad[] = { 0620, 0602, 0666, 0622 };
-	static const mode_t good[] = { 0600, 0400, 0640, 0444, 0755 };
+	static const mode_t good[] = { 0600, 0400, 0640, 0440, 0750 };
 
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
 		refuses(capture_file("secret", SECRET, 64, bad[i]), "HS256",
@@ -105,6 +105,23 @@ TEST(what_others_can_write_is_refused)
 		    "(chmod go-w)");
 	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
 		reads(capture_file("secret", SECRET, 64, good[i]), "HS256");
+		keyfile_free(&key);
+	}
+}
+
+TEST(a_secret_that_everybody_can_read_is_used_with_a_warning)
+{
+	static const mode_t modes[] = { 0644, 0444, 0604 };
+
+	for (size_t i = 0; i < sizeof(modes) / sizeof(modes[0]); i++) {
+		const char *path = capture_file("secret", SECRET, 64, modes[i]);
+		char line[512];
+
+		snprintf(line, sizeof(line), "warn: auth: %s: everybody on this machine can read "
+		    "the secret; who can read it can be anyone (chmod o-r)\n", path);
+		capture_begin();
+		assert_int_equal(keyfile_read(&key, path, "HS256"), 0);
+		assert_string_equal(capture_end(), line);
 		keyfile_free(&key);
 	}
 }
@@ -295,6 +312,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(an_empty_secret_is_refused),
 	cmocka_unit_test(a_file_at_the_bound_is_read_and_one_byte_more_is_not),
 	cmocka_unit_test(what_others_can_write_is_refused),
+	cmocka_unit_test(a_secret_that_everybody_can_read_is_used_with_a_warning),
 	cmocka_unit_test(what_is_no_file_is_refused),
 	cmocka_unit_test(no_line_of_the_log_has_the_secret),
 	cmocka_unit_test(a_pem_file_is_no_secret),
