@@ -1,5 +1,6 @@
 """A rowcast process under test: its configuration, its log, its end."""
 
+import contextlib
 import os
 import re
 import signal
@@ -30,11 +31,15 @@ class Rowcast:
         self.log = os.path.join(folder, 'rowcast.log')
         self.key_file = os.path.join(folder, 'key')
         self.process = None
+        self.max_descriptors = None  # the limit it is started with; None: as we have it
         os.mkdir(os.path.dirname(self.db))
 
     def configure(self, settings):
+        """A list gives a key as many lines."""
         with open(self.conf, 'w') as f:
-            f.writelines(f'{key} = {value}\n' for key, value in settings.items())
+            for key, values in settings.items():
+                for value in values if isinstance(values, list) else [values]:
+                    f.write(f'{key} = {value}\n')
 
     def start(self, listener=None, timeout_s=20.0):
         """Starts it and waits until it takes connections. `listener`, a socket
@@ -42,9 +47,10 @@ class Rowcast:
         if self.process is not None:
             self.stop()  # which tells if it has died meanwhile
         self.log_at_start = os.path.getsize(self.log) if os.path.exists(self.log) else 0
+        limited = ['prlimit', f'--nofile={self.max_descriptors}'] if self.max_descriptors else []
         with open(self.log, 'ab') as log:
             self.process = subprocess.Popen(
-                [self.program, 'serve', '-c', self.conf], stderr=log, stdout=log,
+                [*limited, self.program, 'serve', '-c', self.conf], stderr=log, stdout=log,
                 stdin=listener or subprocess.DEVNULL, start_new_session=True)
         if listener is None:
             wait_until(self._ready, 'rowcast takes connections', timeout_s)
@@ -96,3 +102,15 @@ class Rowcast:
 
     def n_descriptors(self):
         return len(os.listdir(f'/proc/{self.process.pid}/fd'))
+
+    def n_held_descriptors(self):
+        """Without those of the store: its handles open their files when they
+        are first used, and keep them."""
+        folder, n = f'/proc/{self.process.pid}/fd', 0
+        for fd in os.listdir(folder):
+            with contextlib.suppress(FileNotFoundError):  # closed meanwhile
+                n += not os.readlink(os.path.join(folder, fd)).startswith(self.db)
+        return n
+
+    def n_threads(self):
+        return len(os.listdir(f'/proc/{self.process.pid}/task'))

@@ -216,6 +216,11 @@ class Site:
             raise AssertionError(f'POST /msg: {answer.status} {answer.text}')
         return answer.json()['id']
 
+    def metric(self, name):
+        """One of the numbers of /metrics."""
+        lines = self.request('GET', '/metrics').text.split('\n')
+        return int(next(line for line in lines if line.startswith(f'rowcast_{name} ')).split(' ')[1])
+
     # ---- streams ----
 
     def stream(self, user=None, token=None, topics=(), query='', last_event_id=None, headers=None,

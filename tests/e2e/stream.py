@@ -33,6 +33,8 @@ class Stream:
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         if receive_buffer:
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+        self._readable = select.poll()
+        self._readable.register(self._socket, select.POLLIN)
         self._socket.settimeout(deadline_s)
         self._socket.connect(address)
         lines = [f'GET {path} HTTP/1.1', f'Host: {address[0]}:{address[1]}']
@@ -100,7 +102,7 @@ class Stream:
 
     def pump(self, timeout=0.0):
         """Reads what is there once. False: nothing came within timeout."""
-        if self.closed or not select.select([self._socket], [], [], timeout)[0]:
+        if self.closed or not self._readable.poll(timeout * 1000):
             return False
         try:
             data = self._socket.recv(1 << 18)
