@@ -1,24 +1,19 @@
 """Who may open a stream or publish: RFC 7519, RFC 6750, and what the
 configuration demands beyond."""
 
+import base64
 import json
 import os
+import shutil
 import signal
 import time
 
 import expect
 import jwt
+from harness import SOURCE
 from waiting import wait_until
 
 CHALLENGE = 'Bearer error="invalid_token"'
-
-# What a public key looks like; who knows it must not be able to use it as the
-# secret of an HMAC.
-PUBLIC_KEY = b'''-----BEGIN PUBLIC KEY-----
-MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEaxfR8uEsQkf4vOblY6RA8ncDfYEt
-6zOg9KE5RdiYwpZP40Li/hp/m47n60p8D54WK84zV2sxXs7LtkBoN79R9Q==
------END PUBLIC KEY-----
-'''
 
 
 def header_cookie_and_query_open_a_stream(site):
@@ -149,14 +144,31 @@ def issuer_audience_and_user_claim_are_checked_as_configured(site):
 
 
 def a_public_key_is_no_secret(site):
-    path = os.path.join(site.folder, 'public.pem')
-    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644), 'wb') as f:
-        f.write(PUBLIC_KEY)
-    with site.configured(jwt_alg='ES256', jwt_key_file=path):
-        for alg in ('HS256', 'none'):
-            answer = site.curl('/events', token=site.token('42', secret=PUBLIC_KEY, alg=alg))
-            expect.refusal(answer, 401, alg, error='token is invalid')
-        expect.status(site.curl('/events', token=site.token('42', secret=PUBLIC_KEY, header={'alg': 'ES256'})), 401)
+    for alg, name in (('ES256', 'p256'), ('RS256', 'rsa')):
+        path = os.path.join(site.folder, name + '.pem')
+        shutil.copy(os.path.join(SOURCE, 'tests', 'keys', f'test-only-{name}-public.pem'), path)
+        os.chmod(path, 0o644)  # whatever a source may have
+        with open(path, 'rb') as f:
+            pem = f.read()
+        with site.configured(jwt_alg=alg, jwt_key_file=path):
+            # With and without the line break at its end, as libraries differ in it.
+            for secret in (pem, pem.strip()):
+                for sent, header in (('HS256', {}), ('none', {}), ('HS256', {'alg': alg})):
+                    answer = site.curl('/events', token=site.token('42', secret=secret, alg=sent, header=header))
+                    expect.refusal(answer, 401, f'{alg}: {sent} {header}', error='token is invalid')
+
+
+def a_header_chooses_no_key(site):
+    """Only alg is read of it, and that must be the one configured; and an
+    extension that must be understood is not (RFC 7515 4.1)."""
+    user = site.user()
+    theirs = b'another secret, as long as the right one is'
+    for field in ({'kid': '../../dev/null'}, {'kid': "' OR 1=1 --"}, {'kid': site.rowcast.key_file}, {'kid': 7},
+                  {'jku': 'http://127.0.0.1:1/keys'}, {'x5u': 'http://127.0.0.1:1/x'}, {'x5c': ['AAAA']},
+                  {'jwk': {'kty': 'oct', 'k': base64.urlsafe_b64encode(theirs).decode()}}):
+        expect.status(site.request('GET', '/msg?msg=x', site.token(user, header=field)), 201, str(field))
+        expect.status(site.request('GET', '/msg?msg=x', site.token(user, header=field, secret=theirs)), 401, str(field))
+    expect.status(site.request('GET', '/msg?msg=x', site.token(user, header={'crit': ['b64'], 'b64': True})), 401, 'crit')
 
 
 def a_stream_ends_when_its_token_expires(site):
@@ -196,6 +208,49 @@ def keys_change_on_sighup_and_no_stream_notices(site):
     wait_until(lambda: site.request('GET', '/msg?msg=old', site.token(user)).status == 201,
                'the old key is accepted again', 10 * site.slow)
     expect.equal(stream.wait_event().data, 'old')
+
+
+def a_key_that_is_replaced_is_good_until_it_is_taken_out(site):
+    """First both, then the new one alone. A stream is judged when it is opened:
+    a reload ends none, so that of the old key lives on to its exp; who wants it
+    ended at once restarts rowcast, and it does not come back."""
+    user = site.user()
+    new_secret = b'the newest secret, which is long enough too'
+    new_key = os.path.join(site.folder, 'newest-key')
+    with open(os.open(new_key, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), 'wb') as f:
+        f.write(new_secret)
+    exp = int(time.time()) + (4 if site.slow == 1 else 12)
+    old, old_short, new = site.token(user), site.token(user, exp=exp), site.token(user, secret=new_secret)
+
+    def accepts(token):
+        return {201: True, 401: False}[site.request('GET', '/msg?msg=x', token).status]
+
+    def keys(*files):
+        settings = {**site.settings, 'jwt_key_file': list(files)}
+        site.rowcast.configure(settings)
+        log_before = len(site.rowcast.log_bytes())
+        site.rowcast.send_signal(signal.SIGHUP)
+        wait_until(lambda: 'are reloaded' in site.rowcast.log_since(log_before), 'the keys are reloaded', 10 * site.slow)
+        return settings
+
+    streams = [site.subscribe(token=token) for token in (old, old_short)]
+    try:
+        expect.equal((accepts(old), accepts(new)), (True, False), 'the old key: old and new tokens')
+        keys(new_key, site.rowcast.key_file)
+        expect.equal((accepts(old), accepts(new)), (True, True), 'both keys: old and new tokens')
+        settings = keys(new_key)
+        expect.equal((accepts(old), accepts(new)), (False, True), 'the new key: old and new tokens')
+        expect.equal(site.stream(token=old).wait_status(), 401, 'a new stream with the old key')
+        site.insert('the last', user)
+        for stream in streams:
+            stream.wait_block(where=lambda block: block.event and block.event.data == 'the last')
+        streams[1].wait_event(type='rowcast.expired')
+        expect.within(time.time() - exp, -0.05, 1.5 * site.slow, 'seconds after exp')
+        site.restart_rowcast(**settings)
+        streams[0].wait_end()
+        expect.equal(site.stream(token=old).wait_status(), 401, 'it comes back')
+    finally:
+        site.restart_rowcast()
 
 
 def a_faulty_configuration_on_sighup_changes_nothing(site):
