@@ -21,9 +21,9 @@
 enum {
 	STREAM_MAX_TOPICS = 32,   /* `topic=` in one request; picked, not tuned */
 
-	/* What is written at once stops at this many bytes, or after one message.
-	 * Together with the 8 bytes of the header it is also what the memory of a
-	 * stream that is not read can grow to. */
+	/* What is written at once ends with the message that reaches this many
+	 * bytes. It is also what the memory of a stream that is not read can grow
+	 * to: a line break in a message takes 7 bytes (`data: ` and itself). */
 	STREAM_WRITE_BYTES = 60 << 10,
 	STREAM_WRITE_MESSAGES = 512,  /* below IOV_MAX, since each may be a slice of its own */
 };
