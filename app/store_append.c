@@ -245,15 +245,17 @@ append_each(struct store *store, struct append *appends[], size_t n)
 
 /* answer_for turns SQL's outcome into one of ours, and logs it. */
 static int
-answer_for(const struct store *store, int outcome, const char *what)
+answer_for(struct store *store, int outcome, const char *what)
 {
 	switch (outcome) {
 	case SQL_BUSY:
-		log_warnx("store: %s: %s: locked by another program for over %d ms",
-		    store->path, what, BUSY_WAIT_MS);
+		if (!store_said(store, what, outcome))
+			log_warnx("store: %s: %s: locked by another program for over %d ms",
+			    store->path, what, BUSY_WAIT_MS);
 		return STORE_BUSY;
 	case SQL_FULL:
-		log_errorx("store: %s: %s: no room on the disk", store->path, what);
+		if (!store_said(store, what, outcome))
+			log_errorx("store: %s: %s: no room on the disk", store->path, what);
 		return STORE_FULL;
 	default:
 		return store_fault(store, what);

@@ -20,13 +20,29 @@
 
 enum {
 	OWNER_CACHE_KIB = 8192,       /* picked, not tuned */
+	SAY_AGAIN_MS = 1000,
 	READER_CACHE_KIB = 512,       /* a page of replay and the way to it; one per reading thread */
 };
 
-int
-store_fault(const struct store *store, const char *what)
+bool
+store_said(struct store *store, const char *what, int outcome)
 {
-	log_errorx("store: %s: %s: %s", store->path, what, sql_error(store->sql));
+	mono_us now = clock_mono_us();
+
+	if (store->said == what && store->said_outcome == outcome
+	    && now - store->said_at < SAY_AGAIN_MS * 1000)
+		return true;
+	store->said = what;
+	store->said_outcome = outcome;
+	store->said_at = now;
+	return false;
+}
+
+int
+store_fault(struct store *store, const char *what)
+{
+	if (!store_said(store, what, -1))
+		log_errorx("store: %s: %s: %s", store->path, what, sql_error(store->sql));
 	return -1;
 }
 

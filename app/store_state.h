@@ -19,6 +19,9 @@ enum {
 
 struct store {
 	char *path;
+	const char *said;              /* what failed last, as logged */
+	int said_outcome;
+	mono_us said_at;
 	struct sql *sql;
 	struct sql_statement *begin, *begin_write, *commit;
 	struct sql_statement *savepoint, *rollback_to, *release;
@@ -36,8 +39,14 @@ struct store {
 	int64_t surplus_below;         /* rows below this id were found to be beyond it */
 };
 
-/* store_fault logs what failed, on which file, and why, and returns -1. */
-int store_fault(const struct store *store, const char *what);
+/* store_fault logs what failed, on which file, and why, and returns -1. The same
+ * again within a second is not logged. */
+int store_fault(struct store *store, const char *what);
+
+/* store_said: was the very same said within the last second? Who publishes into a
+ * full disk, or reads a damaged one, tries again, and the log may be on that disk.
+ * If not, it is about to be. */
+bool store_said(struct store *store, const char *what, int outcome);
 
 /* store_prepare is sql_prepare. 0 or -1 (logged). */
 int store_prepare(struct store *store, struct sql_statement **statement, const char *text);

@@ -604,9 +604,10 @@ TEST(a_table_that_is_gone_is_a_fault_that_is_logged)
 	capture_begin();
 	assert_int_equal(store_bounds(contract_store, &bounds), -1);
 	assert_says(capture_end(), "no such table");
+	/* The same again is no news. */
 	capture_begin();
 	assert_int_equal(store_read(contract_store, 0, NULL, note_row, &seen, &bounds, &upto), -1);
-	assert_says(capture_end(), "no such table");
+	assert_string_equal(capture_end(), "");
 	capture_begin();
 	assert_int_equal(store_trim(contract_store, 1, 1, 1), -1);
 	assert_says(capture_end(), "old messages cannot be deleted: no such table");
