@@ -37,6 +37,7 @@ struct store {
 	int64_t counted_keep_rows;     /* when store_trim last counted the rows: for what bound */
 	int64_t counted_newest;        /* and the newest id */
 	int64_t surplus_below;         /* rows below this id were found to be beyond it */
+	int64_t undated_upto;          /* every row up to this id was dated in the future */
 };
 
 /* store_fault logs what failed, on which file, and why, and returns -1. The same

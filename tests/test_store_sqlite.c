@@ -646,6 +646,70 @@ TEST(an_old_row_behind_a_younger_one_stays)
 	holds(3);
 }
 
+/* A clock ran ahead for a while: what came then has no age that could be known. */
+TEST(a_row_dated_in_the_future_goes_with_the_next_that_is_not)
+{
+	does("INSERT INTO message(data, created_at) VALUES('a', 1), ('b', 4102444800), ('c', 1),"
+	    " ('d', 4102444800), ('e', strftime('%s', 'now')), ('f', 4102444800), ('g', 1)");
+	assert_int_equal(store_trim(contract_store, 1000, 0, 100), 3);
+	assert_int_equal(store_trim(contract_store, 1000, 0, 100), 0);
+	bounds_are(4, 7);
+	does("UPDATE message SET created_at = 1 WHERE data = 'e'");
+	assert_int_equal(store_trim(contract_store, 1000, 0, 100), 4);
+	bounds_are(8, 7);
+}
+
+TEST(a_long_run_of_rows_dated_in_the_future_is_passed_over_in_slices)
+{
+	int n, slices = 0;
+
+	does("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 250)"
+	    " INSERT INTO message(data, created_at) SELECT 'x', 4102444800 FROM n");
+	does("INSERT INTO message(data, created_at) VALUES('a', 1), ('b', strftime('%s', 'now'))");
+	while ((n = store_trim(contract_store, 1000, 0, 100)) == 0 && slices < 10)
+		slices++;
+	assert_int_equal(slices, 2);
+	assert_int_equal(n, 100);
+	assert_int_equal(store_trim(contract_store, 1000, 0, 100), 100);
+	assert_int_equal(store_trim(contract_store, 1000, 0, 100), 51);
+	assert_int_equal(store_trim(contract_store, 1000, 0, 100), 0);
+	bounds_are(252, 252);
+}
+
+/* What a machine without a battery does before it has asked for the time. */
+TEST(where_every_row_is_dated_in_the_future_nothing_goes)
+{
+	does("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 50)"
+	    " INSERT INTO message(data, created_at) SELECT 'x', 4102444800 FROM n");
+	for (int i = 0; i < 10; i++)
+		assert_int_equal(store_trim(contract_store, 1000, 0, 20), 0);
+	/* And when the clock is right again, all is as ever. */
+	does("UPDATE message SET created_at = CASE WHEN id <= 30 THEN 1"
+	    " ELSE strftime('%s', 'now') END");
+	assert_int_equal(store_trim(contract_store, 1000, 0, 20), 20);
+	assert_int_equal(store_trim(contract_store, 1000, 0, 20), 10);
+	bounds_are(31, 50);
+}
+
+TEST(a_row_dated_in_1970_takes_no_younger_one_with_it)
+{
+	does("INSERT INTO message(data) VALUES('young')");
+	does("INSERT INTO message(data, created_at) VALUES('x', 0), ('y', -5), ('z', 1)");
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(store_trim(contract_store, 1000, 0, 100), 0);
+	bounds_are(1, 4);
+}
+
+TEST(many_rows_too_many_go_as_fast_as_they_are_asked_for)
+{
+	does("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 25000)"
+	    " INSERT INTO message(data) SELECT 'x' FROM n");
+	for (int i = 0; i < 8; i++)
+		assert_int_equal(store_trim(contract_store, 0, 1000, 3000), 3000);
+	assert_int_equal(store_trim(contract_store, 0, 1000, 3000), 0);
+	bounds_are(24001, 25000);
+}
+
 TEST(whichever_bound_is_reached_first_counts)
 {
 	does("INSERT INTO message(data, created_at) VALUES('a', 1), ('b', 1), ('c', 1)");
@@ -1024,6 +1088,11 @@ static const struct CMUnitTest own_tests[] = {
 	SQLITE_TEST(a_table_that_is_gone_is_a_fault_that_is_logged),
 	SQLITE_TEST(rows_older_than_the_bound_go_from_the_oldest_on),
 	SQLITE_TEST(an_old_row_behind_a_younger_one_stays),
+	SQLITE_TEST(a_row_dated_in_the_future_goes_with_the_next_that_is_not),
+	SQLITE_TEST(a_long_run_of_rows_dated_in_the_future_is_passed_over_in_slices),
+	SQLITE_TEST(where_every_row_is_dated_in_the_future_nothing_goes),
+	SQLITE_TEST(a_row_dated_in_1970_takes_no_younger_one_with_it),
+	SQLITE_TEST(many_rows_too_many_go_as_fast_as_they_are_asked_for),
 	SQLITE_TEST(whichever_bound_is_reached_first_counts),
 	SQLITE_TEST(one_slice_is_shared_by_expiry_age_and_number),
 	cmocka_unit_test(a_newer_schema_is_refused),
