@@ -49,7 +49,8 @@ raise_descriptors(const struct conf *conf)
 		    " max_streams = %zu", (unsigned long long)files.rlim_cur, conf->max_streams);
 }
 
-/* signals_block comes before any thread, and before libfcgi installs handlers. */
+/* signals_block comes before any thread, and before libfcgi installs handlers.
+ * SIGPIPE and SIGXFSZ are errors of a write, which whoever writes reports. */
 static void
 signals_block(sigset_t *set)
 {
@@ -58,6 +59,7 @@ signals_block(sigset_t *set)
 	sigaddset(set, SIGINT);
 	sigaddset(set, SIGHUP);
 	sigaddset(set, SIGPIPE);
+	sigaddset(set, SIGXFSZ);
 	sigaddset(set, SIGUSR1);
 	pthread_sigmask(SIG_BLOCK, set, NULL);
 }
