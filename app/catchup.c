@@ -50,7 +50,7 @@ static void
 read_page(struct catchup *catchup, struct page *page)
 {
 	if (store_read(catchup->store, page->after, page->filter, add_row, page,
-	    &page->bounds, &page->upto) < 0) {
+	    &page->bounds, &page->upto) != 0) {
 		page->failed = true;
 		return;
 	}

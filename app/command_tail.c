@@ -65,7 +65,7 @@ follow(struct store *store, int64_t after, struct printer *printer)
 	mailbox_init(&nobody);
 	while (!printer->broken) {
 		rc = store_read(store, after, NULL, print_row, printer, &bounds, &upto);
-		if (rc < 0 || fflush(stdout) != 0)
+		if (rc != 0 || fflush(stdout) != 0)
 			break;
 		after = upto;
 		store_wait(store, nobody.wake_fd);

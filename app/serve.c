@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include "app/command.h"
 #include "app/hub.h"
@@ -107,6 +108,18 @@ signals_wait(const sigset_t *set, struct service *service, const struct command_
 	}
 }
 
+static _Atomic bool store_lost;
+
+/* end_for_store is called when the store is no longer the one that was opened:
+ * everything that is in memory belongs to its old ids. Draining is right all the
+ * same: clients come back, and whoever started us starts us anew. */
+static void
+end_for_store(void)
+{
+	atomic_store(&store_lost, true);
+	kill(getpid(), SIGTERM);
+}
+
 static void
 wake_tail(void *tail)
 {
@@ -120,7 +133,6 @@ serve(const struct conf *conf, const struct command_conf *cc)
 	struct listener listener;
 	struct store_bounds bounds;
 	struct store *store;
-	struct tail *tail;
 	struct intake *intake;
 	struct workers *workers;
 	sigset_t signals;
@@ -140,10 +152,11 @@ serve(const struct conf *conf, const struct command_conf *cc)
 	request_init_library();
 
 	service.hub = hub_start(conf, conf->store, bounds.newest);
-	tail = service.hub != NULL ? tail_start(conf->store, bounds.newest, service.hub) : NULL;
-	if (tail == NULL)
+	service.tail = service.hub != NULL ? tail_start(conf->store, bounds.newest,
+	    service.hub, end_for_store) : NULL;
+	if (service.tail == NULL)
 		exit(1);  /* logged; the store went away between two opens */
-	service.writer = writer_start(conf, store, wake_tail, tail);
+	service.writer = writer_start(conf, store, wake_tail, service.tail);
 	workers = workers_new(conf->n_workers, &service);
 	if (workers == NULL)
 		exit(1);
@@ -157,13 +170,13 @@ serve(const struct conf *conf, const struct command_conf *cc)
 	intake_stop(intake);
 	workers_stop(workers);
 	writer_stop(service.writer);
-	tail_stop(tail);
+	tail_stop(service.tail);
 	hub_stop(service.hub);
 	intake_free(intake);
 	listener_close(&listener);
 	auth_close(service.auth);
 	log_info("serve: done");
-	return 0;
+	return atomic_load(&store_lost) ? 1 : 0;
 fail:
 	store_close(store);
 	auth_close(service.auth);

@@ -9,12 +9,14 @@
 #include "app/hub.h"
 #include "app/request.h"
 #include "app/store.h"
+#include "app/tail.h"
 #include "app/writer.h"
 
 struct service {
 	const struct conf *conf;   /* as read at the start; see serve.c for what SIGHUP reloads */
 	struct auth *auth;
 	struct writer *writer;
+	struct tail *tail;
 	struct hub *hub;
 	mono_us started_at;
 	_Atomic size_t max_message_bytes;

@@ -12,6 +12,7 @@ struct snapshot {
 	struct writer_counters writer;
 	struct store_bounds store;
 	bool readable;            /* the store is */
+	bool tail_failing;
 	int64_t uptime_s;
 };
 
@@ -23,6 +24,7 @@ take_snapshot(struct worker *worker)
 
 	hub_count(service->hub, &now.hub);
 	writer_count(service->writer, &now.writer);
+	now.tail_failing = tail_is_failing(service->tail);
 	now.readable = store_bounds(worker->store, &now.store) == 0;
 	now.uptime_s = (clock_mono_us() - service->started_at) / 1000000;
 	return now;
@@ -35,6 +37,8 @@ status_handle_health(struct worker *worker, struct request *request)
 
 	if (!now.readable)
 		reply_error(&request->reply, 503, NULL, "the store cannot be read; see the log");
+	else if (now.tail_failing)
+		reply_error(&request->reply, 503, NULL, "new messages cannot be read; see the log");
 	else if (now.writer.failing)
 		reply_error(&request->reply, 503, NULL, "the last commit did not succeed; see the log");
 	else

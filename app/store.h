@@ -17,6 +17,7 @@
 enum store_outcome {
 	STORE_BUSY = 1,  /* another program holds the lock longer than we wait */
 	STORE_FULL,      /* no room on the disk */
+	STORE_REPLACED,  /* it is no longer the store that was opened; see below */
 };
 
 enum store_access {
@@ -26,9 +27,19 @@ enum store_access {
 
 struct store;
 
+/* A store can be taken away under those who use it: its file deleted, moved,
+ * replaced, or a backup restored in it. What is written then, nobody would ever
+ * find, and ids of another history mean nothing to the cursors of this one. So a
+ * handle that notices answers STORE_REPLACED from then on (logged, once) and is
+ * good for nothing but to be closed; the program had better start anew. */
+
 /* store_open opens what the setting `store` names ("sqlite:PATH"). NULL:
  * logged, with the file's name and what can be done about it. */
 struct store *store_open(const char *name, enum store_access access);
+
+/* store_close closes the handle; NULL: nothing. An owner whose store was
+ * replaced first brings all that was stored to where the file is now, if it is
+ * anywhere, and leaves nothing of it to whatever has its name. */
 void store_close(struct store *store);
 
 /* What one publisher asks to be appended: all of it or nothing. */
@@ -42,7 +53,8 @@ struct append {
 
 /* store_append commits the n appends in one transaction, durably: when it
  * returns 0, every append that is not refused will survive a power failure.
- * STORE_BUSY, STORE_FULL, -1 (logged): nothing at all was stored. */
+ * STORE_BUSY, STORE_FULL, STORE_REPLACED, -1 (logged): nothing at all was
+ * stored. */
 int store_append(struct store *store, struct append *appends[], size_t n);
 
 /* What lies in the store. */
@@ -70,13 +82,16 @@ typedef bool store_row(void *context, const struct message *m);
  * the filter (NULL: every row) and has not expired to `row`. In *bounds is
  * what the store held at that very moment; in *upto the id up to which the
  * caller has now seen everything: the last row's where `row` ended the
- * reading, else bounds->newest. 0 or -1 (logged; what was given stands). */
+ * reading, else bounds->newest. 0, -1 (logged) or STORE_REPLACED; in each case
+ * what was given stands, and with STORE_REPLACED *upto does too: what was stored
+ * before, the old file still tells. */
 int store_read(struct store *store, int64_t after, const struct filter *filter,
     store_row *row, void *context, struct store_bounds *bounds, int64_t *upto);
 
 /* store_wait returns when something may have been committed since the last
- * store_read through this handle, when wake_fd is readable, or after a time
- * that bounds how late a commit can be noticed. It may return for nothing. */
+ * store_read through this handle, when the store was replaced, when wake_fd is
+ * readable, or after a time that bounds how late a commit can be noticed. It may
+ * return for nothing. */
 void store_wait(struct store *store, int wake_fd);
 
 /* store_trim deletes, in one transaction of at most max_rows rows: first those

@@ -263,7 +263,7 @@ answer_for(struct store *store, int outcome, const char *what)
 }
 
 /* append_by commits what the given way has inserted, or nothing. 0 or what
- * sql_run says. */
+ * sql_run says; -1 too where the store was replaced. */
 static int
 append_by(int way(struct store *, struct append *[], size_t), struct store *store,
     struct append *appends[], size_t n)
@@ -274,6 +274,8 @@ append_by(int way(struct store *, struct append *[], size_t), struct store *stor
 		appends[i]->existed = appends[i]->refused = false;
 	if (outcome == 0)
 		outcome = way(store, appends, n);
+	if (store_is_replaced(store))
+		return -1;
 	return outcome == 0 ? sql_run(store->commit) : outcome;
 }
 
@@ -290,6 +292,10 @@ store_append(struct store *store, struct append *appends[], size_t n)
 	}
 	if (outcome == 0)
 		return 0;
+	if (store->replaced) {
+		sql_roll_back(store->sql);
+		return STORE_REPLACED;
+	}
 	outcome = answer_for(store, outcome, "a message cannot be stored");
 	sql_roll_back(store->sql);
 	return outcome;

@@ -169,13 +169,14 @@ store_read(struct store *store, int64_t after, const struct filter *filter,
 	struct reading reading = { take_row, context, clock_wall_s(), 0 };
 	int outcome;
 
+	*upto = after;
 	/* One transaction, hence one state of the table, for bounds and rows. */
-	if (sql_run(store->begin) != 0)
-		return store_fault(store, "cannot be read");
-	if (store_bounds(store, bounds) < 0) {
-		sql_roll_back(store->sql);
-		return -1;
+	if (sql_run(store->begin) != 0) {
+		store_fault(store, "cannot be read");
+		goto fail;
 	}
+	if (store_bounds(store, bounds) < 0 || store_went_back(store, bounds->newest))
+		goto fail;
 	if (filter == NULL) {
 		sql_bind_int64(store->read_all, 1, after);
 		outcome = give_rows(store->read_all, &reading);
@@ -186,5 +187,10 @@ store_read(struct store *store, int64_t after, const struct filter *filter,
 	if (outcome != SQL_ROW && outcome != SQL_DONE)
 		store_fault(store, "its messages cannot be read");
 	sql_run(store->commit);
+	if (store_is_replaced(store))
+		return STORE_REPLACED;
 	return outcome == SQL_ROW || outcome == SQL_DONE ? 0 : -1;
+fail:
+	sql_roll_back(store->sql);
+	return store_is_replaced(store) ? STORE_REPLACED : -1;
 }

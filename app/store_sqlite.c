@@ -89,6 +89,7 @@ store_open(const char *name, enum store_access access)
 	} else if (store_schema_check(store) < 0) {
 		goto fail;
 	}
+	store_replaced_begin(store);
 	if (store_read_prepare(store) < 0)
 		goto fail;
 	if (access == STORE_OWNER && store_append_prepare(store) < 0)
@@ -104,6 +105,7 @@ store_close(struct store *store)
 {
 	if (store == NULL)
 		return;
+	store_replaced_end(store);
 	filewatch_close(&store->watch);
 	sql_close(store->sql);
 	free(store->path);

@@ -1,12 +1,14 @@
 /* The inside of the SQLite store, shared by the files that are it:
  * store_sqlite.c (opening), store_schema.c (the table), store_append.c,
- * store_read.c, store_wait.c (news) and store_trim.c (retention). */
+ * store_read.c, store_wait.c (news), store_trim.c (retention) and
+ * store_replaced.c (whether it is still the same). */
 #ifndef APP_STORE_STATE_H
 #define APP_STORE_STATE_H
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "app/store.h"
 #include "lib/clock.h"
@@ -34,6 +36,9 @@ struct store {
 	int64_t seen_version;          /* data_version when store_wait last returned */
 	mono_us look_until;            /* look again every look_us until then */
 	mono_us look_us;
+	ino_t wal_inode;               /* 0: there was none */
+	int64_t newest;                /* the highest id that this handle has seen given */
+	bool replaced;                 /* it is another store now; logged */
 	int64_t counted_keep_rows;     /* when store_trim last counted the rows: for what bound */
 	int64_t counted_newest;        /* and the newest id */
 	int64_t surplus_below;         /* rows below this id were found to be beyond it */
@@ -55,5 +60,20 @@ int store_prepare(struct store *store, struct sql_statement **statement, const c
 /* What reading, and what appending, wants prepared. 0 or -1 (logged). */
 int store_read_prepare(struct store *store);
 int store_append_prepare(struct store *store);
+
+/* store_replaced_begin notes which files are open, once they are. */
+void store_replaced_begin(struct store *store);
+
+/* store_is_replaced: are the files at the path no longer those? Or was that, or
+ * ids that went back, found before? Logged when found. */
+bool store_is_replaced(struct store *store);
+
+/* store_went_back: is the newest id lower than one that was seen? Logged the same
+ * way. */
+bool store_went_back(struct store *store, int64_t newest);
+
+/* store_replaced_end does, before the handle is closed, what an owner of a store
+ * that was replaced has to. */
+void store_replaced_end(struct store *store);
 
 #endif

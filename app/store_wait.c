@@ -41,7 +41,7 @@ store_wait(struct store *store, int wake_fd)
 			log_warn("store: %s: cannot be watched; foreign rows will be seen"
 			    " within %d ms", store->path, LOOK_ANYWAY_US / 1000);
 	}
-	while (!changed(store)) {
+	while (!changed(store) && !store_is_replaced(store)) {
 		bool looking = clock_mono_us() < store->look_until;
 		struct pollfd p[2] = {
 			{ .fd = wake_fd, .events = POLLIN },

@@ -19,15 +19,19 @@
 enum {
 	BLOCK_MAX_BYTES = 256 << 10,  /* a block is handed over at the latest at this size */
 	BLOCK_MAX_MESSAGES = 4096,    /* or this; both picked, not tuned */
-	RETRY_MS = 200,               /* after a store that could not be read */
+	/* After a store that could not be read: it may be for a moment, or for as
+	 * long as nobody repairs it, and each time is a line in the log. */
+	RETRY_FIRST_MS = 200,
+	RETRY_LAST_MS = 5000,
 };
 
 struct tail {
 	struct store *store;
 	struct hub *hub;
 	int64_t last;             /* everything up to here was given to the hub */
+	tail_lost *lost;          /* NULL once it was called */
 	struct mailbox wake;      /* used for its descriptor only: nothing is put inside */
-	_Atomic bool stopping;
+	_Atomic bool stopping, failing;
 	pthread_t thread;
 };
 
@@ -40,57 +44,69 @@ add_row(void *context, const struct message *m)
 	return block->bytes.len < BLOCK_MAX_BYTES && block->n < BLOCK_MAX_MESSAGES;
 }
 
-/* read_news gives the hub one block. 1: there may be more at once; 0: that was
- * all; -1: the store could not be read, and nothing is lost by trying again. */
+/* read_news gives the hub one block; in *more is whether there may be another at
+ * once. 0; -1: the store could not be read, and nothing is lost by trying again;
+ * STORE_REPLACED. */
 static int
-read_news(struct tail *tail)
+read_news(struct tail *tail, bool *more)
 {
 	struct block *block = block_new();
 	struct store_bounds bounds;
 	int64_t upto;
+	int rc = store_read(tail->store, tail->last, NULL, add_row, block, &bounds, &upto);
 
-	if (store_read(tail->store, tail->last, NULL, add_row, block, &bounds, &upto) < 0) {
+	*more = false;
+	if (rc < 0 || upto <= tail->last) {
 		block_free(block);
-		return -1;
+		return rc;
 	}
-	if (upto <= tail->last) {
-		block_free(block);
-		return 0;
-	}
+	*more = upto < bounds.newest;
 	block->upto = upto;
 	tail->last = upto;
 	hub_publish(tail->hub, block);
-	return upto < bounds.newest;
+	return rc;
 }
 
 static void *
 tail_run(void *arg)
 {
 	struct tail *tail = arg;
+	int retry_ms = RETRY_FIRST_MS;
 
 	for (;;) {
 		/* Asked before reading: what was committed before the stop is read. */
 		bool last_round = atomic_load(&tail->stopping);
+		bool more;
 		int rc;
 
-		while ((rc = read_news(tail)) > 0)
-			;
+		do
+			rc = read_news(tail, &more);
+		while (more);
+		if (rc == STORE_REPLACED && tail->lost != NULL) {
+			tail->lost();
+			tail->lost = NULL;
+		}
 		if (last_round)
 			return NULL;
-		if (rc < 0)
-			mailbox_wait(&tail->wake, RETRY_MS);
-		else
+		atomic_store(&tail->failing, rc != 0);
+		if (rc == 0) {
 			store_wait(tail->store, tail->wake.wake_fd);
+			retry_ms = RETRY_FIRST_MS;
+		} else {
+			mailbox_wait(&tail->wake, retry_ms);
+			retry_ms = retry_ms * 2 < RETRY_LAST_MS ? retry_ms * 2 : RETRY_LAST_MS;
+		}
 		mailbox_take(&tail->wake);
 	}
 }
 
 struct tail *
-tail_start(const char *store_name, int64_t after, struct hub *hub)
+tail_start(const char *store_name, int64_t after, struct hub *hub, tail_lost *lost)
 {
 	struct tail *tail = mem_zalloc(sizeof(*tail));
 
 	tail->hub = hub;
+	tail->lost = lost;
 	tail->last = after;
 	tail->store = store_open(store_name, STORE_READER);
 	if (tail->store == NULL) {
@@ -106,6 +122,12 @@ void
 tail_wake(struct tail *tail)
 {
 	mailbox_wake(&tail->wake);
+}
+
+bool
+tail_is_failing(const struct tail *tail)
+{
+	return atomic_load(&tail->failing);
 }
 
 void

@@ -88,6 +88,9 @@ answer_failed(struct write *w, int outcome)
 	    ? "nothing was stored: another program keeps the store locked; try again"
 	    : outcome == STORE_FULL
 	    ? "nothing was stored: there is no room left on the disk"
+	    : outcome == STORE_REPLACED
+	    ? "nothing was stored: the store's file was replaced or deleted; try again once"
+	    " rowcast has started anew"
 	    : "nothing was stored: the store cannot be written; see the log";
 
 	reply_error(&w->reply, 503, "Retry-After: 1\r\n", sentence);

@@ -71,6 +71,21 @@ sql_close(struct sql *sql)
 	sqlite3_close(db_of(sql));
 }
 
+bool
+sql_has_moved(struct sql *sql)
+{
+	int moved = 0;
+
+	return sqlite3_file_control(db_of(sql), NULL, SQLITE_FCNTL_HAS_MOVED, &moved) == SQLITE_OK
+	    && moved != 0;
+}
+
+const char *
+sql_wal_path(struct sql *sql)
+{
+	return sqlite3_filename_wal(sqlite3_db_filename(db_of(sql), "main"));
+}
+
 const char *
 sql_error(struct sql *sql)
 {

@@ -31,6 +31,13 @@ int sql_open(struct sql **sql, const char *path, bool create, int busy_wait_ms);
  * belongs to it; a transaction under way is rolled back. */
 void sql_close(struct sql *sql);
 
+/* sql_has_moved: is the file at the path no longer the one that this connection
+ * has open? It was deleted, moved away, or another was put in its place. */
+bool sql_has_moved(struct sql *sql);
+
+/* sql_wal_path lends the name of the file's write-ahead log. */
+const char *sql_wal_path(struct sql *sql);
+
 /* sql_error lends a sentence on what the last call on this connection or one of
  * its statements met, until the next such call. */
 const char *sql_error(struct sql *sql);

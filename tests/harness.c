@@ -567,9 +567,9 @@ rowcast_start(struct rowcast *r, const char *const lines[])
 	request_init_library();
 	r->service.hub = hub_start(&r->conf, r->conf.store, bounds.newest);
 	assert_non_null(r->service.hub);
-	r->tail = tail_start(r->conf.store, bounds.newest, r->service.hub);
-	assert_non_null(r->tail);
-	r->service.writer = writer_start(&r->conf, store, wake_tail, r->tail);
+	r->service.tail = tail_start(r->conf.store, bounds.newest, r->service.hub, NULL);
+	assert_non_null(r->service.tail);
+	r->service.writer = writer_start(&r->conf, store, wake_tail, r->service.tail);
 	r->workers = workers_new(r->conf.n_workers, &r->service);
 	assert_non_null(r->workers);
 	r->intake = intake_start(r->listener.fd, r->conf.n_workers, workers_serve_at_intake,
@@ -583,7 +583,7 @@ rowcast_stop(struct rowcast *r)
 	intake_stop(r->intake);
 	workers_stop(r->workers);
 	writer_stop(r->service.writer);
-	tail_stop(r->tail);
+	tail_stop(r->service.tail);
 	hub_stop(r->service.hub);
 	intake_free(r->intake);
 	listener_close(&r->listener);

@@ -141,7 +141,6 @@ struct rowcast {
 	struct conf conf;
 	struct service service;
 	struct listener listener;
-	struct tail *tail;
 	struct intake *intake;
 	struct workers *workers;
 };

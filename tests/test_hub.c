@@ -821,7 +821,7 @@ TEST(streams_that_join_while_messages_flow_get_each_once_and_in_order)
 		}
 		begin_with(LIST("max_streams_per_user = 100"));
 		atomic_store(&race_over, false);
-		tail = tail_start(table.name, 0, hub);
+		tail = tail_start(table.name, 0, hub, NULL);
 		assert_non_null(tail);
 		reader = store_open(table.name, STORE_READER);
 		assert_non_null(reader);

@@ -613,6 +613,200 @@ TEST(a_table_that_is_gone_is_a_fault_that_is_logged)
 	assert_says(capture_end(), "old messages cannot be deleted: no such table");
 }
 
+/* ---- a store that is taken away ---- */
+
+/* is_replaced: neither an append nor a read takes this for the store that was
+ * opened, and each says so once. The rows that were stored before are read. */
+static void
+is_replaced(struct store *reader, size_t n_before, const char *sentence)
+{
+	struct append *appends[] = { two_to_append() };
+
+	for (int i = 0; i < 2; i++) {
+		const char *log;
+
+		capture_begin();
+		assert_int_equal(store_append(contract_store, appends, 1), STORE_REPLACED);
+		log = capture_end();
+		if (i == 0) {
+			assert_says(log, path);
+			assert_says(log, sentence);
+		} else {
+			assert_string_equal(log, "");
+		}
+		message_free(&seen.last);
+		seen.n = seen.most = 0;
+		capture_begin();
+		store_wait(reader, contract_wake);
+		assert_int_equal(store_read(reader, 0, NULL, note_row, &seen, &seen.bounds,
+		    &seen.upto), STORE_REPLACED);
+		log = capture_end();
+		if (i == 0)
+			assert_says(log, sentence);
+		else
+			assert_string_equal(log, "");
+		assert_int_equal(seen.n, n_before);
+		assert_int_equal(seen.upto, n_before);
+	}
+}
+
+/* close_all closes what is open, as a program that ends does. */
+static void
+close_all(struct store *reader)
+{
+	store_close(reader);
+	store_close(contract_store);
+	contract_store = NULL;
+	foreign_close();
+}
+
+/* n_rows_in asks a program that knows nothing of any of this. */
+static int64_t
+n_rows_in(const char *name)
+{
+	int64_t n;
+
+	assert_int_equal(sqlite3_open(name, &foreign), SQLITE_OK);
+	n = number("SELECT count(*) FROM message");
+	assert_int_equal(number("SELECT integrity_check = 'ok' FROM pragma_integrity_check"), 1);
+	foreign_close();
+	return n;
+}
+
+TEST(a_deleted_file_takes_no_more_messages)
+{
+	struct store *reader = open_as(STORE_READER);
+
+	add_many(3, 0);
+	assert_int_equal(unlink(path), 0);
+	is_replaced(reader, 3, "was deleted, moved or replaced while it was open");
+	close_all(reader);
+	/* What has the name next begins from nothing. */
+	contract_store = open_as(STORE_OWNER);
+	foreign_open();
+	bounds_are(1, 0);
+	assert_int_equal(add(NULL, NULL, "new"), 1);
+}
+
+TEST(a_file_that_is_moved_away_takes_its_last_messages_along)
+{
+	const char *moved = capture_file("moved.db", "", 0, 0600);
+	struct store *reader = open_as(STORE_READER);
+	struct stat st;
+
+	add_many(3, 0);
+	assert_int_equal(rename(path, moved), 0);
+	is_replaced(reader, 3, "was deleted, moved or replaced while it was open");
+	close_all(reader);
+	assert_int_equal(stat(file_of("-wal"), &st), 0);
+	assert_int_equal(st.st_size, 0);
+	assert_int_equal(n_rows_in(moved), 3);
+	foreign_open();
+}
+
+TEST(another_file_in_its_place_is_left_as_it_is)
+{
+	const char *other = capture_file("other.db", "", 0, 0600);
+	struct store *reader = open_as(STORE_READER);
+	struct content before, after;
+	char sql[256];
+
+	add_many(3, 0);
+	unlink(other);
+	does("INSERT INTO message(data) VALUES('four')");
+	snprintf(sql, sizeof(sql), "VACUUM INTO '%s'", other);
+	does(sql);
+	add_many(3, 0);
+	before = content_of(other);
+	assert_int_equal(rename(other, path), 0);
+	is_replaced(reader, 7, "was deleted, moved or replaced while it was open");
+	close_all(reader);
+	after = content_of(path);
+	assert_int_equal(after.len, before.len);
+	assert_memory_equal(after.bytes, before.bytes, before.len);
+	free(before.bytes);
+	free(after.bytes);
+	/* Nothing of the old one's -wal comes over it. */
+	assert_int_equal(n_rows_in(path), 4);
+	contract_store = open_as(STORE_OWNER);
+	foreign_open();
+	assert_int_equal(add(NULL, NULL, "five"), 5);
+}
+
+TEST(without_its_wal_a_store_takes_no_more_messages_and_keeps_those_it_has)
+{
+	struct store *reader = open_as(STORE_READER);
+
+	add_many(3, 0);
+	assert_int_equal(unlink(file_of("-wal")), 0);
+	is_replaced(reader, 3, "had its -wal deleted or replaced while it was open");
+	close_all(reader);
+	assert_int_equal(n_rows_in(path), 3);
+	foreign_open();
+}
+
+/* restore puts the content of another file into this one, as .restore does: the
+ * file stays, and so do those who have it open. */
+static void
+restore(const char *from)
+{
+	sqlite3_backup *backup;
+	sqlite3 *source;
+
+	assert_int_equal(sqlite3_open(from, &source), SQLITE_OK);
+	backup = sqlite3_backup_init(foreign, "main", source, "main");
+	assert_non_null(backup);
+	assert_int_equal(sqlite3_backup_step(backup, -1), SQLITE_DONE);
+	assert_int_equal(sqlite3_backup_finish(backup), SQLITE_OK);
+	sqlite3_close(source);
+}
+
+TEST(a_backup_restored_in_place_is_noticed_by_its_ids)
+{
+	const char *backup = capture_file("backup.db", "", 0, 0600);
+	struct store *reader = open_as(STORE_READER);
+	char sql[256];
+	int64_t upto;
+
+	add_many(3, 0);
+	unlink(backup);
+	snprintf(sql, sizeof(sql), "VACUUM INTO '%s'", backup);
+	does(sql);
+	add_many(3, 0);
+	read_from(reader, 0, NULL, 0);
+	assert_int_equal(seen.n, 6);
+	restore(backup);
+	capture_begin();
+	store_wait(reader, contract_wake);
+	assert_int_equal(store_read(reader, 6, NULL, note_row, &seen, &seen.bounds, &upto),
+	    STORE_REPLACED);
+	assert_says(capture_end(), "got an older state, from a backup perhaps, while it was open");
+	assert_int_equal(upto, 6);
+	store_close(reader);
+	holds(3);
+}
+
+TEST(what_sqlite_does_with_its_files_by_itself_replaces_nothing)
+{
+	static const char *const statements[] = { "PRAGMA wal_checkpoint(TRUNCATE)", "VACUUM",
+	    "REINDEX", "PRAGMA incremental_vacuum", "PRAGMA wal_checkpoint(RESTART)" };
+	struct store *reader = open_as(STORE_READER);
+
+	for (size_t i = 0; i < sizeof(statements) / sizeof(statements[0]); i++) {
+		does(statements[i]);
+		add(NULL, NULL, "own");
+		does("INSERT INTO message(data) VALUES('foreign')");
+		store_wait(reader, contract_wake);
+		read_from(reader, 0, NULL, 0);
+		assert_int_equal(seen.n, 2 * (i + 1));
+		foreign_close();
+		foreign_open();
+	}
+	/* Nobody can take the -wal away from those who have the file open. */
+	is_told("PRAGMA journal_mode = DELETE", "locked");
+	store_close(reader);
+}
+
 /* ---- retention by age ---- */
 
 TEST(rows_older_than_the_bound_go_from_the_oldest_on)
@@ -1086,6 +1280,12 @@ static const struct CMUnitTest own_tests[] = {
 	SQLITE_TEST(a_trim_that_finds_the_store_locked_says_nothing_and_does_nothing),
 	SQLITE_TEST(a_full_disk_stores_nothing_of_the_whole_call),
 	SQLITE_TEST(a_table_that_is_gone_is_a_fault_that_is_logged),
+	SQLITE_TEST(a_deleted_file_takes_no_more_messages),
+	SQLITE_TEST(a_file_that_is_moved_away_takes_its_last_messages_along),
+	SQLITE_TEST(another_file_in_its_place_is_left_as_it_is),
+	SQLITE_TEST(without_its_wal_a_store_takes_no_more_messages_and_keeps_those_it_has),
+	SQLITE_TEST(a_backup_restored_in_place_is_noticed_by_its_ids),
+	SQLITE_TEST(what_sqlite_does_with_its_files_by_itself_replaces_nothing),
 	SQLITE_TEST(rows_older_than_the_bound_go_from_the_oldest_on),
 	SQLITE_TEST(an_old_row_behind_a_younger_one_stays),
 	SQLITE_TEST(a_row_dated_in_the_future_goes_with_the_next_that_is_not),

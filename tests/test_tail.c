@@ -5,6 +5,9 @@
 #include "tests/capture.h"
 #include "tests/harness.h"
 
+#include <stdatomic.h>
+#include <unistd.h>
+
 #include "app/hub.h"
 #include "app/tail.h"
 #include "lib/mem.h"
@@ -38,7 +41,7 @@ begin(void)
 	foreign = foreign_open(&table);
 	hub = hub_start(&conf, table.name, 0);
 	assert_non_null(hub);
-	tail = tail_start(table.name, 0, hub);
+	tail = tail_start(table.name, 0, hub, NULL);
 	assert_non_null(tail);
 	join(0);
 }
@@ -139,7 +142,7 @@ TEST(a_tail_begins_above_what_it_is_told)
 	for (int i = 0; i < 3; i++)
 		commit(&table, NULL, NULL, "before");
 	hub = hub_start(&conf, table.name, 3);
-	tail = tail_start(table.name, 3, hub);
+	tail = tail_start(table.name, 3, hub, NULL);
 	join(3);
 	commit(&table, NULL, NULL, "after");
 	tail_wake(tail);
@@ -163,12 +166,92 @@ TEST(a_stop_reads_what_was_committed_before)
 	}
 }
 
+static _Atomic int n_lost;
+
+static void
+count_lost(void)
+{
+	atomic_fetch_add(&n_lost, 1);
+}
+
+static bool
+was_lost(void)
+{
+	return atomic_load(&n_lost) > 0;
+}
+
+static bool
+is_failing(void)
+{
+	return tail_is_failing(tail);
+}
+
+/* wait_for polls, since neither of these has a descriptor. */
+static void
+wait_for(bool condition(void), bool value)
+{
+	for (int ms = 0; condition() != value; ms++) {
+		assert_true(ms < PATIENCE_MS);
+		usleep(1000);
+	}
+}
+
+TEST(a_store_that_is_taken_away_is_told_once_and_what_it_had_is_sent)
+{
+	const char *path;
+	char *moved;
+
+	conf_of(&conf, NULL);
+	table_open(&table);
+	foreign = foreign_open(&table);
+	path = table.name + strlen("sqlite:");
+	moved = mem_printf("%s-moved", path);
+	hub = hub_start(&conf, table.name, 0);
+	tail = tail_start(table.name, 0, hub, count_lost);
+	join(0);
+	commit(&table, NULL, NULL, "stored");
+	capture_begin();
+	assert_int_equal(rename(path, moved), 0);
+	wait_for(was_lost, true);
+	expect_message(&peer, 1, "stored");
+	for (int i = 0; i < 10; i++)
+		tail_wake(tail);
+	tail_stop(tail);
+	assert_says(capture_end(), "was deleted, moved or replaced while it was open");
+	assert_int_equal(atomic_load(&n_lost), 1);
+	hub_stop(hub);
+	expect_end(&peer);
+	hang_up(&peer);
+	foreign_close(foreign);
+	capture_begin();
+	table_close(&table);
+	capture_end();
+	unlink(moved);
+	free(moved);
+	conf_free(&conf);
+}
+
+TEST(a_tail_that_cannot_read_says_so_and_goes_on_when_it_can)
+{
+	begin();
+	capture_begin();
+	foreign_run(foreign, "ALTER TABLE message RENAME TO away");
+	wait_for(is_failing, true);
+	foreign_run(foreign, "ALTER TABLE away RENAME TO message;"
+	    " INSERT INTO message(data) VALUES('back')");
+	tail_wake(tail);
+	expect_message(&peer, 1, "back");
+	wait_for(is_failing, false);
+	assert_says(capture_end(), "no such table");
+	end();
+}
+
 TEST(without_a_store_there_is_no_tail)
 {
 	char *path = path_in_folder("nothing.db"), *name = mem_printf("sqlite:%s", path);
 
 	capture_begin();
-	assert_null(tail_start(name, 0, NULL));
+	assert_null(tail_start(name, 0, NULL, NULL));
 	assert_says(capture_end(), "nothing.db");
 	free(name);
 	free(path);
@@ -183,6 +266,8 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(rows_that_are_gone_before_the_tail_looks_are_passed_over),
 	cmocka_unit_test(a_tail_begins_above_what_it_is_told),
 	cmocka_unit_test(a_stop_reads_what_was_committed_before),
+	cmocka_unit_test(a_store_that_is_taken_away_is_told_once_and_what_it_had_is_sent),
+	cmocka_unit_test(a_tail_that_cannot_read_says_so_and_goes_on_when_it_can),
 	cmocka_unit_test(without_a_store_there_is_no_tail),
 };
 
