@@ -262,6 +262,20 @@ answer_for(struct store *store, int outcome, const char *what)
 	}
 }
 
+/* take_back is for a commit that may have failed half way. Where only the last
+ * sync did, the whole transaction stands in the log; no connection sees it, but
+ * whoever recovers the log after a crash would, and the publisher was told that
+ * nothing was stored. The next commit is written over it, whatever it is: so here
+ * is one at once. It is no UPDATE to the same value, or SQLite would see that
+ * nothing changes. */
+static void
+take_back(struct store *store)
+{
+	sql_roll_back(store->sql);
+	sql_execute(store->sql, "BEGIN IMMEDIATE; INSERT INTO rowcast_schema VALUES(0);"
+	    " DELETE FROM rowcast_schema WHERE version = 0; COMMIT");
+}
+
 /* append_by commits what the given way has inserted, or nothing. 0 or what
  * sql_run says; -1 too where the store was replaced. */
 static int
@@ -297,6 +311,9 @@ store_append(struct store *store, struct append *appends[], size_t n)
 		return STORE_REPLACED;
 	}
 	outcome = answer_for(store, outcome, "a message cannot be stored");
-	sql_roll_back(store->sql);
+	if (outcome < 0)
+		take_back(store);
+	else
+		sql_roll_back(store->sql);
 	return outcome;
 }
