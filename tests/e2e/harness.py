@@ -126,6 +126,23 @@ class Site:
             self.start_rowcast()
             self.wait_healthy()
 
+    def new_folder(self, name):
+        folder = os.path.join(self.folder, name)
+        os.mkdir(folder)
+        return folder
+
+    @contextlib.contextmanager
+    def store_in(self, folder, **settings):
+        """rowcast with its store in another folder, where the verbs of the table
+        find it too, for the length of a with block."""
+        usual = self.rowcast.db
+        self.rowcast.db = os.path.join(folder, 'rowcast.db')
+        try:
+            with self.configured(store='sqlite:' + self.rowcast.db, **settings):
+                yield
+        finally:
+            self.rowcast.db = usual
+
     # ---- who ----
 
     def user(self):
