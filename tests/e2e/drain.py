@@ -4,7 +4,6 @@ come back."""
 import http.client
 import os
 import signal
-import socket
 import threading
 import time
 
@@ -135,16 +134,7 @@ def with_a_socket_handed_over_a_restart_is_not_seen(site):
     """As under systemd: the socket stays while rowcast goes, and whoever
     connects meanwhile waits in its backlog."""
     user = site.user()
-    site.stop_rowcast()
-    if os.path.exists(site.rowcast.socket_path):
-        os.unlink(site.rowcast.socket_path)
-    listener = socket.socket(socket.AF_UNIX)
-    listener.bind(site.rowcast.socket_path)
-    os.chmod(site.rowcast.socket_path, 0o666)
-    listener.listen(64)
-    try:
-        site.start_rowcast(listener)
-        site.wait_healthy()
+    with site.handed_over() as listener:
         stream = site.subscribe(user)
         cursor = stream.parser.last_event_id
         site.stop_rowcast()
@@ -155,14 +145,6 @@ def with_a_socket_handed_over_a_restart_is_not_seen(site):
         site.insert('meanwhile', user)
         site.start_rowcast(listener)
         expect.equal(waiting.wait_event().data, 'meanwhile')
-    finally:
-        site.close_streams()
-        if site.rowcast.running():
-            site.stop_rowcast()
-        listener.close()
-        os.unlink(site.rowcast.socket_path)
-        site.start_rowcast()
-        site.wait_healthy()
 
 
 def sighup_drops_no_stream(site):

@@ -9,6 +9,7 @@ import os
 import secrets
 import shutil
 import signal
+import socket
 import subprocess
 import tempfile
 import time
@@ -142,6 +143,29 @@ class Site:
                 yield
         finally:
             self.rowcast.db = usual
+
+    @contextlib.contextmanager
+    def handed_over(self, **settings):
+        """rowcast on a socket that stays while it goes, as under systemd, for
+        the length of a with block; gives the socket, to start it with."""
+        self.stop_rowcast()
+        if os.path.exists(self.rowcast.socket_path):
+            os.unlink(self.rowcast.socket_path)
+        try:
+            with socket.socket(socket.AF_UNIX) as listener:
+                listener.bind(self.rowcast.socket_path)
+                os.chmod(self.rowcast.socket_path, 0o666)
+                listener.listen(4096)
+                self.start_rowcast(listener, **settings)
+                self.wait_healthy()
+                yield listener
+        finally:
+            self.close_streams()
+            if self.rowcast.running():
+                self.stop_rowcast()
+            os.unlink(self.rowcast.socket_path)
+            self.start_rowcast()
+            self.wait_healthy()
 
     # ---- who ----
 
