@@ -3,8 +3,11 @@
 What differs from production (paths, the port) is replaced by exact strings; one
 that the file no longer has is an error, so that tests and sample stay one."""
 
+import contextlib
 import os
 import pwd
+import random
+import re
 import shutil
 import signal
 import socket
@@ -26,19 +29,31 @@ def which(program):
 
 
 def free_port():
-    with socket.socket() as s:
-        s.bind(('127.0.0.1', 0))
-        return s.getsockname()[1]
+    """Below those that the kernel gives to whoever connects (32768 and up): one
+    of these could be taken by a client while its web server is restarted."""
+    while True:
+        port = random.randrange(10000, 32768)
+        with socket.socket() as s:
+            s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                s.bind(('127.0.0.1', port))
+            except OSError:
+                continue  # taken
+            return port
 
 
 class Front:
-    """One web server in front of the FastCGI socket `backend`."""
+    """One web server in front of the FastCGI socket `backend`; lighttpd can
+    have a second one, and then sends requests to either."""
 
-    def __init__(self, server, source, folder, backend):
+    def __init__(self, server, source, folder, backend, second=None):
         self.server = server
         self.folder = folder
+        self.backend, self.second = backend, second
         self.log = os.path.join(folder, 'logs')
         self.process = None
+        self.port = None
+        self._errors_at_start = 0
         share = os.path.join(folder, 'share')
         os.mkdir(share)
         shutil.copytree(os.path.join(source, 'public'), os.path.join(share, 'public'))
@@ -77,8 +92,10 @@ class Front:
         }
 
     def start(self):
-        self.port = free_port()
+        """Where it has run before, it takes the same port again."""
+        self.port = self.port or free_port()
         self._configure()
+        self._errors_at_start = len(self.logs().get('error.log', b''))
         program = which(PROGRAMS[self.server][0])
         command = {
             'lighttpd': [program, '-D', '-f', self.conf],
@@ -104,6 +121,9 @@ class Front:
             if old not in text:
                 raise AssertionError(f'{self.template} has no {old!r} to replace')
             text = text.replace(old, new)
+        if self.second:
+            before, entry, after = re.fullmatch(r'(.*"" => \(\()(.*?)(\)\).*)', text, re.DOTALL).groups()
+            text = before + entry + '), (' + entry.replace(self.backend, self.second) + after
         with open(self.conf, 'w') as f:
             f.write(text)
 
@@ -112,6 +132,9 @@ class Front:
             raise AssertionError(f'{self.server} ended at its start:\n{self.errors()}')
         with socket.socket() as s:
             return s.connect_ex(('127.0.0.1', self.port)) == 0
+
+    def running(self):
+        return self.process is not None and self.process.poll() is None
 
     def stop(self):
         process, self.process = self.process, None
@@ -124,6 +147,21 @@ class Front:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
             raise AssertionError(f'{self.server} was still there 10 s after SIGTERM')
+
+    def kill(self):
+        """SIGKILL to every process of it; returns when none is left."""
+        process, self.process = self.process, None
+
+        def all_gone():
+            pids = list(_session(process.pid))
+            for pid in pids:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            return not pids
+
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        wait_until(all_gone, f'{self.server} is gone')
 
     def logs(self):
         """Everything it has written, by file name."""
@@ -141,17 +179,26 @@ class Front:
         """A lighttpd process that could not connect says so, once, and does not
         try again before it has looked, once a second, and says that too. Which
         process answers a request is chance, so only the log tells about all."""
-        log = self.logs().get('error.log', b'')
+        log = self.logs().get('error.log', b'')[self._errors_at_start:]
         return log.count(b'establishing connection failed') <= log.count(b'gw-server re-enabled')
 
     def rss_kib(self):
         """Resident memory of all its processes; they are one session."""
         total = 0
-        for pid in filter(str.isdigit, os.listdir('/proc')):
-            try:
-                if os.getsid(int(pid)) == self.process.pid:
-                    with open(f'/proc/{pid}/status') as f:
-                        total += sum(int(line.split()[1]) for line in f if line.startswith('VmRSS:'))
-            except (ProcessLookupError, FileNotFoundError):
-                continue  # gone meanwhile
+        for pid in _session(self.process.pid):
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # gone meanwhile
+                with open(f'/proc/{pid}/status') as f:
+                    total += sum(int(line.split()[1]) for line in f if line.startswith('VmRSS:'))
         return total
+
+
+def _session(leader):
+    """The processes of a session that still run. A zombie does not, unless it
+    is but the first of several threads: the others have its sockets still."""
+    for pid in map(int, filter(str.isdigit, os.listdir('/proc'))):
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # gone meanwhile
+            if os.getsid(pid) == leader:
+                with open(f'/proc/{pid}/stat') as f:
+                    zombie = f.read().rpartition(')')[2].startswith(' Z')
+                if not zombie or len(os.listdir(f'/proc/{pid}/task')) > 1:
+                    yield pid
