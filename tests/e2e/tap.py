@@ -85,11 +85,21 @@ def name(test):
     return f'{test.__module__}: {test.__name__.replace("_", " ")}'
 
 
-def tests_of(module):
-    """The module's TESTS, or its public functions that take a site, in order."""
+def only_behind(server):
+    """Marks a test that is not about the web server: one of them will do."""
+    def mark(test):
+        test.only_behind = server
+        return test
+    return mark
+
+
+def tests_of(module, server):
+    """The module's TESTS, or its public functions that take a site, in order;
+    those for `server`."""
     if hasattr(module, 'TESTS'):
         return list(module.TESTS)
     return [f for f in vars(module).values()
             if callable(f) and getattr(f, '__module__', None) == module.__name__
             and not f.__name__.startswith('_') and hasattr(f, '__code__')
-            and f.__code__.co_varnames[:f.__code__.co_argcount] == ('site',)]
+            and f.__code__.co_varnames[:f.__code__.co_argcount] == ('site',)
+            and getattr(f, 'only_behind', server) == server]
