@@ -1,14 +1,19 @@
 """rowcast goes and comes: nothing that was acknowledged is lost, and browsers
 come back."""
 
+import concurrent.futures
 import http.client
 import os
+import resource
+import selectors
 import signal
 import threading
 import time
 
 import expect
+import traffic
 from harness import RETRY_MS
+from tap import only_behind
 from waiting import wait_until
 
 
@@ -145,6 +150,119 @@ def with_a_socket_handed_over_a_restart_is_not_seen(site):
         site.insert('meanwhile', user)
         site.start_rowcast(listener)
         expect.equal(waiting.wait_event().data, 'meanwhile')
+
+
+@only_behind('lighttpd')
+def after_sigterm_clients_come_back_spread_over_the_range_and_miss_nothing(site):
+    """Each obeys its `retry:`, as browsers do. rowcast's socket stays, so that
+    nobody meets the web server's own answer, which has a `retry:` of its own."""
+    wanted, range_ms = (5000, (2000, 6000)) if traffic.nightly() else (500, (1000, 3000))
+    # lighttpd needs two descriptors for each.
+    n = min(wanted, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 2 - 300)
+    if n < wanted:
+        print(f'# {n} clients and not {wanted}: ulimit -n')
+    with site.handed_over(retry='{}ms..{}ms'.format(*range_ms), heartbeat='15s') as listener:
+        clients = [_Obedient(site) for _ in range(n)]
+        _drive(site, clients, lambda: all(client.stands for client in clients))
+        start_at = int(clients[-1].stream.parser.last_event_id)
+        # Where rowcast dies it can tell them nothing more.
+        _check_spread('told at first', [client.stream.parser.reconnection_time_ms for client in clients], range_ms, 0.02, 0.2)
+        for i in range(3):
+            site.insert(f'before {i}')
+
+        def restart():
+            site.stop_rowcast()
+            site.insert('while it is away')
+            site.start_rowcast(listener)
+
+        began = time.monotonic()
+        with concurrent.futures.ThreadPoolExecutor(1) as executor:
+            restarted = executor.submit(restart)
+            _drive(site, clients, lambda: sum(client.back_at is not None for client in clients) > n // 2)
+            restarted.result()
+            site.insert('while they come back')
+            _drive(site, clients, lambda: all(client.back_at for client in clients))
+        site.insert(traffic.END)
+        _drive(site, clients, lambda: all(client.events[-1:] and client.events[-1][1] == traffic.END for client in clients))
+
+        _check_spread('told in the end', [client.retry_ms for client in clients], range_ms, 0.02, 0.2)
+        # As the server sees them come, on a machine that may be busy.
+        _check_spread('came after SIGTERM', [(client.came_at - began) * 1000 for client in clients], range_ms, 0, 0.5)
+        print(f'# {n} clients; each stood {max(client.back_at - client.came_at for client in clients):.2f} s'
+              f' after it came at the latest')
+        rows = traffic.read_table(site, 'SELECT id, data FROM message WHERE id > ? ORDER BY id', start_at)
+        expect.equal(len(rows), 6, 'rows')
+        for client in clients:
+            expect.equal(client.events, rows, f'events of {client.user}')
+
+
+def _check_spread(what, values_ms, range_ms, least, most):
+    """Does each tenth of the range, and what lies beyond it, hold its share?"""
+    low, high = range_ms
+    tenths = [0] * 11
+    for value in values_ms:
+        tenths[min(int((value - low) * 10 // (high + 1 - low)), 10)] += 1
+    print(f'# {what}: {min(values_ms):.0f} to {max(values_ms):.0f} ms; in each tenth of {low} to {high} ms,'
+          f' and later: {" ".join(map(str, tenths))}')
+    expect.true(min(values_ms) >= low, f'{what} only {min(values_ms):.0f} ms')
+    expect.within(min(tenths[:10]) / len(values_ms), least, most, f'{what}: the smallest share of a tenth')
+    expect.within(max(tenths) / len(values_ms), least, most, f'{what}: the largest share of a tenth')
+
+
+class _Obedient:
+    """A client that comes back when it was told to."""
+
+    def __init__(self, site):
+        self.site, self.user = site, site.user()
+        self.token = site.token(self.user)
+        self.events = []
+        self.stands = False        # it knows where
+        self.retry_ms = None       # as it was told when the stream ended
+        self.came_at = None        # when it connected again,
+        self.back_at = None        # and when its stream stood
+        self.next_at = 0
+        self.stream = None
+
+    def connect(self, selector):
+        cursor = None
+        if self.stream is not None:
+            cursor = self.stream.parser.last_event_id
+            self.came_at = time.monotonic()
+        self.stream = self.site.stream(token=self.token, last_event_id=cursor)
+        selector.register(self.stream, selectors.EVENT_READ, self)
+
+    def read(self, selector):
+        self.stream.pump()
+        for block in self.stream.blocks:
+            if block.event is not None:
+                self.events.append((int(block.event.id), block.event.data))
+        if self.stream.blocks:
+            self.stands = True
+            if self.retry_ms is not None:
+                self.back_at = self.back_at or time.monotonic()
+        self.stream.blocks.clear()
+        if self.stream.closed:
+            expect.true(self.stream.ended_cleanly and self.retry_ms is None, f'{self.user}: {self.stream.describe()}')
+            self.retry_ms = self.stream.parser.reconnection_time_ms
+            self.next_at = time.monotonic() + self.retry_ms / 1000
+            selector.unregister(self.stream)
+            self.stream.close()
+
+
+def _drive(site, clients, done):
+    deadline = time.monotonic() + 60 * site.slow
+    with selectors.DefaultSelector() as selector:
+        for client in clients:
+            if client.stream is not None and not client.stream.closed:
+                selector.register(client.stream, selectors.EVENT_READ, client)
+        while not done():
+            now = time.monotonic()
+            expect.true(now < deadline, 'every client is served in time')
+            for client in clients:
+                if (client.stream is None or client.stream.closed) and now >= client.next_at:
+                    client.connect(selector)
+            for key, _ in selector.select(0.005):
+                key.data.read(selector)
 
 
 def sighup_drops_no_stream(site):
