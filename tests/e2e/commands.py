@@ -1,20 +1,21 @@
 """rowcast's other commands, as a person at a shell uses them."""
 
+import contextlib
 import os
+import resource
+import signal
+import socket
 import subprocess
 
 import expect
+import front
 from harness import SOURCE
-
-
-def _rowcast(site, *arguments, input=None):
-    return subprocess.run([site.rowcast.program, *arguments], capture_output=True, text=True, input=input,
-                          timeout=30 * site.slow)
+from shell import expect_failure, expect_misuse, rowcast
 
 
 def check_passes_a_good_configuration(site):
-    done = _rowcast(site, 'check', '-c', site.rowcast.conf)
-    expect.equal(done.returncode, 0, done.stderr)
+    done = rowcast(site, 'check', '-c', site.rowcast.conf)
+    expect.equal((done.returncode, done.stdout), (0, 'the configuration and the keys are right\n'), done.stderr)
 
 
 def check_names_file_and_line_of_every_fault(site):
@@ -22,7 +23,7 @@ def check_names_file_and_line_of_every_fault(site):
     with open(path, 'w') as f:
         f.write(f'jwt_key_file = {site.rowcast.key_file}\n# fine\nno_such_key = 1\nheartbeat = soon\n'
                 f'retry = 6s..2s\nnot a setting\n')
-    done = _rowcast(site, 'check', '-c', path)
+    done = rowcast(site, 'check', '-c', path)
     expect.equal(done.returncode, 1)
     for line in (3, 4, 5, 6):
         expect.true(f'{path}:{line}' in done.stderr + done.stdout, f'line {line} is named: {done.stderr}')
@@ -35,23 +36,23 @@ def check_demands_a_key_that_others_cannot_write(site):
         f.write('a secret that everybody can change')
     for mode in (0o620, 0o602, 0o666):
         os.chmod(path, mode)
-        done = _rowcast(site, 'check', '-c', site.rowcast.conf, '-o', 'jwt_key_file=' + path)
+        done = rowcast(site, 'check', '-c', site.rowcast.conf, '-o', 'jwt_key_file=' + path)
         expect.equal(done.returncode, 1, oct(mode))
         expect.true(path in done.stderr + done.stdout, done.stderr)
-    done = _rowcast(site, 'check', '-c', '/dev/null')
+    done = rowcast(site, 'check', '-c', '/dev/null')
     expect.equal(done.returncode, 1, 'no key at all')
     expect.true('jwt_key_file' in done.stderr + done.stdout, done.stderr)
 
 
 def an_option_overrides_the_file(site):
-    done = _rowcast(site, 'check', '-c', site.rowcast.conf, '-o', 'heartbeat=soon')
+    done = rowcast(site, 'check', '-c', site.rowcast.conf, '-o', 'heartbeat=soon')
     expect.equal(done.returncode, 1)
     expect.true('heartbeat' in done.stderr + done.stdout, done.stderr)
 
 
 def token_prints_a_token_that_works(site):
     user = site.user()
-    done = _rowcast(site, 'token', '-c', site.rowcast.conf, '--user', user, '--topic', 'news', '--topic', 'sport/*',
+    done = rowcast(site, 'token', '-c', site.rowcast.conf, '--user', user, '--topic', 'news', '--topic', 'sport/*',
                     '--scope', 'rowcast:publish', '--ttl', '1h')
     expect.equal(done.returncode, 0, done.stderr)
     token = done.stdout.strip()
@@ -63,14 +64,165 @@ def token_prints_a_token_that_works(site):
 
 
 def help_and_version_say_what_there_is(site):
-    help = _rowcast(site, '--help')
+    help = rowcast(site, '--help')
     expect.equal(help.returncode, 0)
     for command in ('serve', 'check', 'token'):
         expect.true(command in help.stdout, f'{command} in {help.stdout}')
-    version = _rowcast(site, '--version')
+    version = rowcast(site, '--version')
     expect.equal(version.returncode, 0)
     expect.true(version.stdout.startswith('rowcast '), version.stdout)
-    expect.true(_rowcast(site, 'no-such-command').returncode != 0, 'an unknown command fails')
+    for wrong in (['no-such-command'], []):
+        done = rowcast(site, *wrong)
+        expect.equal(done.returncode, 2, f'status of {wrong}')
+        expect.equal(done.stderr.removeprefix('rowcast: there is no command no-such-command\n\n'), help.stdout)
+
+
+def every_command_says_how_it_is_used(site):
+    for command in ('serve', 'check', 'status'):
+        expect_misuse(site, command, 'too much')
+        expect_misuse(site, command, '--no-such-option')
+    for wrong in (['--user', '42', '--topic', 'news'], ['--all', '--user', '42'], ['one', 'two'],
+                  ['--no-such-option'], ['--event']):
+        expect_misuse(site, 'publish', *wrong)
+    for wrong in (['--after', 'soon'], ['--after', '-1'], ['--after', '1x'], ['--after', ''],
+                  ['--after', '99999999999999999999'], ['too much'], ['--no-such-option']):
+        expect_misuse(site, 'tail', *wrong)
+    for wrong in ([], ['--user', ''], ['--user', '42', 'too much'], ['--no-such-option'],
+                  ['--user', '42', '--ttl', 'soon'], ['--user', '42', '--ttl', '999ms']):
+        expect_misuse(site, 'token', *wrong)
+
+
+def every_command_says_what_is_wrong_with_the_configuration(site):
+    missing = os.path.join(site.folder, 'no-such.conf')
+    for command in (['serve'], ['check'], ['status'], ['publish', 'text'], ['tail'], ['token', '--user', '42']):
+        expect_failure(rowcast(site, *command, '-c', missing), missing, 'No such file or directory')
+        expect_failure(rowcast(site, *command, '-c', site.rowcast.conf, '-o', 'workers=0'), 'workers')
+        expect_failure(rowcast(site, *command, '-c', site.rowcast.conf, '-o', 'workers'), 'KEY=VALUE')
+
+
+def token_says_why_there_is_none(site):
+    def token(*arguments):
+        return rowcast(site, 'token', '-c', site.rowcast.conf, '--user', '42', *arguments)
+
+    expect_failure(token('-o', 'jwt_key_file=/no/such/key'), '/no/such/key')
+    expect_failure(token('-o', 'jwt_alg=RS256', '-o', 'jwt_key_file=' + os.path.join(
+        SOURCE, 'tests', 'keys', 'test-only-rsa-public.pem')), 'a public key cannot sign')
+    expect_failure(token('--ttl', '36501d'), '100 years')
+    expect_failure(token('--topic', ''), 'topics')
+    expect_failure(token(*['--topic', 'x' * 255] * 64), 'longer than')
+
+
+# ---- status and serve ----
+
+def status_tells_what_a_running_rowcast_is_doing(site):
+    with site.subscribe(site.user()):
+        done = rowcast(site, 'status', '-c', site.rowcast.conf)
+    expect.equal(done.returncode, 0, done.stderr)
+    told = dict(line.split(': ') for line in done.stdout.splitlines())
+    expect.equal(told['version'], rowcast(site, '--version').stdout.split()[1])
+    expect.equal(told['streams'], '1')
+    expect.equal(told['newest_id'], site.sql('SELECT max(id) FROM message'))
+
+
+def status_says_that_nobody_answers_or_somebody_else(site):
+    path = os.path.join(site.folder, 'other.sock')
+    ask = ['status', '-c', site.rowcast.conf, '-o', 'listen=unix:' + path]
+    expect_failure(rowcast(site, *ask), f'no rowcast answers on unix:{path}', 'No such file or directory')
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(path)
+        expect_failure(rowcast(site, *ask), f'no rowcast answers on unix:{path}', 'Connection refused')
+        listener.listen()
+        for answer in (b'', b'HTTP/1.1 400 Bad Request\r\n\r\n{ never ended', b'x' * 100000):
+            process = subprocess.Popen([site.rowcast.program, *ask], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                       text=True)
+            client = listener.accept()[0]
+            client.recv(4096)
+            with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+                client.sendall(answer)
+            client.close()
+            out, err = process.communicate(timeout=30 * site.slow)
+            expect.equal((process.returncode, out), (1, ''), err)
+            expect.true('is not a rowcast of this version' in err, err)
+    os.unlink(path)
+    for listen in ('127.0.0.1:1', '[::1]:1'):
+        expect_failure(rowcast(site, 'status', '-c', site.rowcast.conf, '-o', 'listen=' + listen),
+                        f'no rowcast answers on {listen}')
+
+
+@contextlib.contextmanager
+def _serving(site, *arguments, **more):
+    """Another `rowcast serve`, with a store of its own."""
+    process = subprocess.Popen(
+        [site.rowcast.program, 'serve', '-c', site.rowcast.conf, '-o', 'store=sqlite:' + site.folder + '/second.db',
+         *arguments], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, **more)
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            process.terminate()
+            try:
+                process.wait(20 * site.slow)
+            finally:
+                process.kill()
+        process.stderr.close()
+
+
+def serve_listens_on_tcp_too(site):
+    listen = f'listen=127.0.0.1:{front.free_port()}'
+    with _serving(site, '-o', listen) as process:
+        line = ''
+        while 'serve: ready' not in line:
+            line = process.stderr.readline()
+            expect.true(line, 'it is ready before it ends')
+        done = rowcast(site, 'status', '-c', site.rowcast.conf, '-o', listen)
+        expect.equal(done.returncode, 0, done.stderr)
+        expect.true('streams: 0' in done.stdout, done.stdout)
+        process.send_signal(signal.SIGTERM)
+        expect.equal(process.wait(20 * site.slow), 0)
+
+
+def serve_says_why_it_does_not_start(site):
+    no_database = os.path.join(site.folder, 'no-database')
+    with open(no_database, 'w') as f:
+        f.write('a text of a kilobyte\n' * 50)
+    for option, *sentences in (
+            ('jwt_key_file=/no/such/key', '/no/such/key', 'No such file'),
+            ('store=sqlite:' + no_database, no_database, 'not a database'),
+            ('store=sqlite:/no/such/folder/file', '/no/such/folder/file'),
+            ('listen=unix:' + no_database, no_database, 'is not a socket'),
+            ('listen=unix:' + site.rowcast.socket_path, site.rowcast.socket_path, 'another program is listening'),
+            ('listen=127.0.0.1:' + str(site.front.port), str(site.front.port), 'Address already in use')):
+        with _serving(site, '-o', option) as process:
+            _, err = process.communicate(timeout=30 * site.slow)
+            expect.equal(process.returncode, 1, f'status with {option}: {err}')
+            for sentence in sentences:
+                expect.true(sentence in err, f'{sentence!r} in {err!r}')
+
+
+def serve_with_too_few_descriptors_says_so_and_ends(site):
+    """At whichever of its descriptors it gets none: it says which, and ends."""
+    said = set()
+    listen = 'unix:' + os.path.join(site.folder, 'second.sock')
+    for limit in range(5, 200, 1 if site.slow == 1 else 4):
+        with _serving(site, '-o', 'listen=' + listen, '-o', 'workers=4', '-o', 'max_streams=10', preexec_fn=lambda:
+                      resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))) as process:
+            lines = []
+            for line in process.stderr:
+                lines.append(line)
+                if 'serve: ready' in line:
+                    break
+            else:
+                expect.equal(process.wait(20 * site.slow), 1, f'{limit} descriptors: {lines}')
+                errors = [line for line in lines if line.startswith('error: ')]
+                expect.true(errors, f'{limit} descriptors: {lines}')
+                said.add(errors[0].split(': ')[1])
+                continue
+            expect.true('there will be fewer streams' in ''.join(lines), f'the limit is told: {lines}')
+            break
+    else:
+        raise AssertionError('it does not start with 200 descriptors either')
+    print(f'# starts with {limit} descriptors; below, these said why not: {", ".join(sorted(said))}')
+    expect.true(len(said) > 1, f'several parts have met the limit: {said}')
 
 
 def the_sample_configuration_names_every_default(site):
@@ -82,5 +234,5 @@ def the_sample_configuration_names_every_default(site):
             if line.startswith('#') and ' = ' in line and not line.startswith('# '):
                 line = line[1:]
             f.write(line.replace('/etc/rowcast.key', site.rowcast.key_file))
-    done = _rowcast(site, 'check', '-c', path)
+    done = rowcast(site, 'check', '-c', path)
     expect.equal(done.returncode, 0, done.stderr)

@@ -1,0 +1,161 @@
+"""rowcast publish and rowcast tail: messages into the table by a pipe, and out
+of it by one."""
+
+import contextlib
+import json
+import os
+import select
+import sqlite3
+import subprocess
+
+import expect
+from shell import expect_failure, rowcast
+from waiting import wait_until
+
+
+def _publish(site, *arguments, **more):
+    return rowcast(site, 'publish', '-c', site.rowcast.conf, *arguments, **more)
+
+
+def _rows(site, ids):
+    with contextlib.closing(sqlite3.connect(site.db)) as db:
+        return [db.execute('SELECT user, topic, event, data FROM message WHERE id = ?', [id]).fetchone()
+                for id in ids.split()]
+
+
+def _newest(site):
+    return int(site.sql('SELECT max(id) FROM message') or 0)
+
+
+def publish_stores_what_its_options_say_and_prints_the_id(site):
+    user = site.user()
+    stream = site.subscribe(user, topics=['news'])
+    for arguments, row in (
+            (['--user', user, 'for one'], (user, None, None, 'for one')),
+            (['--user', user, '--event', 'order', 'an event'], (user, None, 'order', 'an event')),
+            (['--topic', 'news', 'for a topic'], (None, 'news', None, 'for a topic')),
+            (['--all', 'for all'], (None, None, None, 'for all')),
+            (['for all without saying so'], (None, None, None, 'for all without saying so')),
+            (['--user', user, '--', '--user'], (user, None, None, '--user')),
+            (['--user', user, 'two\nlines'], (user, None, None, 'two\nlines')),
+            (['--user', user, ''], (user, None, None, ''))):
+        done = _publish(site, *arguments)
+        expect.equal(done.returncode, 0, done.stderr)
+        expect.equal(_rows(site, done.stdout), [row], f'{arguments}')
+        event = stream.wait_event()
+        expect.equal((event.id, event.data), (done.stdout.strip(), row[3]), 'what the stream gets')
+
+
+def publish_stores_each_line_of_stdin(site):
+    user = site.user()
+    for text, lines in (('one\ntwo\nthree\n', ['one', 'two', 'three']), ('without an end', ['without an end']),
+                        ('\n\nx', ['', '', 'x']), ('', []), ('d\u00e4mlich \U0001f600\n', ['d\u00e4mlich \U0001f600']),
+                        (''.join(f'{i}\n' for i in range(20000)), [str(i) for i in range(20000)])):
+        done = _publish(site, '--user', user, '--event', 'line', input=text)
+        expect.equal(done.returncode, 0, done.stderr)
+        expect.equal(_rows(site, done.stdout), [(user, None, 'line', line) for line in lines])
+
+
+def publish_stores_a_line_as_soon_as_it_is_there(site):
+    user = site.user()
+    stream = site.subscribe(user)
+    process = subprocess.Popen([site.rowcast.program, 'publish', '-c', site.rowcast.conf, '--user', user],
+                               stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    with process:
+        for line in ('first', 'second'):
+            process.stdin.write(line + '\n')
+            process.stdin.flush()
+            event = stream.wait_event()
+            expect.equal((event.id, event.data), (process.stdout.readline().strip(), line))
+        process.stdin.write('no end')
+        process.stdin.close()
+        expect.equal(stream.wait_event().data, 'no end')
+        expect.equal(process.wait(30), 0)
+
+
+def publish_refuses_what_is_no_message(site):
+    before = _newest(site)
+    small = ['-o', 'max_message=8']
+    for arguments, input, sentence in (
+            (['123456789', *small], '', 'larger than max_message'),
+            ([b'\xff'], '', 'not UTF-8'),
+            (small, 'fine\n123456789\n', 'nothing is stored'),
+            (small, '1' * 100000, 'larger than max_message'),
+            ([], 'fine\n\ud800\n', 'not UTF-8'),
+            ([], 'a NUL \0\n', 'not UTF-8'),
+            (['--event', 'two\nlines', 'text'], '', 'without a line break'),
+            (['--user', '', 'text'], '', 'not empty'),
+            (['--event', 'two\nlines'], 'one\ntwo\n', 'without a line break')):
+        done = _publish(site, *arguments, input=input, errors='surrogatepass')
+        expect_failure(done, sentence)
+        expect.equal(done.stdout, '', 'ids')
+    folder = os.open('/', os.O_RDONLY)
+    try:
+        done = _publish(site, input=None, stdin=folder)
+    finally:
+        os.close(folder)
+    expect_failure(done, 'publish: stdin: Is a directory')
+    expect.equal(_newest(site), before, 'the newest id')
+
+
+def publish_says_why_nothing_can_be_stored(site):
+    expect_failure(_publish(site, '-o', 'store=sqlite:/no/such/folder/file', 'text'), '/no/such/folder/file')
+    with contextlib.closing(sqlite3.connect(site.db, isolation_level=None)) as db:
+        db.execute('BEGIN IMMEDIATE')
+        expect_failure(_publish(site, 'text'), site.db, 'locked')
+        db.execute('ROLLBACK')
+
+
+# ---- tail ----
+
+class _Tail:
+    """A `rowcast tail` and the lines it prints."""
+
+    def __init__(self, site, *arguments):
+        self.process = subprocess.Popen([site.rowcast.program, 'tail', '-c', site.rowcast.conf, *arguments],
+                                        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                                        restore_signals=False)  # as under a shell that ignores SIGPIPE
+
+    def expect(self, *messages):
+        for message in messages:
+            expect.equal(json.loads(self.process.stdout.readline()), message)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.process.kill()
+        self.process.communicate()
+
+
+def tail_prints_what_comes_and_what_came_after_an_id(site):
+    user, other = site.user(), site.user()
+    before = _newest(site)
+    first = site.insert('with "quotes" \\ and\n\ttab', user, event='order')
+    expired = site.sql(f"INSERT INTO message(user, data, expires_at) VALUES('{user}', 'gone', 1) RETURNING id")
+    second = site.insert('d\u00e4mlich', other, topic='news')
+    with _Tail(site, '--after', str(before)) as all, _Tail(site, '--after', str(first), '--user', user) as own, \
+            _Tail(site) as new:
+        all.expect({'id': first, 'user': user, 'event': 'order', 'data': 'with "quotes" \\ and\n\ttab'},
+                   {'id': second, 'user': other, 'topic': 'news', 'data': 'd\u00e4mlich'})
+        # A tail without --after begins somewhen: until it is seen to print.
+        ids = []
+        wait_until(lambda: ids.append(site.insert('to all')) or _readable(new.process.stdout), 'a tail begins',
+                   20 * site.slow, every_s=0.02)
+        last = site.insert('the last', user)
+        all.expect(*({'id': id, 'data': 'to all'} for id in ids), {'id': last, 'user': user, 'data': 'the last'})
+        own.expect(*({'id': id, 'data': 'to all'} for id in ids), {'id': last, 'user': user, 'data': 'the last'})
+        seen = json.loads(new.process.stdout.readline())
+        expect.true(seen['id'] in ids, f'{seen} is one of {ids}')
+    expect.true(int(expired) > first, 'there was one that had expired')
+
+
+def _readable(file):
+    return select.select([file], [], [], 0)[0]
+
+
+def tail_says_what_it_cannot_read(site):
+    empty = os.path.join(site.folder, 'empty.db')
+    open(empty, 'w').close()
+    for store, sentence in (('/no/such/file', '/no/such/file'), (empty, 'holds no messages yet')):
+        expect_failure(rowcast(site, 'tail', '-c', site.rowcast.conf, '-o', 'store=sqlite:' + store), sentence)
