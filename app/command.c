@@ -46,6 +46,16 @@ command_conf_free(struct command_conf *cc)
 }
 
 int
+command_flush(void)
+{
+	if (fflush(stdout) == 0 && !ferror(stdout))
+		return 0;
+	log_error("stdout");
+	clearerr(stdout);
+	return -1;
+}
+
+int
 command_usage(const char *usage)
 {
 	fprintf(stderr, "usage: rowcast %s\n", usage);

@@ -39,6 +39,10 @@ int command_conf_load(const struct command_conf *cc, struct conf *conf);
 
 void command_conf_free(struct command_conf *cc);
 
+/* command_flush: has all that was printed come to where stdout goes? A disk may
+ * be full, a reader gone. 0, or -1: logged, once. */
+int command_flush(void);
+
 /* command_usage says how the command is used, on stderr, and returns 2. */
 int command_usage(const char *usage);
 

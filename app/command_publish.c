@@ -36,7 +36,7 @@ check_data(const struct publisher *p, const char *data, size_t len)
 	return NULL;
 }
 
-/* append commits n messages in one transaction and prints their ids. */
+/* append commits n messages in one transaction and prints their ids. -1: logged. */
 static int
 append(struct publisher *p, struct message *messages, size_t n)
 {
@@ -48,8 +48,7 @@ append(struct publisher *p, struct message *messages, size_t n)
 		return -1;
 	for (size_t i = 0; i < n; i++)
 		printf("%" PRId64 "\n", messages[i].id);
-	fflush(stdout);
-	return 0;
+	return command_flush();
 }
 
 static int

@@ -16,11 +16,6 @@
 
 static const char usage[] = "tail [--after ID] [--user U] [-c FILE] [-o KEY=VALUE]...";
 
-struct printer {
-	const char *user;   /* only what this user may read; NULL: everything */
-	bool broken;        /* nobody reads our output any more */
-};
-
 static void
 add_member(struct buf *line, const char *name, const char *value)
 {
@@ -30,13 +25,14 @@ add_member(struct buf *line, const char *name, const char *value)
 	jsontext_add_string(line, value);
 }
 
+/* print_row prints what the user may read; NULL: everything. */
 static bool
 print_row(void *context, const struct message *m)
 {
-	struct printer *printer = context;
+	const char *user = context;
 	struct buf line = BUF_EMPTY;
 
-	if (printer->user != NULL && m->user != NULL && strcmp(printer->user, m->user) != 0)
+	if (user != NULL && m->user != NULL && strcmp(user, m->user) != 0)
 		return true;
 	buf_printf(&line, "{\"id\":%" PRId64, m->id);
 	add_member(&line, "user", m->user);
@@ -44,34 +40,30 @@ print_row(void *context, const struct message *m)
 	add_member(&line, "event", m->event);
 	add_member(&line, "data", m->data);
 	buf_add_str(&line, "}\n");
-	printer->broken = fwrite(line.bytes, 1, line.len, stdout) < line.len;
+	fwrite(line.bytes, 1, line.len, stdout);
 	buf_free(&line);
-	return !printer->broken;
+	return !ferror(stdout);
 }
 
-/* follow returns only when something is wrong. */
-static int
-follow(struct store *store, int64_t after, struct printer *printer)
+/* follow returns when something is wrong, which is logged. */
+static void
+follow(struct store *store, int64_t after, char *user)
 {
 	struct mailbox nobody;   /* store_wait wants a descriptor that may wake it */
 	struct store_bounds bounds;
 	int64_t upto;
-	int rc = 0;
 
 	if (store_bounds(store, &bounds) < 0)
-		return -1;
+		return;
 	if (after < 0)
 		after = bounds.newest;
 	mailbox_init(&nobody);
-	while (!printer->broken) {
-		rc = store_read(store, after, NULL, print_row, printer, &bounds, &upto);
-		if (rc != 0 || fflush(stdout) != 0)
-			break;
+	while (store_read(store, after, NULL, print_row, user, &bounds, &upto) == 0
+	    && command_flush() == 0) {
 		after = upto;
 		store_wait(store, nobody.wake_fd);
 	}
 	mailbox_free(&nobody);
-	return rc;
 }
 
 int
@@ -83,12 +75,11 @@ command_tail(int argc, char *argv[])
 		{ 0 },
 	};
 	struct command_conf cc = { 0 };
-	struct printer printer = { 0 };
 	struct store *store;
 	struct conf conf;
 	int64_t after = -1;
-	char *end;
-	int option, rc = -1;
+	char *user = NULL, *end;
+	int option;
 
 	while ((option = getopt_long(argc, argv, COMMAND_CONF_SHORT, options, NULL)) != -1) {
 		switch (option) {
@@ -99,7 +90,7 @@ command_tail(int argc, char *argv[])
 				goto misused;
 			break;
 		case 'u':
-			printer.user = optarg;
+			user = optarg;
 			break;
 		case '?':
 			goto misused;
@@ -112,12 +103,12 @@ command_tail(int argc, char *argv[])
 	if (command_conf_load(&cc, &conf) == 0) {
 		store = store_open(conf.store, STORE_READER);
 		if (store != NULL)
-			rc = follow(store, after, &printer);
+			follow(store, after, user);
 		store_close(store);
 		conf_free(&conf);
 	}
 	command_conf_free(&cc);
-	return rc == 0 ? 0 : 1;
+	return 1;
 misused:
 	command_conf_free(&cc);
 	return command_usage(usage);

@@ -40,15 +40,18 @@ main(int argc, char *argv[])
 
 	if (strcmp(name, "--version") == 0) {
 		puts("rowcast " PACKAGE_VERSION);
-		return 0;
+		return command_flush() == 0 ? 0 : 1;
 	}
 	if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0) {
 		print_help(stdout);
-		return 0;
+		return command_flush() == 0 ? 0 : 1;
 	}
 	for (size_t i = 0; i < N_COMMANDS; i++)
-		if (strcmp(name, commands[i].name) == 0)
-			return commands[i].run(argc - 1, argv + 1);
+		if (strcmp(name, commands[i].name) == 0) {
+			int status = commands[i].run(argc - 1, argv + 1);
+
+			return command_flush() == 0 ? status : 1;
+		}
 	if (*name != '\0')
 		fprintf(stderr, "rowcast: there is no command %s\n\n", name);
 	print_help(stderr);

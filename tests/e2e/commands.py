@@ -100,6 +100,17 @@ def every_command_says_what_is_wrong_with_the_configuration(site):
         expect_failure(rowcast(site, *command, '-c', site.rowcast.conf, '-o', 'workers'), 'KEY=VALUE')
 
 
+def what_cannot_be_printed_is_a_failure(site):
+    """/dev/full takes nothing, as a disk that is full."""
+    site.insert('to print')
+    conf = ['-c', site.rowcast.conf]
+    for command in (['publish', *conf, 'text'], ['tail', *conf, '--after', '0'], ['status', *conf], ['check', *conf],
+                    ['token', *conf, '--user', '42'], ['--version'], ['--help']):
+        with open('/dev/full', 'w') as full:
+            done = rowcast(site, *command, stdout=full, stderr=subprocess.PIPE)
+        expect_failure(done, 'stdout: No space left on device')
+
+
 def token_says_why_there_is_none(site):
     def token(*arguments):
         return rowcast(site, 'token', '-c', site.rowcast.conf, '--user', '42', *arguments)

@@ -154,6 +154,16 @@ def _readable(file):
     return select.select([file], [], [], 0)[0]
 
 
+def tail_ends_when_nobody_reads_it(site):
+    with _Tail(site, '--after', str(_newest(site))) as tail:
+        id = site.insert('read')
+        tail.expect({'id': id, 'data': 'read'})
+        tail.process.stdout.close()
+        site.insert('not read')
+        expect.equal(tail.process.wait(20 * site.slow), 1)
+        expect.true('stdout: Broken pipe' in tail.process.stderr.read(), 'it says why')
+
+
 def tail_says_what_it_cannot_read(site):
     empty = os.path.join(site.folder, 'empty.db')
     open(empty, 'w').close()
