@@ -9,6 +9,8 @@ random_between(int64_t low, int64_t high)
 {
 	uint64_t bits;
 
+	if (low >= high)
+		return low;
 	if (getrandom(&bits, sizeof(bits), 0) != (ssize_t)sizeof(bits))
 		fatal("random: getrandom");
 	return low + (int64_t)(bits % (uint64_t)(high - low + 1));

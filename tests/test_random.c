@@ -41,6 +41,13 @@ TEST(a_range_of_one_gives_it)
 	assert_true(random_between(INT64_MIN, INT64_MIN) == INT64_MIN);
 }
 
+/* One below is the range of no number, and a division by zero. */
+TEST(a_range_that_ends_below_its_beginning_gives_that)
+{
+	assert_int_equal(random_between(6001, 6000), 6001);
+	assert_int_equal(random_between(10000, 6000), 10000);
+}
+
 TEST(a_wide_range_is_used_to_its_width)
 {
 	int64_t least = INT64_MAX, most = 0;
@@ -59,6 +66,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(both_ends_and_all_between_them_are_given_and_nothing_else),
 	cmocka_unit_test(a_range_may_lie_below_zero_or_across_it),
 	cmocka_unit_test(a_range_of_one_gives_it),
+	cmocka_unit_test(a_range_that_ends_below_its_beginning_gives_that),
 	cmocka_unit_test(a_wide_range_is_used_to_its_width),
 };
 
