@@ -15,6 +15,18 @@ TEST(a_buf_grows_and_keeps_what_was_added)
 	assert_int_equal(b.len, 0);
 }
 
+TEST(what_is_empty_adds_nothing)
+{
+	struct buf b = BUF_EMPTY;
+
+	buf_add(&b, NULL, 0);
+	buf_add_str(&b, "");
+	buf_printf(&b, "%s", "");
+	assert_int_equal(b.len, 0);
+	assert_null(b.bytes);
+	buf_free(&b);
+}
+
 TEST(a_taken_buf_is_a_string_and_leaves_the_buf_empty)
 {
 	struct buf b = BUF_EMPTY;
@@ -32,6 +44,7 @@ TEST(a_taken_buf_is_a_string_and_leaves_the_buf_empty)
 
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(a_buf_grows_and_keeps_what_was_added),
+	cmocka_unit_test(what_is_empty_adds_nothing),
 	cmocka_unit_test(a_taken_buf_is_a_string_and_leaves_the_buf_empty),
 };
 

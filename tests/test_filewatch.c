@@ -1,5 +1,6 @@
 #include "tests/capture.h"
 #include "tests/check.h"
+#include "tests/fault.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -167,6 +168,18 @@ TEST(a_name_without_a_folder_lies_in_the_folder_we_are_in)
 	filewatch_close(&watch);
 }
 
+TEST(without_a_descriptor_there_is_no_watch_and_closing_it_is_fine)
+{
+	rlim_t before = no_descriptors();
+	int result = filewatch_open(&watch, "/tmp/x.db"), error = errno;
+
+	limit(RLIMIT_NOFILE, before);
+	assert_int_equal(result, -1);
+	assert_int_equal(error, EMFILE);
+	assert_int_equal(filewatch_read(&watch), 0);
+	filewatch_close(&watch);
+}
+
 TEST(without_its_folder_there_is_no_watch_and_closing_it_is_fine)
 {
 	errno = 0;
@@ -188,6 +201,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(a_removed_file_that_comes_again_is_told),
 	cmocka_unit_test(more_events_than_one_read_takes_are_all_taken),
 	cmocka_unit_test(a_name_without_a_folder_lies_in_the_folder_we_are_in),
+	cmocka_unit_test(without_a_descriptor_there_is_no_watch_and_closing_it_is_fine),
 	cmocka_unit_test(without_its_folder_there_is_no_watch_and_closing_it_is_fine),
 };
 

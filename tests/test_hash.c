@@ -1,6 +1,8 @@
 #include "tests/check.h"
 #include "tests/dice.h"
+#include "tests/fault.h"
 
+#include <errno.h>
 #include <stdbool.h>
 
 #include "lib/hash.h"
@@ -14,6 +16,25 @@ make_keys(void)
 {
 	for (int i = 0; i < N_KEYS; i++)
 		snprintf(keys[i], sizeof(keys[i]), "key-%d", i);
+}
+
+/* The seed is drawn at the first use, so this one is the first. */
+static void
+use_without_a_seed(void)
+{
+	struct hash h = HASH_EMPTY;
+	int a;
+
+	refuse(SYS_getrandom, ENOSYS);
+	hash_put(&h, "alpha", &a);
+	if (hash_get(&h, "alpha") != &a || hash_get(&h, "beta") != NULL)
+		abort();
+	hash_free(&h);
+}
+
+TEST(a_table_works_without_the_kernel_s_random_numbers)
+{
+	ends(use_without_a_seed, 0, "");
 }
 
 TEST(an_empty_table_holds_nothing_and_gives_up_nothing)
@@ -165,6 +186,7 @@ TEST(a_table_used_for_ever_does_not_grow_or_decay)
 }
 
 static const struct CMUnitTest tests[] = {
+	cmocka_unit_test(a_table_works_without_the_kernel_s_random_numbers),
 	cmocka_unit_test(an_empty_table_holds_nothing_and_gives_up_nothing),
 	cmocka_unit_test(what_was_put_is_found_by_any_string_that_is_equal),
 	cmocka_unit_test(a_freed_table_is_empty_and_ready),

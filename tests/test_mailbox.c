@@ -1,4 +1,5 @@
 #include "tests/check.h"
+#include "tests/fault.h"
 
 #include <poll.h>
 #include <stdbool.h>
@@ -196,6 +197,18 @@ TEST(a_letter_handed_to_and_fro_never_loses_its_wake_up)
 	mailbox_free(&box);
 }
 
+static void
+open_in_vain(void)
+{
+	no_descriptors();
+	mailbox_init(&box);
+}
+
+TEST(without_a_descriptor_the_process_says_so_and_ends)
+{
+	ends(open_in_vain, EXIT_1, "error: mailbox: eventfd: Too many open files\n");
+}
+
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(an_empty_box_is_quiet),
 	cmocka_unit_test(letters_come_out_in_the_order_they_went_in),
@@ -204,6 +217,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(a_wait_for_nothing_ends_when_its_time_is_up),
 	cmocka_unit_test(from_many_threads_nothing_is_lost_and_each_one_s_order_is_kept),
 	cmocka_unit_test(a_letter_handed_to_and_fro_never_loses_its_wake_up),
+	cmocka_unit_test(without_a_descriptor_the_process_says_so_and_ends),
 };
 
 RUN_TESTS(tests)

@@ -1,4 +1,7 @@
 #include "tests/check.h"
+#include "tests/fault.h"
+
+#include <errno.h>
 
 #include "lib/random.h"
 
@@ -62,12 +65,26 @@ TEST(a_wide_range_is_used_to_its_width)
 	assert_true(least < 400000000 && most > 3600000000);
 }
 
+static void
+draw_in_vain(void)
+{
+	refuse(SYS_getrandom, ENOSYS);
+	random_between(0, 9);
+}
+
+/* A number that can be guessed would be worse. */
+TEST(without_the_kernel_s_random_numbers_the_process_says_so_and_ends)
+{
+	ends(draw_in_vain, EXIT_1, "error: random: getrandom: Function not implemented\n");
+}
+
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(both_ends_and_all_between_them_are_given_and_nothing_else),
 	cmocka_unit_test(a_range_may_lie_below_zero_or_across_it),
 	cmocka_unit_test(a_range_of_one_gives_it),
 	cmocka_unit_test(a_range_that_ends_below_its_beginning_gives_that),
 	cmocka_unit_test(a_wide_range_is_used_to_its_width),
+	cmocka_unit_test(without_the_kernel_s_random_numbers_the_process_says_so_and_ends),
 };
 
 RUN_TESTS(tests)

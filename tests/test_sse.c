@@ -269,6 +269,20 @@ TEST(numbers_are_written_to_their_ends)
 	}
 }
 
+/* An id that was negative would be a mistake elsewhere; it shall not be another
+ * number here. */
+TEST(a_number_below_zero_has_its_sign)
+{
+	struct buf out = BUF_EMPTY;
+	char *got;
+
+	sse_id(&out, -1);
+	sse_id(&out, INT64_MIN);
+	got = buf_take(&out);
+	assert_string_equal(got, "id: -1\nid: -9223372036854775808\n");
+	free(got);
+}
+
 TEST(a_block_without_data_moves_the_cursor_and_raises_nothing)
 {
 	struct buf out = BUF_EMPTY;
@@ -375,6 +389,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(every_combination_of_line_ends_is_read_back),
 	cmocka_unit_test(data_that_looks_like_a_field_stays_data),
 	cmocka_unit_test(numbers_are_written_to_their_ends),
+	cmocka_unit_test(a_number_below_zero_has_its_sign),
 	cmocka_unit_test(a_block_without_data_moves_the_cursor_and_raises_nothing),
 	cmocka_unit_test(a_heartbeat_changes_nothing),
 	cmocka_unit_test(an_event_without_an_id_leaves_the_cursor_where_it_was),
