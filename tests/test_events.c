@@ -110,6 +110,13 @@ TEST(an_id_in_the_query_is_not_cut_short)
 	expect("lastEventId=5%00x", 400, "lastEventId must not contain U+0000");
 }
 
+/* What EventSource sends before it has an id. */
+TEST(an_empty_id_is_none)
+{
+	passes("lastEventId=");
+	passes("lastEventId=&topic=news");
+}
+
 TEST(parameters_of_others_pass_but_malformed_ones_do_not)
 {
 	passes("utm=1&_=%00&cursor=off&&x");
@@ -120,6 +127,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(topics_are_names_that_the_token_grants),
 	cmocka_unit_test(a_stream_has_at_most_32_different_topics),
 	cmocka_unit_test(an_id_in_the_query_is_not_cut_short),
+	cmocka_unit_test(an_empty_id_is_none),
 	cmocka_unit_test(parameters_of_others_pass_but_malformed_ones_do_not),
 };
 

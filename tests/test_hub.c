@@ -2,6 +2,7 @@
  * the hub hears of a row, it plays the tail itself (news); where it needs to
  * force races, the real tail runs and a thread publishes. */
 
+#include "tests/capture.h"
 #include "tests/check.h"
 #include "tests/dice.h"
 #include "tests/harness.h"
@@ -428,6 +429,34 @@ TEST(an_empty_table_is_a_gap_up_to_the_newest)
 	expect_message(&peer, 4, "y");
 	end();
 	hang_up(&peer);
+}
+
+/* A stream that went on past rows it could not be given would have lost them. */
+TEST(a_replay_that_cannot_be_read_ends_the_stream_and_the_next_one_is_whole)
+{
+	struct peer peer, live;
+
+	begin();
+	for (int i = 0; i < 3; i++)
+		commit(&table, NULL, NULL, "x");
+	news();
+	JOIN(&live, .user = "u", .cursor = 3);
+	capture_begin();
+	table_run(&table, "ALTER TABLE message RENAME COLUMN event TO renamed");
+	JOIN(&peer, .user = "u", .cursor = 1, .resumes = true);
+	expect_end(&peer);
+	hang_up(&peer);
+	assert_says(capture_end(), "no such column: event");
+	table_run(&table, "ALTER TABLE message RENAME COLUMN renamed TO event");
+	JOIN(&peer, .user = "u", .cursor = 1, .resumes = true);
+	expect_message(&peer, 2, "x");
+	expect_message(&peer, 3, "x");
+	publish(NULL, NULL, "y");
+	expect_message(&peer, 4, "y");
+	expect_message(&live, 4, "y");
+	end();
+	hang_up(&peer);
+	hang_up(&live);
 }
 
 /* ---- comings and goings ---- */
@@ -878,6 +907,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(a_stalled_reader_of_small_messages_holds_at_most_a_page),
 	cmocka_unit_test(a_gap_is_told_once_and_only_where_rows_are_gone),
 	cmocka_unit_test(an_empty_table_is_a_gap_up_to_the_newest),
+	cmocka_unit_test(a_replay_that_cannot_be_read_ends_the_stream_and_the_next_one_is_whole),
 	cmocka_unit_test(streams_that_close_while_their_pages_are_out_are_forgotten),
 	cmocka_unit_test(the_hub_stops_while_pages_are_out),
 	cmocka_unit_test(the_place_of_a_stream_that_was_hung_up_on_is_free_for_the_next),

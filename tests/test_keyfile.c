@@ -2,6 +2,7 @@
 #include "tests/keys.h"
 
 #include "app/keyfile.h"
+#include "lib/buf.h"
 
 #define SECRET "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 
@@ -213,6 +214,94 @@ TEST(what_is_no_public_key_is_refused)
 	free(text);
 }
 
+/* rsa_key is a SubjectPublicKeyInfo with these bytes as its BIT STRING. */
+static const char *
+rsa_key(const void *bits, size_t n)
+{
+	static const unsigned char algorithm[] = {
+		0x30, 0x0d, 0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x01, 0x05, 0x00,
+	};
+	static const char digits[] =
+	    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+	unsigned char der[1024];
+	struct buf pem = BUF_EMPTY;
+	size_t inside = sizeof(algorithm) + 4 + n, len = 0;
+	const char *path;
+
+	der[len++] = 0x30;
+	der[len++] = 0x82;
+	der[len++] = (unsigned char)(inside >> 8);
+	der[len++] = (unsigned char)inside;
+	memcpy(der + len, algorithm, sizeof(algorithm));
+	len += sizeof(algorithm);
+	der[len++] = 0x03;
+	der[len++] = 0x82;
+	der[len++] = (unsigned char)(n >> 8);
+	der[len++] = (unsigned char)n;
+	memcpy(der + len, bits, n);
+	len += n;
+	buf_add_str(&pem, "-----BEGIN PUBLIC KEY-----\n");
+	for (size_t i = 0; i < len; i += 3) {
+		size_t have = len - i < 3 ? len - i : 3;
+		unsigned three = (unsigned)der[i] << 16 | (have > 1 ? (unsigned)der[i + 1] << 8 : 0)
+		    | (have > 2 ? der[i + 2] : 0);
+
+		for (size_t j = 0; j < 4; j++)
+			buf_add_char(&pem, j <= have ? digits[three >> (18 - 6 * j) & 63] : '=');
+	}
+	buf_add_str(&pem, "\n-----END PUBLIC KEY-----\n");
+	path = capture_file("key", pem.bytes, pem.len, 0600);
+	buf_free(&pem);
+	return path;
+}
+
+TEST(an_rsa_key_without_a_modulus_is_damaged)
+{
+	static const struct { const char *bits; size_t n; } damaged[] = {
+		{ "", 0 },                                      /* nothing */
+		{ "\1\x30\x03\x02\x01\x07", 6 },               /* bits that are not whole bytes */
+		{ "\0\x02\x01\x07", 4 },                        /* no sequence of two numbers */
+		{ "\0\x30\0", 3 },                              /* an empty one */
+		{ "\0\x30\x03\x04\x01\x07", 6 },               /* another type than a number */
+		{ "\0\x30\x02\x02\0", 5 },                     /* a number without a digit */
+		{ "\0\x30\x04\x02\x02\0\0", 7 },               /* 0 */
+		{ "\0\x30\x80\x02\x01\x07", 6 },               /* a length that is left open */
+		{ "\0\x30\x83\0\0\x03\x02\x01\x07", 9 },      /* one in three bytes */
+		{ "\0\x30\x7f\x02\x01\x07", 6 },               /* one beyond the end */
+	};
+
+	for (size_t i = 0; i < sizeof(damaged) / sizeof(damaged[0]); i++)
+		refuses(rsa_key(damaged[i].bits, damaged[i].n), "RS256", "the public key is damaged");
+}
+
+/* Zeros in front are of the encoding, and do not make a key longer. */
+TEST(the_bits_of_an_rsa_key_are_counted_from_its_first_one)
+{
+	unsigned char bits[1 + 4 + 4 + 258] = { 0, 0x30, 0x82, 0x01, 0x06, 0x02, 0x82, 0x01, 0x02 };
+	unsigned char *modulus = bits + 9;
+
+	memset(modulus, 0xff, 258);
+	modulus[0] = modulus[1] = 0;
+	reads(rsa_key(bits, sizeof(bits)), "RS256");
+	keyfile_free(&key);
+	for (int zeros = 1; zeros < 8; zeros++) {
+		char why[128];
+
+		modulus[2] = (unsigned char)(0xff >> zeros);
+		capture_begin();
+		assert_int_equal(keyfile_read(&key, rsa_key(bits, sizeof(bits)), "RS256"), 0);
+		snprintf(why, sizeof(why), "an RSA key of %d bits is too short", 2048 - zeros);
+		assert_says(capture_end(), why);
+		keyfile_free(&key);
+	}
+}
+
+/* The memory of a process is a regular file whose first page cannot be read. */
+TEST(a_file_that_cannot_be_read_is_said)
+{
+	refuses("/proc/self/mem", "HS256", "cannot be read: Input/output error");
+}
+
 TEST(two_keys_in_one_file_are_refused)
 {
 	char *text = key_text("rsa-public");
@@ -319,6 +408,9 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(each_public_key_serves_its_own_algorithms_only),
 	cmocka_unit_test(a_private_key_is_refused),
 	cmocka_unit_test(what_is_no_public_key_is_refused),
+	cmocka_unit_test(an_rsa_key_without_a_modulus_is_damaged),
+	cmocka_unit_test(the_bits_of_an_rsa_key_are_counted_from_its_first_one),
+	cmocka_unit_test(a_file_that_cannot_be_read_is_said),
 	cmocka_unit_test(two_keys_in_one_file_are_refused),
 	cmocka_unit_test(a_damaged_public_key_is_refused),
 	cmocka_unit_test(every_damaged_byte_is_refused_or_harmless),

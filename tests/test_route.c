@@ -206,6 +206,35 @@ TEST(a_message_that_is_posted_comes_to_the_stream_of_its_user)
 	free(token);
 }
 
+/* Only its beginning is shown, and never half a character. */
+TEST(an_id_that_is_none_is_told_in_a_gap_as_far_as_it_can_be_shown)
+{
+	static const struct { const char *id, *shown; } ids[] = {
+		{ "x", "x" },
+		{ "12345678901234567890", "12345678901234567890" },  /* beyond 63 bits */
+		{ "-1", "-1" },
+		{ "\"", "\\\"" },
+		{ "\xff", "" },
+		{ "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\xc3\xa4",
+		    "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa" },
+	};
+
+	for (size_t i = 0; i < sizeof(ids) / sizeof(ids[0]); i++) {
+		char *expected = mem_printf("event: rowcast.gap\ndata: {\"reason\":\"invalid\","
+		    "\"requested\":\"%s\",", ids[i].shown);
+		struct peer stream;
+
+		call(&rowcast, &stream);
+		say_request(&stream, false, LIST("REQUEST_METHOD", "GET", "SCRIPT_NAME", "/events",
+		    "HTTP_AUTHORIZATION", bearer, "HTTP_LAST_EVENT_ID", ids[i].id), NULL);
+		expect_head(&stream);
+		next_block(&stream);
+		expect_text(next_block(&stream), expected);
+		hang_up(&stream);
+		free(expected);
+	}
+}
+
 TEST(a_body_that_is_too_large_is_refused_whatever_is_asked)
 {
 	size_t len = 2 << 20;
@@ -255,6 +284,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(no_other_origin_may),
 	cmocka_unit_test(a_preflight_is_answered_without_a_token),
 	cmocka_unit_test(a_message_that_is_posted_comes_to_the_stream_of_its_user),
+	cmocka_unit_test(an_id_that_is_none_is_told_in_a_gap_as_far_as_it_can_be_shown),
 	cmocka_unit_test(a_body_that_is_too_large_is_refused_whatever_is_asked),
 	cmocka_unit_test(a_status_is_for_who_may_administer_and_for_direct_peers),
 };

@@ -6,10 +6,12 @@
 #include "tests/harness.h"
 
 #include <stdatomic.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "app/hub.h"
 #include "app/tail.h"
+#include "lib/clock.h"
 #include "lib/mem.h"
 
 static struct conf conf;
@@ -129,6 +131,45 @@ TEST(rows_that_are_gone_before_the_tail_looks_are_passed_over)
 	    " INSERT INTO message(data, expires_at) VALUES('three', 1);"
 	    " DELETE FROM message WHERE data = 'one'; COMMIT");
 	expect_message(&peer, 2, "two");
+	foreign_run(foreign, "INSERT INTO message(data) VALUES('four')");
+	expect_message(&peer, 4, "four");
+	end();
+}
+
+/* wait_until_said waits for a line that no descriptor reports. */
+static void
+wait_until_said(const char *part)
+{
+	const struct timespec a_moment = { .tv_nsec = 1000000 };
+	mono_us deadline = clock_mono_us() + PATIENCE_MS * 1000;
+	char said[CAPTURE_BYTES];
+
+	do {
+		ssize_t n = pread(STDERR_FILENO, said, sizeof(said) - 1, 0);
+
+		said[n > 0 ? n : 0] = '\0';
+		if (strstr(said, part) != NULL)
+			return;
+		nanosleep(&a_moment, NULL);
+	} while (clock_mono_us() < deadline);
+	fail_msg("nobody said \"%s\"", part);
+}
+
+TEST(rows_that_cannot_be_read_for_a_while_arrive_when_they_can)
+{
+	begin();
+	foreign_run(foreign, "INSERT INTO message(data) VALUES('one')");
+	expect_message(&peer, 1, "one");
+	capture_begin();
+	foreign_run(foreign, "ALTER TABLE message RENAME COLUMN event TO renamed");
+	foreign_run(foreign, "INSERT INTO message(data) VALUES('two')");
+	wait_until_said("its messages cannot be read: no such column: event");
+	foreign_run(foreign, "INSERT INTO message(data) VALUES('three')");
+	expect_nothing(&peer);
+	foreign_run(foreign, "ALTER TABLE message RENAME COLUMN renamed TO event");
+	expect_message(&peer, 2, "two");
+	expect_message(&peer, 3, "three");
+	capture_end();
 	foreign_run(foreign, "INSERT INTO message(data) VALUES('four')");
 	expect_message(&peer, 4, "four");
 	end();
@@ -264,6 +305,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(what_is_not_committed_yet_or_rolled_back_does_not_arrive),
 	cmocka_unit_test(a_transaction_of_many_rows_arrives_whole),
 	cmocka_unit_test(rows_that_are_gone_before_the_tail_looks_are_passed_over),
+	cmocka_unit_test(rows_that_cannot_be_read_for_a_while_arrive_when_they_can),
 	cmocka_unit_test(a_tail_begins_above_what_it_is_told),
 	cmocka_unit_test(a_stop_reads_what_was_committed_before),
 	cmocka_unit_test(a_store_that_is_taken_away_is_told_once_and_what_it_had_is_sent),
