@@ -43,16 +43,18 @@ passed(void)
 	return is_listening(STDIN_FILENO) ? STDIN_FILENO : -1;
 }
 
-/* is_deserted: does nobody listen there any more? Only a refusal says so: a
- * backlog may be full (EAGAIN), the socket of another type or another user's
- * (EPROTOTYPE, EACCES). */
-static bool
+/* is_deserted: does nobody listen there any more? 1 or 0, or -1 where that
+ * cannot be tried. Only a refusal says so: a backlog may be full (EAGAIN), the
+ * socket of another type or another user's (EPROTOTYPE, EACCES). */
+static int
 is_deserted(const struct sockaddr_un *address)
 {
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	bool refused = connect(fd, (const struct sockaddr *)address, sizeof(*address)) < 0
-	    && errno == ECONNREFUSED;
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), refused;
 
+	if (fd < 0)
+		return -1;
+	refused = connect(fd, (const struct sockaddr *)address, sizeof(*address)) < 0
+	    && errno == ECONNREFUSED;
 	close(fd);
 	return refused;
 }
@@ -70,7 +72,11 @@ clear_path(const struct sockaddr_un *address)
 		log_errorx("listen: %s: is there and is not a socket", path);
 		return -1;
 	}
-	if (!is_deserted(address)) {
+	switch (is_deserted(address)) {
+	case -1:
+		log_error("listen: %s: cannot be tried", path);
+		return -1;
+	case 0:
 		log_errorx("listen: %s: another program is listening there", path);
 		return -1;
 	}
@@ -96,6 +102,10 @@ open_unix(const char *path, mode_t mode)
 	if (clear_path(&address) < 0)
 		return -1;
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (fd < 0) {
+		log_error("listen: %s", path);
+		return -1;
+	}
 	/* Nobody may connect before the mode is right. */
 	umask_before = umask(0777);
 	rc = bind(fd, (struct sockaddr *)&address, sizeof(address));
@@ -219,7 +229,8 @@ listener_close(struct listener *listener)
 
 		/* One that answers is a successor's, who has replaced ours. */
 		memcpy(address.sun_path, listener->path, strlen(listener->path));
-		if (lstat(listener->path, &st) == 0 && S_ISSOCK(st.st_mode) && is_deserted(&address))
+		if (lstat(listener->path, &st) == 0 && S_ISSOCK(st.st_mode)
+		    && is_deserted(&address) == 1)
 			unlink(listener->path);
 	}
 	free(listener->path);

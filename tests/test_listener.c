@@ -1,5 +1,6 @@
 #include "tests/check.h"
 #include "tests/capture.h"
+#include "tests/fault.h"
 #include "tests/harness.h"
 
 #include <errno.h>
@@ -217,6 +218,66 @@ TEST(a_folder_that_is_not_there_is_said)
 	end();
 }
 
+TEST(without_descriptors_it_is_said_and_nobody_is_blamed)
+{
+	begin(NULL);
+	for (int i = 0; i < 2; i++) {
+		const char *said;
+		rlim_t before;
+
+		capture_begin();
+		before = no_descriptors();
+		assert_int_equal(listener_open(&listener, &conf), -1);
+		limit(RLIMIT_NOFILE, before);
+		said = capture_end();
+		assert_says(said, "Too many open files\n");
+		assert_null(strstr(said, "another program"));
+		assert_null(strstr(said, "Bad file descriptor"));
+		if (i == 0)
+			close(bound(SOCK_STREAM));  /* which is found there next */
+	}
+	opens();
+	closes();
+	end();
+}
+
+TEST(a_path_that_no_socket_can_have_is_refused)
+{
+	begin(NULL);
+	free(conf.listen);
+	conf.listen = mem_printf("unix:/%0107d", 0);
+	assert_says(refused(), "is too long for a socket's path\n");
+	assert_int_equal(listener_connect(conf.listen), -1);
+	assert_int_equal(errno, ENAMETOOLONG);
+	end();
+}
+
+/* In a folder that it may not write, as a user who is not root. */
+static void
+replace_in_vain(void)
+{
+	if (geteuid() == 0)
+		assert_int_equal(seteuid(65534), 0);
+	_exit(listener_open(&listener, &conf) < 0 ? 1 : 0);
+}
+
+TEST(a_deserted_socket_that_cannot_be_removed_is_said)
+{
+	char *folder;
+
+	begin(NULL);
+	close(bound(SOCK_STREAM));
+	assert_int_equal(chmod(path, 0777), 0);
+	folder = mem_strndup(path, (size_t)(strrchr(path, '/') - path));
+	assert_int_equal(chmod(folder, 0555), 0);
+	ends(replace_in_vain, EXIT_1, "cannot be replaced: Permission denied\n");
+	assert_int_equal(chmod(folder, 0700), 0);
+	assert_true(is_there());
+	unlink(path);
+	free(folder);
+	end();
+}
+
 TEST(a_successor_s_socket_is_not_removed)
 {
 	struct listener first;
@@ -263,6 +324,34 @@ TEST(a_tcp_port_listens_and_is_refused_where_it_is_taken)
 	assert_int_equal(errno, ECONNREFUSED);
 	end();
 	free(line);
+}
+
+TEST(an_ipv6_address_stands_in_brackets)
+{
+	begin(LIST("listen = [::1]:1"));
+	free(conf.listen);
+	conf.listen = mem_strdup("[::1]:0");
+	capture_begin();
+	if (listener_open(&listener, &conf) == 0) {
+		capture_end();
+		closes();
+	} else {
+		/* A machine without IPv6 knows the address all the same. */
+		assert_null(strstr(capture_end(), "Name or service not known"));
+	}
+	end();
+}
+
+/* ".invalid" is nobody's (RFC 2606); asked or not, there is no such host. */
+TEST(a_host_that_is_not_known_is_said)
+{
+	begin(LIST("listen = no-such-host.invalid:9000"));
+	assert_says(refused(), "listen: no-such-host.invalid:9000: ");
+	capture_begin();
+	assert_int_equal(listener_connect(conf.listen), -1);
+	assert_int_equal(errno, EADDRNOTAVAIL);
+	capture_end();
+	end();
 }
 
 /* ---- sockets that are passed ---- */
@@ -374,8 +463,13 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(a_backlog_that_is_full_is_taken_for_a_living_listener),
 	cmocka_unit_test(what_is_no_socket_is_left_alone),
 	cmocka_unit_test(a_folder_that_is_not_there_is_said),
+	cmocka_unit_test(without_descriptors_it_is_said_and_nobody_is_blamed),
+	cmocka_unit_test(a_path_that_no_socket_can_have_is_refused),
+	cmocka_unit_test(a_deserted_socket_that_cannot_be_removed_is_said),
 	cmocka_unit_test(a_successor_s_socket_is_not_removed),
 	cmocka_unit_test(a_tcp_port_listens_and_is_refused_where_it_is_taken),
+	cmocka_unit_test(an_ipv6_address_stands_in_brackets),
+	cmocka_unit_test(a_host_that_is_not_known_is_said),
 	cmocka_unit_test(a_socket_on_descriptor_0_is_used),
 	cmocka_unit_test(what_systemd_passes_is_used),
 	cmocka_unit_test(a_descriptor_0_that_does_not_listen_is_not_used),
