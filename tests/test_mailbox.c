@@ -1,6 +1,7 @@
 #include "tests/check.h"
 #include "tests/fault.h"
 
+#include <errno.h>
 #include <poll.h>
 #include <stdbool.h>
 
@@ -200,7 +201,7 @@ TEST(a_letter_handed_to_and_fro_never_loses_its_wake_up)
 static void
 open_in_vain(void)
 {
-	no_descriptors();
+	refuse(SYS_eventfd2, EMFILE);
 	mailbox_init(&box);
 }
 

@@ -7,6 +7,7 @@
 #include "tests/fault.h"
 #include "tests/harness.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <sqlite3.h>
 
@@ -222,6 +223,31 @@ TEST(an_append_that_finds_no_room_stores_nothing_and_can_be_made_later)
 	signal(SIGXFSZ, before);
 }
 
+/* The child's own handle, since a connection cannot be taken through a fork. */
+static void
+append_without_sync(void)
+{
+	struct table mine = { .name = table.name, .store = store_open(table.name, STORE_OWNER) };
+	struct message m = { .data = mine.name, .data_len = strlen(mine.name) };
+	struct append append = { .messages = &m, .n = 1, .publisher = "p" }, *appends = &append;
+	struct store_bounds bounds;
+
+	commit(&mine, NULL, NULL, "before");
+	refuse(SYS_fdatasync, EIO);
+	refuse(SYS_fsync, EIO);
+	if (store_append(mine.store, &appends, 1) != -1 || store_trim(mine.store, 0, 1, 100) != -1
+	    || store_bounds(mine.store, &bounds) != 0 || bounds.newest != 2 || bounds.oldest != 1)
+		abort();
+}
+
+TEST(what_cannot_be_brought_to_the_disk_is_not_stored_and_not_deleted)
+{
+	commit(&table, NULL, NULL, "first");
+	ends(append_without_sync, 0, "a message cannot be stored: disk I/O error\n");
+	assert_int_equal(read_all(NULL), 2);
+	assert_int_equal(commit(&table, NULL, NULL, "after"), 3);
+}
+
 TEST(a_column_that_is_taken_away_fails_what_needs_it_until_it_is_back)
 {
 	struct filter filter = { .user = path_in_folder("u") };
@@ -353,6 +379,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(a_file_that_another_program_locks_cannot_be_read),
 	cmocka_unit_test(a_schema_that_finds_no_room_is_not_made_and_can_be_made_later),
 	STORE_TEST(an_append_that_finds_no_room_stores_nothing_and_can_be_made_later),
+	STORE_TEST(what_cannot_be_brought_to_the_disk_is_not_stored_and_not_deleted),
 	STORE_TEST(a_column_that_is_taken_away_fails_what_needs_it_until_it_is_back),
 	STORE_TEST(a_damaged_page_is_said_and_what_does_not_need_it_goes_on),
 	STORE_TEST(without_inotify_foreign_rows_are_seen_all_the_same),

@@ -263,6 +263,17 @@ TEST(a_stream_wants_what_is_for_its_user_and_its_topics)
 	stream_free(s);
 }
 
+TEST(a_stream_that_was_never_admitted_hangs_up_when_it_is_freed)
+{
+	struct stream *s = stream_new((struct filter){ mem_strdup("u"), NULL, 0 });
+	struct peer asker;
+
+	s->reply.conn = conn_of(peer_pair(&asker));
+	stream_free(s);
+	expect_closed(&asker);
+	hang_up(&asker);
+}
+
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(what_is_written_comes_as_one_record_of_the_request),
 	cmocka_unit_test(slices_are_sent_in_order_and_left_as_they_were),
@@ -273,6 +284,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(an_end_in_the_middle_of_a_record_only_closes),
 	cmocka_unit_test(a_peer_that_is_away_is_told_by_write_and_by_flush),
 	cmocka_unit_test(a_stream_wants_what_is_for_its_user_and_its_topics),
+	cmocka_unit_test(a_stream_that_was_never_admitted_hangs_up_when_it_is_freed),
 };
 
 RUN_TESTS(tests)

@@ -109,9 +109,10 @@ def publish_says_why_nothing_can_be_stored(site):
 # ---- tail ----
 
 class _Tail:
-    """A `rowcast tail` and the lines it prints."""
+    """A `rowcast tail` and the lines it prints, until nobody reads them."""
 
     def __init__(self, site, *arguments):
+        self.site = site
         self.process = subprocess.Popen([site.rowcast.program, 'tail', '-c', site.rowcast.conf, *arguments],
                                         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
                                         restore_signals=False)  # as under a shell that ignores SIGPIPE
@@ -120,19 +121,30 @@ class _Tail:
         for message in messages:
             expect.equal(json.loads(self.process.stdout.readline()), message)
 
+    def is_readable(self):
+        return bool(select.select([self.process.stdout], [], [], 0)[0])
+
     def __enter__(self):
         return self
 
-    def __exit__(self, *_):
-        self.process.kill()
-        self.process.communicate()
+    def __exit__(self, failed, *_):
+        try:
+            self.process.stdout.close()
+            if not failed:
+                self.site.insert('nobody reads this')
+                expect.equal(self.process.wait(20 * self.site.slow), 1, 'status of a tail that nobody reads')
+                expect.true('stdout: Broken pipe' in self.process.stderr.read(), 'it says why it ends')
+        finally:
+            self.process.kill()
+            self.process.wait()
+            self.process.stderr.close()
 
 
-def tail_prints_what_comes_and_what_came_after_an_id(site):
+def tail_prints_what_comes_and_what_came_after_an_id_until_nobody_reads_it(site):
     user, other = site.user(), site.user()
     before = _newest(site)
     first = site.insert('with "quotes" \\ and\n\ttab', user, event='order')
-    expired = site.sql(f"INSERT INTO message(user, data, expires_at) VALUES('{user}', 'gone', 1) RETURNING id")
+    site.sql(f"INSERT INTO message(user, data, expires_at) VALUES('{user}', 'expired', 1)")
     second = site.insert('d\u00e4mlich', other, topic='news')
     with _Tail(site, '--after', str(before)) as all, _Tail(site, '--after', str(first), '--user', user) as own, \
             _Tail(site) as new:
@@ -140,28 +152,13 @@ def tail_prints_what_comes_and_what_came_after_an_id(site):
                    {'id': second, 'user': other, 'topic': 'news', 'data': 'd\u00e4mlich'})
         # A tail without --after begins somewhen: until it is seen to print.
         ids = []
-        wait_until(lambda: ids.append(site.insert('to all')) or _readable(new.process.stdout), 'a tail begins',
+        wait_until(lambda: ids.append(site.insert('to all')) or new.is_readable(), 'a tail begins',
                    20 * site.slow, every_s=0.02)
         last = site.insert('the last', user)
         all.expect(*({'id': id, 'data': 'to all'} for id in ids), {'id': last, 'user': user, 'data': 'the last'})
         own.expect(*({'id': id, 'data': 'to all'} for id in ids), {'id': last, 'user': user, 'data': 'the last'})
         seen = json.loads(new.process.stdout.readline())
         expect.true(seen['id'] in ids, f'{seen} is one of {ids}')
-    expect.true(int(expired) > first, 'there was one that had expired')
-
-
-def _readable(file):
-    return select.select([file], [], [], 0)[0]
-
-
-def tail_ends_when_nobody_reads_it(site):
-    with _Tail(site, '--after', str(_newest(site))) as tail:
-        id = site.insert('read')
-        tail.expect({'id': id, 'data': 'read'})
-        tail.process.stdout.close()
-        site.insert('not read')
-        expect.equal(tail.process.wait(20 * site.slow), 1)
-        expect.true('stdout: Broken pipe' in tail.process.stderr.read(), 'it says why')
 
 
 def tail_says_what_it_cannot_read(site):
