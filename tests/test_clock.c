@@ -27,9 +27,20 @@ TEST(the_other_is_the_system_s_in_seconds_and_finer)
 	assert_in_range(now_us / 1000000, now_s, time(NULL) + 1);
 }
 
+TEST(a_test_can_bring_the_one_forward_and_not_the_other)
+{
+	mono_us mono = clock_mono_us();
+	int64_t wall = clock_wall_us();
+
+	atomic_fetch_add(&clock_ahead_us, INT64_C(3600) * 1000000);
+	assert_in_range(clock_mono_us() - mono, INT64_C(3600) * 1000000, INT64_C(3700) * 1000000);
+	assert_true(clock_wall_us() - wall < INT64_C(3600) * 1000000);
+}
+
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(the_one_clock_never_goes_back),
 	cmocka_unit_test(the_other_is_the_system_s_in_seconds_and_finer),
+	cmocka_unit_test(a_test_can_bring_the_one_forward_and_not_the_other),
 };
 
 RUN_TESTS(tests)

@@ -515,6 +515,67 @@ TEST(a_kept_connection_that_is_closed_meanwhile_is_forgotten)
 	end();
 }
 
+/* ---- time ---- */
+
+/* later lets that much time pass, and returns when intake has looked whose time
+ * is up. */
+static void
+later(int64_t ms)
+{
+	atomic_fetch_add(&clock_ahead_us, ms * 1000);
+	looked_at();
+}
+
+TEST(a_kept_connection_that_says_nothing_more_is_closed_when_its_time_is_up)
+{
+	struct peer peer;
+
+	begin(1);
+	knock(&peer);
+	for (int i = 0; i < 2; i++) {
+		get(&peer, true, "one");
+		serve("one");
+		expect_answer(&peer, "one");
+		/* Up to half of its time nothing happens, and then it begins anew. */
+		looked_at();
+		later(INTAKE_IDLE_MS / 2);
+		expect_nothing(&peer);
+	}
+	later(INTAKE_IDLE_MS / 2 + 1);
+	expect_closed(&peer);
+	hang_up(&peer);
+	end();
+}
+
+TEST(a_request_that_is_not_whole_is_dropped_when_its_time_is_up)
+{
+	struct buf request = request_of(false, LIST("REQUEST_METHOD", "GET"), NULL);
+	struct peer none, some, most;
+
+	begin(1);
+	knock(&none);
+	knock(&some);
+	knock(&most);
+	say(&some, request.bytes, 1);
+	say(&most, request.bytes, 20);  /* into its parameters */
+	looked_at();
+	later(INTAKE_REQUEST_MS / 2);
+	expect_nothing(&none);
+	expect_nothing(&some);
+	expect_nothing(&most);
+	/* Another byte does not buy more time. */
+	say(&some, request.bytes + 1, 1);
+	later(INTAKE_REQUEST_MS / 2 + 1);
+	expect_closed(&none);
+	expect_closed(&some);
+	expect_closed(&most);
+	hang_up(&none);
+	hang_up(&some);
+	hang_up(&most);
+	buf_free(&request);
+	end();
+}
+
 /* ---- bounds ---- */
 
 TEST(where_too_many_wait_the_oldest_is_dropped)
@@ -682,6 +743,8 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(a_small_body_that_stays_away_is_left_to_a_worker),
 	cmocka_unit_test(a_connection_that_is_kept_serves_one_request_after_the_other),
 	cmocka_unit_test(a_kept_connection_that_is_closed_meanwhile_is_forgotten),
+	cmocka_unit_test(a_kept_connection_that_says_nothing_more_is_closed_when_its_time_is_up),
+	cmocka_unit_test(a_request_that_is_not_whole_is_dropped_when_its_time_is_up),
 	cmocka_unit_test(where_too_many_wait_the_oldest_is_dropped),
 	cmocka_unit_test(without_descriptors_a_peer_is_refused_and_intake_goes_on),
 	cmocka_unit_test(a_stop_drains_what_was_whole_and_hangs_up_on_the_rest),

@@ -415,6 +415,65 @@ TEST(a_body_that_does_not_come_in_time_is_too_slow)
 	}
 }
 
+/* A byte now and then is no silence, and yet holds up a worker. */
+struct drip {
+	int fd;
+	mono_us every;     /* by the clock that read_body looks at */
+	int n;             /* bytes before the body's end; -1: until nobody takes them */
+	pthread_t thread;
+};
+
+static void *
+drip(void *arg)
+{
+	struct drip *d = arg;
+	struct buf byte = BUF_EMPTY, end_of_body = BUF_EMPTY;
+
+	add_body(&byte, 1, "x", 1);
+	add_body_end(&end_of_body, 1);
+	for (int i = 0; i != d->n && send(d->fd, byte.bytes, byte.len, MSG_NOSIGNAL) > 0; i++)
+		atomic_fetch_add(&clock_ahead_us, d->every);
+	send(d->fd, end_of_body.bytes, end_of_body.len, MSG_NOSIGNAL);
+	buf_free(&byte);
+	buf_free(&end_of_body);
+	return NULL;
+}
+
+/* dripped returns the outcome of a body that comes so. */
+static int
+dripped(mono_us every, int n)
+{
+	struct drip d = { .every = every, .n = n };
+	struct buf head = BUF_EMPTY;
+	int outcome;
+
+	begin();
+	add_begin(&head, 1, false);
+	add_params(&head, 1, LIST("REQUEST_METHOD", "POST"));
+	say(&peer, head.bytes, head.len);
+	d.fd = peer.fd;
+	assert_int_equal(pthread_create(&d.thread, NULL, drip, &d), 0);
+	outcome = read_request(1 << 20);
+	if (outcome == 0)
+		assert_int_equal(request.body.len, n);
+	reply_error(&request.reply, 408, NULL, "so it is");
+	request_free(&request);
+	pthread_join(d.thread, NULL);
+	expect_text(expect_reply(&peer, 408), "so it is");
+	hang_up(&peer);
+	buf_free(&head);
+	return outcome;
+}
+
+TEST(a_body_that_never_falls_silent_has_its_time_too)
+{
+	mono_us whole = INTAKE_REQUEST_MS * 1000;
+
+	assert_int_equal(dripped(whole / 100, 20), 0);
+	assert_int_equal(dripped(whole / 10, -1), REQUEST_TOO_SLOW);
+	assert_int_equal(dripped(whole * 2, -1), REQUEST_TOO_SLOW);
+}
+
 TEST(a_web_server_that_aborts_in_the_body_is_not_taken_for_its_end)
 {
 	struct buf bytes = BUF_EMPTY;
@@ -448,6 +507,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(a_body_beyond_the_bound_is_refused_and_the_answer_can_be_read),
 	cmocka_unit_test(a_body_far_beyond_the_bound_is_not_read_to_its_end_and_the_answer_can_be_read),
 	cmocka_unit_test(a_body_that_does_not_come_in_time_is_too_slow),
+	cmocka_unit_test(a_body_that_never_falls_silent_has_its_time_too),
 	cmocka_unit_test(a_web_server_that_aborts_in_the_body_is_not_taken_for_its_end),
 };
 

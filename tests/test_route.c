@@ -3,6 +3,10 @@
 #include "tests/check.h"
 #include "tests/harness.h"
 
+#include <poll.h>
+#include <sys/socket.h>
+
+#include "lib/clock.h"
 #include "lib/mem.h"
 
 static struct rowcast rowcast;
@@ -253,6 +257,30 @@ TEST(a_body_that_is_too_large_is_refused_whatever_is_asked)
 	free(body);
 }
 
+TEST(a_body_that_takes_too_long_is_refused)
+{
+	struct buf head = BUF_EMPTY, byte = BUF_EMPTY;
+	struct pollfd answer = { .events = POLLIN };
+	struct peer peer;
+
+	add_begin(&head, 1, false);
+	add_params(&head, 1, LIST("REQUEST_METHOD", "POST", "SCRIPT_NAME", "/msg",
+	    "CONTENT_TYPE", "text/plain", "HTTP_AUTHORIZATION", bearer));
+	add_body(&byte, 1, "x", 1);
+	call(&rowcast, &peer);
+	say(&peer, head.bytes, head.len);
+	answer.fd = peer.fd;
+	/* It never falls silent, so only its whole time can end it. */
+	while (poll(&answer, 1, 1) == 0
+	    && send(peer.fd, byte.bytes, byte.len, MSG_NOSIGNAL) > 0)
+		atomic_fetch_add(&clock_ahead_us, 500000);
+	expect_text(expect_reply(&peer, 408), "{\"error\":\"the body did not come in time\"}");
+	expect_closed(&peer);
+	hang_up(&peer);
+	buf_free(&byte);
+	buf_free(&head);
+}
+
 TEST(a_status_is_for_who_may_administer_and_for_direct_peers)
 {
 	char *token = token_of(&rowcast, "u", "rowcast:publish");
@@ -286,6 +314,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(a_message_that_is_posted_comes_to_the_stream_of_its_user),
 	cmocka_unit_test(an_id_that_is_none_is_told_in_a_gap_as_far_as_it_can_be_shown),
 	cmocka_unit_test(a_body_that_is_too_large_is_refused_whatever_is_asked),
+	cmocka_unit_test(a_body_that_takes_too_long_is_refused),
 	cmocka_unit_test(a_status_is_for_who_may_administer_and_for_direct_peers),
 };
 
