@@ -103,12 +103,12 @@ FILTER_KIB = 20
 FIXED_KIB = 64 << 10  # of the whole program: recent messages, buffers on their way, what malloc keeps
 
 
-def _stall(site, n, query, token, n_messages):
-    """n streams that ask for all there is and read nothing of it; returns
+def _stall(site, n, query, token, after, n_messages):
+    """n streams that ask for all after that id and read nothing of it; returns
     rowcast's memory with them, in KiB. Each is stalled when it has been sent
     n_messages: what it was sent last does not fit into its socket."""
     enough = site.metric('deliveries_total') + n * n_messages
-    data = fcgi.request('GET', '/events?' + query, token, HTTP_LAST_EVENT_ID='0')
+    data = fcgi.request('GET', '/events?' + query, token, HTTP_LAST_EVENT_ID=str(after))
     peers = [Peer(site, data) for _ in range(n)]
     try:
         wait_until(lambda: site.metric('streams') == n, 'all streams are open', 30 * site.slow)
@@ -133,10 +133,11 @@ def what_a_stalled_stream_holds_is_bounded(site):
                 ('64 KiB of line breaks', n_small, PAGE_KIB + LINE_BREAK_FACTOR * 64, '', ['x' * 59000, '\n' * (64 << 10)], 2),
                 ('the largest message of all', n_large, PAGE_KIB + LINE_BREAK_FACTOR * 1024, '', ['x' * 59000, '\n' * (1 << 20)], 2)):
             token = site.token(site.user(), topics=['*'])
+            after = site.metric('newest_id')
             if messages:
                 lines = '\n'.join(json.dumps({'msg': message}) for message in messages)
                 expect.status(ask(site, 'POST', '/msg', token, lines.encode(), CONTENT_TYPE='application/x-ndjson'), 201)
-            grown = [_stall(site, n, query, token, n_messages) - before for _ in range(3)]
+            grown = [_stall(site, n, query, token, after, n_messages) - before for _ in range(3)]
             print(f'# {n} streams stalled on {what}: {max(grown) / n:.0f} KiB each (with all that rowcast grew by),'
                   f' the bound is {bound + FILTER_KIB}; three times one after the other: {grown} KiB')
             if site.slow == 1:  # a sanitizer's own memory is larger
