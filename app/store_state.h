@@ -36,6 +36,7 @@ struct store {
 	int64_t seen_version;          /* data_version when store_wait last returned */
 	mono_us look_until;            /* look again every look_us until then */
 	mono_us look_us;
+	mono_us woken_at;              /* by wake_fd, that is by our own writer */
 	ino_t wal_inode;               /* 0: there was none */
 	int64_t newest;                /* the highest id that this handle has seen given */
 	bool replaced;                 /* it is another store now; logged */

@@ -1,7 +1,11 @@
 /* News of what others have committed. A commit writes to the WAL, which inotify
  * tells; but that is too early: the frames are written first, and only then does
  * the shared index, in memory that makes no events, show the commit. So after an
- * event the thread looks again, soon at first, for a while. */
+ * event the thread looks again, soon at first, then ever less often, for a while.
+ *
+ * What our own writer commits makes events too, and it wakes us itself. While it
+ * does, events are left to gather, and the looks stay as far apart as they have
+ * become: it is by its next commit at the latest that others' rows are read. */
 
 #include <poll.h>
 
@@ -13,6 +17,7 @@ enum {
 	LOOK_FIRST_US = 200,
 	LOOK_LAST_US = 2000,
 	LOOK_FOR_US = 50000,
+	WATCH_AGAIN_US = 1000,        /* so far apart, an event is news again: a commit makes one for every page */
 	LOOK_ANYWAY_US = 50000,       /* where inotify is not to be had or lost an event */
 };
 
@@ -42,28 +47,28 @@ store_wait(struct store *store, int wake_fd)
 			    " within %d ms", store->path, LOOK_ANYWAY_US / 1000);
 	}
 	while (!changed(store) && !store_is_replaced(store)) {
-		bool looking = clock_mono_us() < store->look_until;
+		mono_us now = clock_mono_us();
+		bool looking = now < store->look_until;
+		bool watching = !looking
+		    || (store->look_us >= WATCH_AGAIN_US && now - store->woken_at > LOOK_FOR_US);
 		struct pollfd p[2] = {
 			{ .fd = wake_fd, .events = POLLIN },
 			{ .fd = store->watch.fd, .events = POLLIN },
 		};
 		struct timespec wait = { .tv_nsec = (looking ? store->look_us : LOOK_ANYWAY_US) * 1000 };
 
-		/* While looking, further events tell nothing, and a commit makes one
-		 * for every page: they are left to gather. */
-		ppoll(p, looking ? 1 : 2, &wait, NULL);
+		ppoll(p, watching ? 2 : 1, &wait, NULL);
 		if (p[0].revents != 0) {
+			store->woken_at = clock_mono_us();
 			changed(store);  /* what woke us is about to be read */
 			return;
 		}
 		if (looking)
 			store->look_us = store->look_us * 5 / 4 < LOOK_LAST_US
 			    ? store->look_us * 5 / 4 : LOOK_LAST_US;
-		/* The looks stay as far apart as they have become where commit follows
-		 * on commit: most are our own writer's, which wakes us itself. */
 		if (filewatch_read(&store->watch)) {
 			store->look_until = clock_mono_us() + LOOK_FOR_US;
-			if (!looking)
+			if (watching)
 				store->look_us = LOOK_FIRST_US;
 		}
 	}
