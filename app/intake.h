@@ -21,7 +21,7 @@ enum {
 	/* Requests that wait for a worker: whole ones, beyond which nothing is
 	 * accepted; and unfinished ones, beyond which the oldest goes. */
 	INTAKE_READY_MAX = 1024,
-	INTAKE_SERVES_US = 2000,      /* of one turn, for serving whole requests by itself */
+	INTAKE_SERVES_US = 5000,      /* of one turn, for serving whole requests by itself */
 };
 
 struct intake;
