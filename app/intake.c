@@ -37,6 +37,7 @@ enum {
 	 * or after so long a wait for its end. */
 	BODY_LARGE_BYTES = 16 << 10,
 	BODY_SLOW_MS = 1000,
+	SAY_AGAIN_MS = 1000,      /* that connections are refused, while they are */
 	/* An answer must fit in the socket's buffer: nobody waits to send one. */
 	SEND_BUFFER_BYTES = 256 << 10,
 };
@@ -45,6 +46,7 @@ struct intake {
 	int listen_fd;
 	int epoll_fd;
 	int spare_fd;               /* given up to accept, and refuse, when descriptors ran out */
+	mono_us refused_at;         /* when that was last logged */
 	struct conn_list waiting;   /* for bytes; the oldest first */
 	size_t n_waiting;
 	struct mailbox returned;    /* conns kept open; also wakes the thread to stop */
@@ -240,10 +242,12 @@ refuse_one(struct intake *intake)
 
 	close(intake->spare_fd);
 	fd = accept4(intake->listen_fd, NULL, NULL, SOCK_CLOEXEC);
-	if (fd >= 0) {
-		log_warnx("intake: no descriptors left, a connection is refused"
-		    " (raise the limit on open files, or lower max_streams)");
+	if (fd >= 0)
 		close(fd);
+	if (fd >= 0 && clock_mono_us() - intake->refused_at >= SAY_AGAIN_MS * 1000) {
+		intake->refused_at = clock_mono_us();
+		log_warnx("intake: no descriptors left, connections are refused"
+		    " (raise the limit on open files, or lower max_streams)");
 	}
 	intake->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
 }

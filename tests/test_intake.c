@@ -646,7 +646,7 @@ TEST(without_descriptors_a_peer_is_refused_and_intake_goes_on)
 	serve("again");
 	expect_answer(&peer, "again");
 	hang_up(&peer);
-	assert_says(capture_end(), "intake: no descriptors left, a connection is refused");
+	assert_says(capture_end(), "intake: no descriptors left, connections are refused");
 	end();
 }
 
