@@ -56,7 +56,7 @@ def while_a_large_table_is_trimmed_live_messages_are_not_held_up(site):
     """A table that is many times what is to be kept, as after keep_rows was
     lowered. The best of three, against the same without trimming, since anything
     may hold this machine up."""
-    n = 200000 if site.slow == 1 else 20000
+    n = 200000
     with site.store_in(site.new_folder('large'), keep_rows=0):
         user = site.user()
         stream = site.subscribe(user)
