@@ -685,6 +685,30 @@ TEST(a_heartbeat_comes_after_silence_only)
 	hang_up(&peer);
 }
 
+/* A second of 32 is what a heartbeat may come early. */
+TEST(heartbeats_that_are_due_soon_go_out_with_the_first)
+{
+	struct peer first, soon, late, waker;
+
+	begin_with(LIST("heartbeat = 32s"));
+	JOIN(&first, .user = "u");
+	atomic_fetch_add(&clock_ahead_us, 900000);
+	JOIN(&soon, .user = "u");
+	atomic_fetch_add(&clock_ahead_us, 300000);
+	JOIN(&late, .user = "u");
+	atomic_fetch_add(&clock_ahead_us, 30800000);
+	JOIN(&waker, .user = "u");
+	expect_event(&first, ":");
+	expect_event(&soon, ":");
+	publish("u", NULL, "x");
+	expect_event(&late, "id: 1\ndata: x");
+	end();
+	hang_up(&first);
+	hang_up(&soon);
+	hang_up(&late);
+	hang_up(&waker);
+}
+
 TEST(a_stream_ends_when_its_token_does)
 {
 	wall_s expires_at = clock_wall_s() + 2;
@@ -917,6 +941,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(reloaded_limits_count_from_the_next_stream_on),
 	cmocka_unit_test(a_heartbeat_tells_the_cursor_where_it_has_moved),
 	cmocka_unit_test(a_heartbeat_comes_after_silence_only),
+	cmocka_unit_test(heartbeats_that_are_due_soon_go_out_with_the_first),
 	cmocka_unit_test(a_stream_ends_when_its_token_does),
 	cmocka_unit_test(a_drain_sends_what_is_published_tells_a_retry_and_ends),
 	cmocka_unit_test(a_publisher_that_has_to_wait_for_the_hub_goes_on),
