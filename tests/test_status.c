@@ -65,7 +65,9 @@ is_healthy(void)
 static void
 becomes_healthy(void)
 {
-	while (tail_is_failing(rowcast.service.tail))
+	mono_us deadline = clock_mono_us() + PATIENCE_MS * 1000;
+
+	while (tail_is_failing(rowcast.service.tail) && clock_mono_us() < deadline)
 		tail_wake(rowcast.service.tail);
 	is_healthy();
 }
