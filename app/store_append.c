@@ -271,7 +271,6 @@ answer_for(struct store *store, int outcome, const char *what)
 static void
 take_back(struct store *store)
 {
-	sql_roll_back(store->sql);
 	sql_execute(store->sql, "BEGIN IMMEDIATE; INSERT INTO rowcast_schema VALUES(0);"
 	    " DELETE FROM rowcast_schema WHERE version = 0; COMMIT");
 }
@@ -306,14 +305,10 @@ store_append(struct store *store, struct append *appends[], size_t n)
 	}
 	if (outcome == 0)
 		return 0;
-	if (store->replaced) {
-		sql_roll_back(store->sql);
-		return STORE_REPLACED;
-	}
-	outcome = answer_for(store, outcome, "a message cannot be stored");
+	outcome = store->replaced ? STORE_REPLACED
+	    : answer_for(store, outcome, "a message cannot be stored");
+	sql_roll_back(store->sql);
 	if (outcome < 0)
 		take_back(store);
-	else
-		sql_roll_back(store->sql);
 	return outcome;
 }

@@ -143,7 +143,6 @@ give_filtered(struct store *store, int64_t after, const struct filter *filter, s
 	if (rows == NULL)
 		return -1;
 	for (;;) {
-
 		sql_bind_int64(store->first_from, 1, from);
 		outcome = sql_step(store->first_from);
 		if (outcome == SQL_ROW && sql_is_null(store->first_from, 0))

@@ -20,8 +20,8 @@
 
 enum {
 	OWNER_CACHE_KIB = 8192,       /* picked, not tuned */
-	SAY_AGAIN_MS = 1000,
 	READER_CACHE_KIB = 512,       /* a page of replay and the way to it; one per reading thread */
+	SAY_AGAIN_MS = 1000,          /* the same fault, while it lasts */
 };
 
 bool
