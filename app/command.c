@@ -19,9 +19,11 @@ command_conf_option(struct command_conf *cc, int option)
 int
 command_conf_args(struct command_conf *cc, int argc, char *argv[], const char *usage)
 {
+	static const struct option none[] = { { 0 } };  /* so that a long one is named in full */
 	int option;
 
-	while ((option = getopt(argc, argv, COMMAND_CONF_SHORT)) != -1 && option != '?')
+	while ((option = getopt_long(argc, argv, COMMAND_CONF_SHORT, none, NULL)) != -1
+	    && option != '?')
 		command_conf_option(cc, option);
 	if (option == -1 && optind == argc)
 		return 0;

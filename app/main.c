@@ -1,3 +1,4 @@
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -33,6 +34,12 @@ print_help(FILE *to)
 	fputs("\nEvery command takes -c FILE (default " CONF_DEFAULT_FILE ") and -o KEY=VALUE.\n", to);
 }
 
+static bool
+is_help(const char *argument)
+{
+	return strcmp(argument, "--help") == 0 || strcmp(argument, "-h") == 0;
+}
+
 int
 main(int argc, char *argv[])
 {
@@ -42,13 +49,18 @@ main(int argc, char *argv[])
 		puts("rowcast " PACKAGE_VERSION);
 		return command_flush() == 0 ? 0 : 1;
 	}
-	if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0) {
+	if (is_help(name)) {
 		print_help(stdout);
 		return command_flush() == 0 ? 0 : 1;
 	}
 	for (size_t i = 0; i < N_COMMANDS; i++)
 		if (strcmp(name, commands[i].name) == 0) {
-			int status = commands[i].run(argc - 1, argv + 1);
+			int status = 0;
+
+			if (argc == 3 && is_help(argv[2]))
+				print_help(stdout);
+			else
+				status = commands[i].run(argc - 1, argv + 1);
 
 			return command_flush() == 0 ? status : 1;
 		}

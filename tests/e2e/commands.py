@@ -66,8 +66,11 @@ def token_prints_a_token_that_works(site):
 def help_and_version_say_what_there_is(site):
     help = rowcast(site, '--help')
     expect.equal(help.returncode, 0)
-    for command in ('serve', 'check', 'token'):
+    for command in ('serve', 'check', 'token', 'publish', 'tail', 'status'):
         expect.true(command in help.stdout, f'{command} in {help.stdout}')
+        for option in ('--help', '-h'):
+            done = rowcast(site, command, option)
+            expect.equal((done.returncode, done.stdout), (0, help.stdout), f'{command} {option}: {done.stderr}')
     version = rowcast(site, '--version')
     expect.equal(version.returncode, 0)
     expect.true(version.stdout.startswith('rowcast '), version.stdout)
@@ -80,7 +83,8 @@ def help_and_version_say_what_there_is(site):
 def every_command_says_how_it_is_used(site):
     for command in ('serve', 'check', 'status'):
         expect_misuse(site, command, 'too much')
-        expect_misuse(site, command, '--no-such-option')
+        done = expect_misuse(site, command, '--no-such-option')
+        expect.true("'--no-such-option'" in done.stderr, f'it is named in full: {done.stderr}')
     for wrong in (['--user', '42', '--topic', 'news'], ['--all', '--user', '42'], ['one', 'two'],
                   ['--no-such-option'], ['--event']):
         expect_misuse(site, 'publish', *wrong)

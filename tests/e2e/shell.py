@@ -17,6 +17,7 @@ def expect_misuse(site, *arguments):
     expect.equal(done.returncode, 2, f'status of {arguments}')
     expect.true(f'usage: rowcast {arguments[0]} ' in done.stderr, f'{arguments}: {done.stderr}')
     expect.equal(done.stdout, '', f'{arguments} on stdout')
+    return done
 
 
 def expect_failure(done, *parts):
