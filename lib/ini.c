@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define BYTE_ORDER_MARK "\xef\xbb\xbf"  /* some editors begin a file with it, unseen */
+
 static bool
 is_blank(char c)
 {
@@ -44,6 +46,8 @@ read_line(char *text, unsigned int line, const struct ini_handler *handler, void
 {
 	char *equals, *key;
 
+	if (line == 1 && strncmp(text, BYTE_ORDER_MARK, strlen(BYTE_ORDER_MARK)) == 0)
+		text += strlen(BYTE_ORDER_MARK);
 	cut_comment(text);
 	text = trim(text);
 	if (*text == '\0')

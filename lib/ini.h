@@ -2,8 +2,9 @@
  *
  * A `#` that begins a line, or that follows a blank, begins a comment; so a
  * value may hold a '#' but not one after a blank. Blanks around key and value
- * are not part of them, CRLF ends a line as LF does, and there is no quoting
- * and no continuation. A key is a-z, 0-9 and '_'; a value may be empty. */
+ * are not part of them, CRLF ends a line as LF does, a byte order mark that
+ * begins the file is passed over, and there is no quoting and no continuation.
+ * A key is a-z, 0-9 and '_'; a value may be empty. */
 #ifndef LIB_INI_H
 #define LIB_INI_H
 

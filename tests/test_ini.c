@@ -65,6 +65,14 @@ TEST(crlf_ends_a_line_too)
 	READS("a = 1\r\nb = 2\r\n", "1 a=1\n2 b=2\n");
 }
 
+TEST(a_byte_order_mark_may_begin_the_file)
+{
+	READS("\xef\xbb\xbf" "a = 1\n", "1 a=1\n");
+	READS("\xef\xbb\xbf# comment\na = 1\n", "2 a=1\n");
+	READS("\xef\xbb\xbf", "");
+	READS("a = 1\n\xef\xbb\xbf" "b = 2\n", "1 a=1\n2! a key is made of a-z, 0-9 and _\n");
+}
+
 TEST(a_comment_begins_the_line_or_follows_a_blank)
 {
 	READS("#a = 1\n  # b = 2\nc = 3 # three\nd = 4\t#\n", "3 c=3\n4 d=4\n");
@@ -140,6 +148,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(an_empty_file_and_empty_lines_are_nothing),
 	cmocka_unit_test(the_last_line_needs_no_line_break),
 	cmocka_unit_test(crlf_ends_a_line_too),
+	cmocka_unit_test(a_byte_order_mark_may_begin_the_file),
 	cmocka_unit_test(a_comment_begins_the_line_or_follows_a_blank),
 	cmocka_unit_test(a_value_may_be_empty_and_hold_an_equals_sign),
 	cmocka_unit_test(a_malformed_line_is_told_and_the_next_is_read),
