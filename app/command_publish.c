@@ -36,6 +36,18 @@ check_data(const struct publisher *p, const char *data, size_t len)
 	return NULL;
 }
 
+/* are_names_text: the table itself does not look at that. */
+static bool
+are_names_text(const struct message *like)
+{
+	const char *const names[] = { like->user, like->topic, like->event };
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (names[i] != NULL && !utf8_is_text(names[i], strlen(names[i])))
+			return false;
+	return true;
+}
+
 /* append commits n messages in one transaction and prints their ids. -1: logged. */
 static int
 append(struct publisher *p, struct message *messages, size_t n)
@@ -186,7 +198,9 @@ command_publish(int argc, char *argv[])
 	}
 	if (n_targets > 1 || argc - optind > 1)
 		goto misused;
-	if (command_conf_load(&cc, &conf) == 0) {
+	if (!are_names_text(&p.like)) {
+		log_errorx("publish: a user, topic or event is not UTF-8 text");
+	} else if (command_conf_load(&cc, &conf) == 0) {
 		p.max_message_bytes = conf.max_message_bytes;
 		p.store = store_open(conf.store, STORE_OWNER);
 		if (p.store != NULL)

@@ -83,6 +83,9 @@ def publish_refuses_what_is_no_message(site):
             (small, '1' * 100000, 'larger than max_message'),
             ([], 'fine\n\ud800\n', 'not UTF-8'),
             ([], 'a NUL \0\n', 'not UTF-8'),
+            (['--user', b'\xff', 'text'], '', 'not UTF-8'),
+            (['--topic', b'\xff', 'text'], '', 'not UTF-8'),
+            (['--event', b'\xff', 'text'], '', 'not UTF-8'),
             (['--event', 'two\nlines', 'text'], '', 'without a line break'),
             (['--user', '', 'text'], '', 'not empty'),
             (['--event', 'two\nlines'], 'one\ntwo\n', 'without a line break')):
