@@ -78,8 +78,8 @@ publish_one(struct publisher *p, char *data)
 	return append(p, &m, 1);
 }
 
-/* publish_lines publishes the first n lines of text, each ended by LF, in one
- * transaction. */
+/* publish_lines publishes the first n lines of text, each ended by LF or CRLF,
+ * in one transaction. */
 static int
 publish_lines(struct publisher *p, char *text, size_t n)
 {
@@ -93,7 +93,9 @@ publish_lines(struct publisher *p, char *text, size_t n)
 		messages[i] = p->like;
 		messages[i].data = text;
 		messages[i].data_len = (size_t)(end - text);
-		*end = '\0';
+		if (end > text && end[-1] == '\r')
+			messages[i].data_len--;
+		text[messages[i].data_len] = '\0';
 		fault = check_data(p, text, messages[i].data_len);
 		if (fault != NULL) {
 			log_errorx("publish: %s; of what was read last nothing is stored", fault);

@@ -49,7 +49,8 @@ def publish_stores_what_its_options_say_and_prints_the_id(site):
 def publish_stores_each_line_of_stdin(site):
     user = site.user()
     for text, lines in (('one\ntwo\nthree\n', ['one', 'two', 'three']), ('without an end', ['without an end']),
-                        ('\n\nx', ['', '', 'x']), ('', []), ('d\u00e4mlich \U0001f600\n', ['d\u00e4mlich \U0001f600']),
+                        ('\n\nx', ['', '', 'x']), ('', []),
+                        ('one\r\n\r\n\rtwo\r\n', ['one', '', '\rtwo']), ('d\u00e4mlich \U0001f600\n', ['d\u00e4mlich \U0001f600']),
                         (''.join(f'{i}\n' for i in range(20000)), [str(i) for i in range(20000)])):
         done = _publish(site, '--user', user, '--event', 'line', input=text)
         expect.equal(done.returncode, 0, done.stderr)
