@@ -80,15 +80,15 @@ reload(struct service *service, const struct command_conf *cc)
 {
 	struct conf conf;
 
-	if (command_conf_load(cc, &conf) < 0) {
-		log_errorx("serve: nothing was reloaded; the configuration before stays in force");
-		return;
-	}
-	if (auth_reload(service->auth, &conf) == 0) {
+	/* Not command_conf_load(), which puts the log level in force at once. */
+	if (conf_load(&conf, cc->file, cc->options, cc->n_options) == 0
+	    && auth_reload(service->auth, &conf) == 0) {
 		apply(service, &conf);
 		hub_reload(service->hub, &conf);
 		writer_reload(service->writer, &conf);
 		log_info("serve: keys, limits and retention are reloaded");
+	} else {
+		log_errorx("serve: nothing was reloaded; the configuration before stays in force");
 	}
 	conf_free(&conf);
 }

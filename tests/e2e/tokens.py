@@ -256,10 +256,15 @@ def a_key_that_is_replaced_is_good_until_it_is_taken_out(site):
 def a_faulty_configuration_on_sighup_changes_nothing(site):
     user = site.user()
     stream = site.subscribe(user)
-    log_before = len(site.rowcast.log_bytes())
-    site.rowcast.configure({**site.settings, 'no_such_key': '1'})
-    site.rowcast.send_signal(signal.SIGHUP)
-    wait_until(lambda: 'no_such_key' in site.rowcast.log_since(log_before), 'the fault is logged', 10 * site.slow)
+    for fault, named in (({'no_such_key': '1'}, 'no_such_key'), ({'jwt_key_file': '/no/such/key'}, '/no/such/key')):
+        log_before = len(site.rowcast.log_bytes())
+        site.rowcast.configure({**site.settings, **fault, 'log_level': 'debug'})
+        site.rowcast.send_signal(signal.SIGHUP)
+        wait_until(lambda: 'nothing was reloaded' in site.rowcast.log_since(log_before), f'{named} is refused',
+                   10 * site.slow)
+        expect.true(named in site.rowcast.log_since(log_before), 'the fault is logged')
+        expect.status(site.request('GET', '/msg?msg=x', 'no token'), 401)
+        expect.true('token refused' not in site.rowcast.log_since(log_before), 'the level is the one before')
     site.rowcast.configure(site.settings)
     site.publish(site.token(user), msg='still here')
     expect.equal(stream.wait_event().data, 'still here')
