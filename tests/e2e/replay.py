@@ -46,6 +46,8 @@ def the_query_replays_too_and_the_header_wins(site):
         expect.equal(stream.wait_event().data, '3')
     with site.subscribe(user, last_event_id=ids[1], query=f'lastEventId={ids[2]}') as stream:
         expect.equal([e.data for e in stream.wait_events(2)], ['2', '3'])
+    with site.subscribe(user, last_event_id='', query=f'lastEventId={ids[2]}') as stream:
+        expect.equal(stream.wait_event().data, '3', 'where the header is empty')
 
 
 def without_a_last_id_only_what_is_new_comes(site):
