@@ -226,6 +226,9 @@ setting_read_store(struct conf *conf, const struct setting *setting, const char 
 
 	if (strncmp(value, prefix, strlen(prefix)) != 0 || value[strlen(prefix)] == '\0')
 		return refuse(why, "expected sqlite:PATH");
+	/* Each handle would have a :memory: of its own. */
+	if (value[strlen(prefix)] == ':')
+		return refuse(why, "the store must be a file, which others can open too");
 	replace(field(conf, setting), value);
 	return true;
 }

@@ -336,6 +336,7 @@ TEST(words_are_taken_from_their_lists)
 	line_refused("log_level = verbose", "log_level: expected error, warn, info or debug");
 	line_refused("store = postgres://x", "store: expected sqlite:PATH");
 	line_refused("store = sqlite:", "store: expected sqlite:PATH");
+	line_refused("store = sqlite::memory:", "store: the store must be a file");
 	line_refused("jwt_key_file =", "jwt_key_file: expected the path of a file");
 }
 
