@@ -240,6 +240,13 @@ def serve_with_too_few_descriptors_says_so_and_ends(site):
     expect.true(len(said) > 1, f'several parts have met the limit: {said}')
 
 
+def quickstart_takes_no_port_that_cannot_be(site):
+    for port in ('0', '65536', '99999', '09999', '-1', 'http', ' '):
+        done = subprocess.run(['timeout', '--signal=INT', '20', os.path.join(SOURCE, 'quickstart'), 'run'],
+                              env={**os.environ, 'PORT': port}, stdin=subprocess.DEVNULL, capture_output=True, text=True)
+        expect_failure(done, f'PORT={port} is no port')
+
+
 def the_sample_configuration_names_every_default(site):
     """conf/rowcast.conf, with every setting uncommented, is what rowcast does
     without it."""
