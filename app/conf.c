@@ -25,7 +25,7 @@
 #define HEARTBEAT_MAX_MS SETTING_HOUR_MS
 #define RETRY_MIN_MS 10
 #define RETRY_MAX_MS SETTING_DAY_MS
-#define STREAMS_MAX 1000000 /* a descriptor each; Linux gives a process 1048576 at most */
+#define STREAMS_MAX (1024 * 1024) /* a descriptor each; Linux gives a process no more */
 #define MESSAGE_MAX_BYTES (1024 * 1024) /* the table refuses more */
 #define KEEP_FOR_MIN_MS SETTING_SECOND_MS
 #define KEEP_FOR_MAX_MS (100 * 365 * SETTING_DAY_MS)

@@ -240,11 +240,11 @@ TEST(numbers_keep_to_their_bounds)
 	line_refused("workers = 99999999999999999999", "workers: must be from 1 to 1024");
 	line_refused("workers = -1", "workers: expected a number such as 500, 64k or 1M");
 	line_refused("workers =", "workers: expected a number");
-	line_loads("max_streams = 1000000");
-	line_refused("max_streams = 1000001", "must be from 1 to 1000000");
-	line_refused("max_streams = 0", "must be from 1 to 1000000");
-	line_loads("max_streams_per_user = 1000000");
-	line_refused("max_streams_per_user = 0", "must be from 1 to 1000000");
+	line_loads("max_streams = 1M");
+	line_refused("max_streams = 1048577", "must be from 1 to 1048576");
+	line_refused("max_streams = 0", "must be from 1 to 1048576");
+	line_loads("max_streams_per_user = 1M");
+	line_refused("max_streams_per_user = 0", "must be from 1 to 1048576");
 	line_loads("max_message = 1");
 	line_loads("max_message = 1M");
 	line_refused("max_message = 1048577", "max_message: must be from 1 to 1048576");
