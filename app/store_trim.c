@@ -11,7 +11,10 @@
 #include "lib/mem.h"
 #include "lib/sql.h"
 
-enum { SURPLUS_ROWS = 10000 };  /* found at a time: 1 ms of skipping rows, in the writer's thread */
+enum {
+	SURPLUS_ROWS = 10000,  /* found at a time: 1 ms of skipping rows, in the writer's thread */
+	LOCK_WAIT_MS = 50,     /* for another program's lock: who publishes meanwhile waits too */
+};
 
 /* delete_where runs a DELETE that takes its bounds as ?1 and ?2 and returns how
  * many rows went, or -1. */
@@ -124,7 +127,10 @@ store_trim(struct store *store, int64_t keep_for_s, int64_t keep_rows, int max_r
 	int64_t old_below;
 	int outcome, n, n_more;
 
-	if ((outcome = sql_run(store->begin_write)) != 0)
+	sql_wait_for_locks(store->sql, LOCK_WAIT_MS);
+	outcome = sql_run(store->begin_write);
+	sql_wait_for_locks(store->sql, BUSY_WAIT_MS);
+	if (outcome != 0)
 		return outcome == SQL_BUSY ? -1 : store_fault(store, "trim");
 	n = delete_where(store, "DELETE FROM message WHERE id IN (SELECT id FROM message"
 	    " WHERE expires_at <= ?1 LIMIT ?2)", now, max_rows);

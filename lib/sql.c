@@ -60,6 +60,12 @@ sql_open(struct sql **sql, const char *path, bool create, int busy_wait_ms)
 }
 
 void
+sql_wait_for_locks(struct sql *sql, int busy_wait_ms)
+{
+	sqlite3_busy_timeout(db_of(sql), busy_wait_ms);
+}
+
+void
 sql_close(struct sql *sql)
 {
 	sqlite3_stmt *statement;

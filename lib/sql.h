@@ -27,6 +27,9 @@ struct sql_statement;  /* belongs to the connection that prepared it */
  * the caller's to close. */
 int sql_open(struct sql **sql, const char *path, bool create, int busy_wait_ms);
 
+/* sql_wait_for_locks changes for how long from now on. */
+void sql_wait_for_locks(struct sql *sql, int busy_wait_ms);
+
 /* sql_close frees the connection (NULL: nothing) and every statement that still
  * belongs to it; a transaction under way is rolled back. */
 void sql_close(struct sql *sql);

@@ -536,11 +536,18 @@ two_to_append(void)
 TEST(a_store_locked_by_another_program_is_busy_and_then_as_before)
 {
 	struct append *appends[] = { two_to_append() };
+	mono_us began;
 
 	does("BEGIN IMMEDIATE");
 	does("INSERT INTO message(data) VALUES('theirs')");
+	/* Before it a slice of retention, which must not wait as long. */
+	began = clock_mono_us();
+	assert_int_equal(store_trim(contract_store, 0, 0, 100), -1);
+	assert_true(clock_mono_us() - began < 1500000);
 	capture_begin();
+	began = clock_mono_us();
 	assert_int_equal(store_append(contract_store, appends, 1), STORE_BUSY);
+	assert_true(clock_mono_us() - began > 1500000);
 	assert_says(capture_end(), "locked by another program for over 2000 ms\n");
 	/* Readers never wait. */
 	holds(0);
