@@ -135,7 +135,7 @@ enum look {
 };
 
 static enum look
-look_at(struct intake *intake, const struct conn *conn)
+look_at(struct intake *intake, struct conn *conn)
 {
 	ssize_t n = recv(conn->fd, intake->look, INTAKE_HEAD_MAX_BYTES, MSG_PEEK | MSG_DONTWAIT);
 
@@ -144,6 +144,9 @@ look_at(struct intake *intake, const struct conn *conn)
 	if (n == 0)
 		return LOOK_CLOSE;
 	switch (fcgi_scan(intake->look, (size_t)n, intake->scratch)) {
+	case FCGI_SCAN_MORE:
+		conn->followed = true;
+		return LOOK_WHOLE;
 	case FCGI_SCAN_WHOLE:
 		return LOOK_WHOLE;
 	case FCGI_SCAN_BODY:

@@ -36,6 +36,7 @@ struct conn {
 	mono_us deadline;             /* for waiting */
 	bool waiting;                 /* in intake's epoll and list */
 	bool whole;                   /* the request is there to its last byte: reading never waits */
+	bool followed;                /* by more, which is lost when the request is read */
 };
 
 /* Serves a whole request in intake's thread; takes the conn. */

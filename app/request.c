@@ -139,7 +139,11 @@ request_read(struct request *request, struct conn *conn, size_t body_max_bytes)
 	request->reply = (struct reply){
 		.conn = conn,
 		.request_id = (uint16_t)fcgx->requestId,
-		.keep = fcgx->keepConnection != 0,
+		/* We do not multiplex (FastCGI 4.1, FCGI_MPXS_CONNS), and libfcgi reads
+		 * further than the request: who sends a second one before it has the
+		 * first answer sees it refused by the connection's end, and would
+		 * otherwise wait. */
+		.keep = fcgx->keepConnection != 0 && !conn->followed,
 	};
 	fill_in(request, fcgx);
 	rc = *request->method != '\0' ? read_body(request, fcgx->in, body_max_bytes) : REQUEST_GONE;

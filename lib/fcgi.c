@@ -126,7 +126,7 @@ fcgi_scan(const unsigned char *bytes, size_t n, unsigned char *scratch)
 		if (have < len + header[6])
 			break;
 		if (expected == STDIN && len == 0)
-			return FCGI_SCAN_WHOLE;
+			return have > 0 ? FCGI_SCAN_MORE : FCGI_SCAN_WHOLE;
 		if (expected == BEGIN_REQUEST) {
 			if (content[0] != 0 || content[1] != ROLE_RESPONDER)
 				return FCGI_SCAN_BAD;

@@ -31,6 +31,7 @@ enum fcgi_scan {
 	FCGI_SCAN_PARTIAL,   /* the parameters are not all there yet */
 	FCGI_SCAN_BODY,      /* the parameters are, the end of the body is not */
 	FCGI_SCAN_WHOLE,     /* the request is there to its last byte */
+	FCGI_SCAN_MORE,      /* so it is, and something follows it */
 	FCGI_SCAN_BAD,       /* not a responder request: close */
 };
 

@@ -211,13 +211,18 @@ TEST(a_pair_may_be_split_between_records_anywhere)
 		}
 }
 
-TEST(what_follows_a_whole_request_does_not_matter)
+TEST(what_follows_a_whole_request_is_seen_whatever_it_is)
 {
+	size_t whole;
+
 	begin(1);
 	record(T_PARAMS, 1, NULL, 0, 0);
 	record(T_STDIN, 1, NULL, 0, 0);
+	whole = request.len;
 	buf_add_str(&request, "anything at all");
-	assert_int_equal(scan(), FCGI_SCAN_WHOLE);
+	assert_int_equal(scan_n(whole), FCGI_SCAN_WHOLE);
+	for (size_t n = whole + 1; n <= request.len; n++)
+		assert_int_equal(scan_n(n), FCGI_SCAN_MORE);
 }
 
 TEST(a_flag_to_keep_the_connection_is_no_fault)
@@ -509,7 +514,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(padding_is_passed_over_and_waited_for),
 	cmocka_unit_test(ids_other_than_1_are_as_good_but_0_is_not),
 	cmocka_unit_test(a_pair_may_be_split_between_records_anywhere),
-	cmocka_unit_test(what_follows_a_whole_request_does_not_matter),
+	cmocka_unit_test(what_follows_a_whole_request_is_seen_whatever_it_is),
 	cmocka_unit_test(a_flag_to_keep_the_connection_is_no_fault),
 	cmocka_unit_test(a_record_out_of_order_is_bad_at_once),
 	cmocka_unit_test(padding_of_an_empty_record_is_bad_at_once),

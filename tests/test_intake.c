@@ -564,6 +564,30 @@ TEST(a_connection_that_is_kept_serves_one_request_after_the_other)
 	end();
 }
 
+/* What follows a request would be read with it, and lost. */
+TEST(a_connection_on_which_two_requests_come_at_once_is_not_kept)
+{
+	struct buf one = request_of(true, LIST("REQUEST_METHOD", "GET", "QUERY_STRING", "one"), NULL);
+
+	begin(1);
+	for (size_t more = 1; more <= one.len; more++) {
+		struct buf both = BUF_EMPTY;
+		struct peer peer;
+
+		buf_add(&both, one.bytes, one.len);
+		buf_add(&both, one.bytes, more);
+		knock(&peer);
+		say(&peer, both.bytes, both.len);
+		serve("one");
+		expect_answer(&peer, "one");
+		expect_closed(&peer);
+		hang_up(&peer);
+		buf_free(&both);
+	}
+	buf_free(&one);
+	end();
+}
+
 TEST(a_kept_connection_that_is_closed_meanwhile_is_forgotten)
 {
 	struct peer peer;
@@ -811,6 +835,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(a_body_that_is_given_up_makes_room_for_the_next),
 	cmocka_unit_test(a_small_body_that_stays_away_is_left_to_a_worker),
 	cmocka_unit_test(a_connection_that_is_kept_serves_one_request_after_the_other),
+	cmocka_unit_test(a_connection_on_which_two_requests_come_at_once_is_not_kept),
 	cmocka_unit_test(a_kept_connection_that_is_closed_meanwhile_is_forgotten),
 	cmocka_unit_test(a_kept_connection_that_says_nothing_more_is_closed_when_its_time_is_up),
 	cmocka_unit_test(a_request_that_is_not_whole_is_dropped_when_its_time_is_up),

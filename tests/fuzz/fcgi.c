@@ -229,8 +229,7 @@ read_request(const struct buf *bytes, bool whole, bool alone)
 		check_whole(&request, outcome, bytes);
 	else
 		REQUIRE(outcome != 0);
-	/* What is left over would be taken for the next request. Bytes as they are
-	 * may hold a next one. */
+	/* What is left over would be taken for the next request. */
 	if (whole && alone && outcome == 0)
 		REQUIRE(recv(request.reply.conn->fd, &left_over, 1, MSG_PEEK | MSG_DONTWAIT) < 0);
 	if (outcome != REQUEST_GONE) {
@@ -253,7 +252,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	unsigned choice = input_byte(&in);
 	size_t cut = (size_t)input_byte(&in) << 8;
 	struct buf bytes = BUF_EMPTY;
-	enum fcgi_scan whole, part;
+	enum fcgi_scan seen, part;
+	bool whole;
 
 	cut |= input_byte(&in);
 	if ((choice & 1) == RAW)
@@ -262,16 +262,18 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		assemble(&bytes, &in, choice & 2, choice & 4);
 	if (bytes.len > MOST_BYTES)
 		goto done;
-	whole = scan(&bytes, bytes.len);
-	REQUIRE((choice & 1) == RAW || whole == FCGI_SCAN_WHOLE);
-	if (whole == FCGI_SCAN_WHOLE || whole == FCGI_SCAN_BODY)
-		read_request(&bytes, whole == FCGI_SCAN_WHOLE, (choice & 1) != RAW);
+	seen = scan(&bytes, bytes.len);
+	whole = seen == FCGI_SCAN_WHOLE || seen == FCGI_SCAN_MORE;
+	REQUIRE((choice & 1) == RAW || seen == FCGI_SCAN_WHOLE);
+	if (whole || seen == FCGI_SCAN_BODY)
+		read_request(&bytes, whole, seen == FCGI_SCAN_WHOLE);
 
 	/* A part says the same, or less. */
 	cut = bytes.len > 0 ? cut % bytes.len : 0;
 	part = scan(&bytes, cut);
-	REQUIRE(part == FCGI_SCAN_PARTIAL || part == whole
-	    || (part == FCGI_SCAN_BODY && whole != FCGI_SCAN_PARTIAL));
+	REQUIRE(part == FCGI_SCAN_PARTIAL || part == seen
+	    || (part == FCGI_SCAN_BODY && seen != FCGI_SCAN_PARTIAL)
+	    || (part == FCGI_SCAN_WHOLE && seen == FCGI_SCAN_MORE));
 	if (part == FCGI_SCAN_BODY) {
 		bytes.len = cut;
 		read_request(&bytes, false, true);
