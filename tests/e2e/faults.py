@@ -489,6 +489,34 @@ def a_backup_restored_in_place_is_taken_up_anew(site):
             expect.equal(back.wait_event().data, 'new')
 
 
+def a_backup_whose_ids_were_raised_hides_nothing_from_who_has_seen_more(site):
+    """As the README says. Ids that are given a second time would lie behind the
+    cursor of who has seen them the first time."""
+    folder = site.new_folder('raised')
+    with site.store_in(folder):
+        user = site.user()
+        token = site.token(user)
+        site.publish(token, msg='kept')
+        backup = os.path.join(folder, 'backup.db')
+        site.sql(f"VACUUM INTO '{backup}'")
+        gone = [site.publish(token, msg=f'gone {i}') for i in range(5)]
+        site.stop_rowcast()
+        for name in (site.db + '-wal', site.db + '-shm'):
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(name)
+        os.rename(backup, site.db)
+        site.sql("UPDATE sqlite_sequence SET seq = seq + 1000000 WHERE name = 'message'")
+        site.start_rowcast(store='sqlite:' + site.db)
+        site.wait_healthy()
+        new = [f'new {i}' for i in range(10)]  # with the old ids some of them would be behind the cursor
+        for text in new:
+            site.publish(token, msg=text)
+        with site.subscribe(user, last_event_id=gone[-1]) as back:
+            expect.equal([e.data for e in back.wait_events(len(new))], new)
+        with site.subscribe(user, last_event_id=0) as other:
+            expect.equal([e.data for e in other.wait_events(1 + len(new))], ['kept', *new])
+
+
 def without_its_wal_nothing_that_was_acknowledged_is_lost(site):
     with site.store_in(site.new_folder('walless')):
         user = site.user()
