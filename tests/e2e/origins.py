@@ -43,6 +43,23 @@ def any_other_origin_is_not(site):
         expect.equal(_allowed(answer.headers), None, 'no origin')
 
 
+def the_cookie_speaks_for_no_page_of_another_site(site):
+    """As browsers tell it, through the web server: newer ones in Sec-Fetch-Site,
+    all in Origin."""
+    user = site.user()
+    cookie = {'Cookie': 'rowcast_token=' + site.token(user)}
+    own = f'http://127.0.0.1:{site.front.port}'
+    for told in ({'Sec-Fetch-Site': 'cross-site', 'Origin': own}, {'Sec-Fetch-Site': 'same-site'},
+                 {'Origin': SECOND}, {'Origin': 'null'}, {'Origin': own + '0'}):
+        expect.refusal(site.request('POST', '/msg', headers={**cookie, **told}, body='msg=forged'), 403, str(told))
+        # A GET needs no page: a link or an image will do. So it takes no cookie at all.
+        expect.refusal(site.request('GET', '/msg?msg=forged', headers={**cookie, **told}), 400, str(told))
+    own_page = {'Content-Type': 'application/x-www-form-urlencoded', **cookie}
+    for told in ({'Sec-Fetch-Site': 'same-origin', 'Origin': own}, {'Origin': own}):
+        expect.status(site.request('POST', '/msg', headers={**own_page, **told}, body='msg=own'), 201, str(told))
+    expect.equal(site.sql(f"SELECT group_concat(data) FROM message WHERE user = '{user}'"), 'own,own')
+
+
 def a_preflight_allows_what_pages_need(site):
     with site.configured(allow_origin=ORIGIN):
         for path, method in (('/msg', 'POST'), ('/events', 'GET')):
