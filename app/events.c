@@ -113,7 +113,7 @@ parse_id(const char *text, int64_t *id)
 /* Where a stream begins. */
 struct start {
 	int64_t cursor;
-	bool resumes;        /* the client asked for what follows the cursor */
+	bool resumes;        /* the client asked for what follows the cursor, and there may be some */
 	const char *gap;     /* why that cannot be exact; NULL: it can, as far as is known here */
 };
 
@@ -130,7 +130,7 @@ find_start(const char *last_event_id, const struct store_bounds *bounds)
 		return (struct start){ bounds->newest, false, "ahead" };
 	/* Whether rows above it are gone is seen when the page is read, in the
 	 * same moment as the page. */
-	return (struct start){ id, true, NULL };
+	return (struct start){ id, id < bounds->newest, NULL };
 }
 
 /* add_gap says that the stream cannot begin where the client asked; rows that

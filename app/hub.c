@@ -11,9 +11,10 @@
  *
  * (AHEAD is LIVE a moment before the hub knows of the stream's newest message.)
  * Replays, slow readers and joining all are this one act. A stream that comes
- * back with a Last-Event-ID reads the store first even where the ring would do
- * (from_store): a row that was deleted meanwhile is still in the ring, and must
- * not be replayed. The first page that reaches the store's end ends that.
+ * back with a Last-Event-ID reads the store first even where the ring would do,
+ * or the hub is yet to hear of the rows (from_store): one that was deleted
+ * meanwhile is still in the ring, or on its way there, and must not be replayed.
+ * The first page that reaches the store's end ends that.
  *
  * Between two rounds the hub leaves the web server time; how much, pace.c says. */
 
@@ -53,11 +54,11 @@ hub_set_state(struct hub *hub, struct stream *s, enum stream_state state)
 }
 
 /* settle puts a stream that can be written where its cursor says: live, ahead
- * or behind. */
+ * or behind; behind, too, where it has to read the store. */
 static void
 settle(struct hub *hub, struct stream *s)
 {
-	hub_set_state(hub, s, s->cursor < hub->sent ? STREAM_BEHIND
+	hub_set_state(hub, s, s->from_store || s->cursor < hub->sent ? STREAM_BEHIND
 	    : s->cursor > hub->sent ? STREAM_AHEAD : STREAM_LIVE);
 }
 

@@ -111,16 +111,23 @@ add_row(void *block, const struct message *m)
 	return true;
 }
 
-/* news tells the hub what was committed since the last news, in one block. */
-static void
-news(void)
+/* read_news reads what was committed since the last time into one block. */
+static struct block *
+read_news(void)
 {
 	struct block *block = block_new();
 	struct store_bounds bounds;
 
 	assert_int_equal(store_read(table.store, given, NULL, add_row, block, &bounds, &given), 0);
 	block->upto = given;
-	hub_publish(hub, block);
+	return block;
+}
+
+/* news tells the hub of it. */
+static void
+news(void)
+{
+	hub_publish(hub, read_news());
 }
 
 static int64_t
@@ -310,6 +317,29 @@ TEST(deleted_rows_are_not_replayed_though_the_ring_still_has_them)
 	expect_message(&peer, 6, "y");
 	end();
 	hang_up(&peer);
+}
+
+TEST(deleted_rows_are_not_replayed_though_the_hub_is_yet_to_hear_of_them)
+{
+	struct peer peer, live;
+	struct block *block;
+
+	begin();
+	JOIN(&live, .user = "u");
+	publish(NULL, NULL, "x");
+	expect_message(&live, 1, "x");
+	for (int i = 0; i < 3; i++)
+		commit(&table, NULL, NULL, "x");
+	block = read_news();
+	table_run(&table, "DELETE FROM message WHERE id IN (2, 4)");
+	JOIN(&peer, .user = "u", .cursor = 1, .resumes = true);
+	hub_publish(hub, block);
+	expect_message(&peer, 3, "x");
+	publish(NULL, NULL, "y");
+	expect_message(&peer, 5, "y");
+	end();
+	hang_up(&peer);
+	hang_up(&live);
 }
 
 TEST(expired_messages_are_neither_replayed_nor_sent_from_the_ring)
@@ -926,6 +956,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(a_stream_that_resumes_gets_what_it_missed_and_goes_on_live),
 	cmocka_unit_test(a_replay_of_many_pages_comes_whole_also_to_a_socket_that_takes_little),
 	cmocka_unit_test(deleted_rows_are_not_replayed_though_the_ring_still_has_them),
+	cmocka_unit_test(deleted_rows_are_not_replayed_though_the_hub_is_yet_to_hear_of_them),
 	cmocka_unit_test(expired_messages_are_neither_replayed_nor_sent_from_the_ring),
 	cmocka_unit_test(a_stalled_reader_holds_one_write_and_reads_on_from_the_table_and_the_ring),
 	cmocka_unit_test(a_stalled_reader_of_small_messages_holds_at_most_a_page),
