@@ -163,6 +163,21 @@ two_turns(void)
 	}
 }
 
+/* all_gone waits until the hub has seen that everybody has hung up, which takes
+ * a turn or two, and has let go of their descriptors. */
+static void
+all_gone(size_t n_descriptors)
+{
+	mono_us deadline = clock_mono_us() + (mono_us)PATIENCE_MS * 1000;
+
+	while (counters().n_streams > 0 || count_descriptors() != n_descriptors) {
+		if (clock_mono_us() > deadline)
+			fail_msg("%d streams, %zu descriptors instead of %zu", (int)counters().n_streams,
+			    count_descriptors(), n_descriptors);
+		usleep(1000);
+	}
+}
+
 static char *
 long_text(size_t n, char c)
 {
@@ -514,11 +529,7 @@ TEST(streams_that_close_while_their_pages_are_out_are_forgotten)
 			expect_message(&peer, i + 1, text);
 		hang_up(&peer);
 	}
-	two_turns();
-	two_turns();
-	assert_true(counters().n_streams <= 1);
-	/* What the last turn's stream had may just be about to be closed. */
-	assert_in_range(count_descriptors(), n_descriptors, n_descriptors + 1);
+	all_gone(n_descriptors);
 	free(text);
 	end();
 }
@@ -666,7 +677,9 @@ TEST(reloaded_limits_count_from_the_next_stream_on)
 	publish("u", NULL, "both are still there");
 	expect_event(&first, ":");
 	expect_event(&second, ":");
-	expect_message(&second, 1, "both are still there");
+	/* On a busy machine the probe's second heartbeat may come first. */
+	for (const char *block; strcmp(block = next_block(&second), "id: 1\ndata: both are still there") != 0; )
+		assert_string_equal(block, ":");
 	end();
 	hang_up(&first);
 	hang_up(&second);
@@ -707,15 +720,16 @@ TEST(a_heartbeat_comes_after_silence_only)
 	mono_us last;
 
 	begin_with(LIST("heartbeat = 300ms"));
+	last = clock_mono_us();  /* before it is sent anything: we may be late to read it */
 	JOIN(&peer, .user = "u");
-	last = clock_mono_us();
 	expect_event(&peer, ":");
 	assert_true(clock_mono_us() - last > 200000);
 	end();
 	hang_up(&peer);
 }
 
-/* A second of 32 is what a heartbeat may come early. */
+/* A second of 32 is what a heartbeat may come early; the machine may be three
+ * seconds late before that is true of `late`. */
 TEST(heartbeats_that_are_due_soon_go_out_with_the_first)
 {
 	struct peer first, soon, late, waker;
@@ -724,9 +738,9 @@ TEST(heartbeats_that_are_due_soon_go_out_with_the_first)
 	JOIN(&first, .user = "u");
 	atomic_fetch_add(&clock_ahead_us, 900000);
 	JOIN(&soon, .user = "u");
-	atomic_fetch_add(&clock_ahead_us, 300000);
+	atomic_fetch_add(&clock_ahead_us, 3100000);
 	JOIN(&late, .user = "u");
-	atomic_fetch_add(&clock_ahead_us, 30800000);
+	atomic_fetch_add(&clock_ahead_us, 28000000);
 	JOIN(&waker, .user = "u");
 	publish("u", NULL, "x");
 	expect_event(&first, ":");
@@ -753,7 +767,7 @@ TEST(a_stream_ends_when_its_token_does)
 	publish("v", NULL, text);
 	expect_event(&peer, "event: rowcast.expired\ndata: {\"reason\":\"the token has expired\"}");
 	late_us = clock_wall_us() - expires_at * 1000000;
-	assert_in_range(late_us, 0, 1500000);
+	assert_in_range(late_us, 0, 10000000);  /* not with the next heartbeat, after 15 s */
 	expect_end(&peer);
 	/* Its write is given up in the middle of a record. */
 	while (recv(blocked.fd, text, 300000, 0) > 0)
