@@ -11,6 +11,7 @@ import expect
 import front
 from harness import SOURCE
 from shell import expect_failure, expect_misuse, rowcast
+from waiting import wait_until
 
 
 def check_passes_a_good_configuration(site):
@@ -131,6 +132,8 @@ def token_says_why_there_is_none(site):
 
 def status_tells_what_a_running_rowcast_is_doing(site):
     with site.subscribe(site.user()):
+        # The web server lets go of streams of earlier tests when it has written to them twice.
+        wait_until(lambda: site.metric('streams') == 1, 'only this stream is open', 20 * site.slow)
         done = rowcast(site, 'status', '-c', site.rowcast.conf)
     expect.equal(done.returncode, 0, done.stderr)
     told = dict(line.split(': ') for line in done.stdout.splitlines())

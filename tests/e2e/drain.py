@@ -269,7 +269,7 @@ def sighup_drops_no_stream(site):
     user = site.user()
     stream = site.subscribe(user)
     for _ in range(3):
-        site.rowcast.send_signal(signal.SIGHUP)
+        site.reload()
     site.insert('hello', user)
     expect.equal(stream.wait_event().data, 'hello')
     site.insert('again', user)

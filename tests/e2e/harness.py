@@ -111,6 +111,13 @@ class Site:
         self.start_rowcast(**settings)
         self.wait_healthy()
 
+    def reload(self, **settings):
+        """Other settings, by SIGHUP: they are in force when it returns."""
+        self.rowcast.configure({**self.settings, **settings})
+        log_before = len(self.rowcast.log_bytes())
+        self.rowcast.send_signal(signal.SIGHUP)
+        wait_until(lambda: 'are reloaded' in self.rowcast.log_since(log_before), 'the settings are reloaded', 10 * self.slow)
+
     def wait_healthy(self):
         """Until the web server reaches rowcast again, with each of its processes."""
         wait_until(lambda: self.request('GET', '/healthz').status == 200 and self.front.trusts_backend(),

@@ -5,7 +5,6 @@ import json
 import math
 import os
 import random
-import signal
 import sqlite3
 import time
 
@@ -14,8 +13,7 @@ from waiting import wait_until
 
 
 def _reload(site, **settings):
-    site.rowcast.configure({**site.settings, 'store': 'sqlite:' + site.db, **settings})
-    site.rowcast.send_signal(signal.SIGHUP)
+    site.reload(store='sqlite:' + site.db, **settings)
 
 
 def _count(site):

@@ -155,12 +155,12 @@ def cursor_off_leaves_out_every_block_without_data(site):
 def a_client_that_leaves_frees_its_descriptor(site):
     user = site.user()
     site.subscribe(user).wait_comment()
-    before = site.rowcast.n_descriptors()
+    before = site.rowcast.n_held_descriptors()
     for i in range(12):
         stream = site.subscribe(user)
         stream.close() if i % 2 else stream.cut()
     # The web server sees it at the next write or the one after.
-    wait_until(lambda: site.rowcast.n_descriptors() <= before, 'the descriptors are free again', 20 * site.slow)
+    wait_until(lambda: site.rowcast.n_held_descriptors() <= before, 'the descriptors are free again', 20 * site.slow)
 
 
 def a_head_request_gets_no_stream(site):

@@ -197,16 +197,12 @@ def keys_change_on_sighup_and_no_stream_notices(site):
     with open(os.open(new_key, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), 'wb') as f:
         f.write(new_secret)
     stream = site.subscribe(user)
-    site.rowcast.configure({**site.settings, 'jwt_key_file': new_key})
-    site.rowcast.send_signal(signal.SIGHUP)
-    wait_until(lambda: site.request('GET', '/msg?msg=new', site.token(user, secret=new_secret)).status == 201,
-               'the new key is accepted', 10 * site.slow)
+    site.reload(jwt_key_file=new_key)
+    expect.status(site.request('GET', '/msg?msg=new', site.token(user, secret=new_secret)), 201)
     expect.status(site.request('GET', '/msg?msg=old', site.token(user)), 401)
     expect.equal(stream.wait_event().data, 'new')
-    site.rowcast.configure(site.settings)
-    site.rowcast.send_signal(signal.SIGHUP)
-    wait_until(lambda: site.request('GET', '/msg?msg=old', site.token(user)).status == 201,
-               'the old key is accepted again', 10 * site.slow)
+    site.reload()
+    expect.status(site.request('GET', '/msg?msg=old', site.token(user)), 201)
     expect.equal(stream.wait_event().data, 'old')
 
 
@@ -226,11 +222,8 @@ def a_key_that_is_replaced_is_good_until_it_is_taken_out(site):
         return {201: True, 401: False}[site.request('GET', '/msg?msg=x', token).status]
 
     def keys(*files):
-        settings = {**site.settings, 'jwt_key_file': list(files)}
-        site.rowcast.configure(settings)
-        log_before = len(site.rowcast.log_bytes())
-        site.rowcast.send_signal(signal.SIGHUP)
-        wait_until(lambda: 'are reloaded' in site.rowcast.log_since(log_before), 'the keys are reloaded', 10 * site.slow)
+        settings = {'jwt_key_file': list(files)}
+        site.reload(**settings)
         return settings
 
     streams = [site.subscribe(token=token) for token in (old, old_short)]
