@@ -125,13 +125,15 @@ count_stored(struct append *const appends[], size_t n)
 }
 
 /* commit takes a run of writes off the list, as many as make a group, and
- * commits and answers them. */
+ * commits and answers them. Where another program kept the table locked for all
+ * that time, whoever is behind them in the list has waited as long, and gets the
+ * same answer. */
 static struct mail *
 commit(struct writer *writer, struct mail *mail)
 {
 	struct append *appends[WRITER_GROUP_MESSAGES];
 	struct mail *first = mail, *rest, *next;
-	size_t n = 0, n_messages = 0, n_bytes = 0;
+	size_t n = 0, n_messages = 0, n_answered = 0, n_bytes = 0;
 	int outcome;
 
 	for (; mail != NULL; mail = mail->next) {
@@ -141,7 +143,6 @@ commit(struct writer *writer, struct mail *mail)
 			break;
 		appends[n++] = &w->append;
 		n_messages += w->append.n;
-		n_bytes += w->n_bytes;
 	}
 	rest = mail;
 	outcome = store_append(writer->store, appends, n);
@@ -153,14 +154,18 @@ commit(struct writer *writer, struct mail *mail)
 		atomic_fetch_add(&writer->counters.n_commits, 1);
 		atomic_fetch_add(&writer->counters.n_committed, count_stored(appends, n));
 	}
+	if (outcome == STORE_BUSY)
+		rest = NULL;
 	for (mail = first; mail != rest; mail = next) {
 		struct write *w = CONTAINER_OF(mail, struct write, mail);
 
 		next = mail->next;
+		n_answered += w->append.n;
+		n_bytes += w->n_bytes;
 		answer(w, outcome);
 		write_free(w);
 	}
-	atomic_fetch_sub(&writer->n_waiting, n_messages);
+	atomic_fetch_sub(&writer->n_waiting, n_answered);
 	atomic_fetch_sub(&writer->n_waiting_bytes, n_bytes);
 	return rest;
 }

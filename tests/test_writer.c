@@ -172,6 +172,16 @@ count_rows(void)
 	return n;
 }
 
+static struct buf
+ndjson_of(size_t n)
+{
+	struct buf lines = BUF_EMPTY;
+
+	while (n-- > 0)
+		buf_add_str(&lines, "{\"msg\":\"x\"}\n");
+	return lines;
+}
+
 /* ---- answers ---- */
 
 TEST(a_publication_is_answered_once_it_is_stored)
@@ -255,25 +265,33 @@ TEST(what_the_table_refuses_is_answered_400_and_the_others_stand)
 	end();
 }
 
-TEST(a_table_that_stays_locked_is_answered_503_and_nothing_is_stored)
+/* All of them at once, though they would have been several commits. */
+TEST(a_table_that_stays_locked_is_answered_503_to_all_who_wait_and_nothing_is_stored)
 {
+	struct buf large = ndjson_of(WRITER_GROUP_MESSAGES);
 	struct sqlite3 *foreign;
-	struct peer *asker;
+	struct peer *waiting[3];
 
 	begin(NULL);
 	foreign = foreign_open(&table);
-	expect_reply(submit("msg=first"), 201);
+	close_gate();
 	foreign_run(foreign, "BEGIN IMMEDIATE");
 	capture_begin();
-	asker = submit("msg=locked out");
-	expect_text(expect_reply(asker, 503), "another program keeps the store locked");
+	waiting[0] = submit("msg=locked out");
+	waiting[1] = submit_as("u", "application/x-ndjson", large.bytes, large.len);
+	waiting[2] = submit("msg=locked out too");
+	open_gate();
+	expect_text(expect_reply(waiting[0], 503), "another program keeps the store locked");
+	foreign_run(foreign, "COMMIT");
+	for (int i = 1; i < 3; i++)
+		expect_text(expect_reply(waiting[i], 503), "another program keeps the store locked");
 	assert_says(capture_end(), "locked by another program");
 	assert_true(counters().failing);
-	foreign_run(foreign, "COMMIT");
 	expect_reply(submit("msg=again"), 201);
 	assert_false(counters().failing);
 	assert_int_equal(count_rows(), 2);
 	foreign_close(foreign);
+	buf_free(&large);
 	end();
 }
 
@@ -302,16 +320,6 @@ TEST(what_waits_together_is_committed_together)
 }
 
 /* ndjson_of returns n lines. */
-static struct buf
-ndjson_of(size_t n)
-{
-	struct buf lines = BUF_EMPTY;
-
-	while (n-- > 0)
-		buf_add_str(&lines, "{\"msg\":\"x\"}\n");
-	return lines;
-}
-
 TEST(a_group_ends_at_its_bound_and_a_larger_publication_goes_alone)
 {
 	struct buf large = ndjson_of(WRITER_GROUP_MESSAGES + 1);
@@ -470,7 +478,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(a_key_that_was_there_is_answered_with_its_id),
 	cmocka_unit_test(a_key_given_twice_in_one_group_is_stored_once),
 	cmocka_unit_test(what_the_table_refuses_is_answered_400_and_the_others_stand),
-	cmocka_unit_test(a_table_that_stays_locked_is_answered_503_and_nothing_is_stored),
+	cmocka_unit_test(a_table_that_stays_locked_is_answered_503_to_all_who_wait_and_nothing_is_stored),
 	cmocka_unit_test(what_waits_together_is_committed_together),
 	cmocka_unit_test(a_group_ends_at_its_bound_and_a_larger_publication_goes_alone),
 	cmocka_unit_test(beyond_so_many_messages_the_queue_is_full_and_empties_again),
