@@ -7,7 +7,9 @@
 
 #include "lib/sql.h"
 
+#include <fcntl.h>
 #include <sqlite3.h>
+#include <unistd.h>
 
 static sqlite3 *
 db_of(struct sql *sql)
@@ -50,8 +52,15 @@ sql_open(struct sql **sql, const char *path, bool create, int busy_wait_ms)
 	sqlite3 *db;
 	int rc;
 
-	if (create)
+	if (create) {
+		/* By itself SQLite asks for 0644, and a group that may write never
+		 * could. What lies beside the file gets its mode. */
+		int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+
+		if (fd >= 0)
+			close(fd);
 		flags |= SQLITE_OPEN_CREATE;
+	}
 	rc = sqlite3_open_v2(path, &db, flags, NULL);
 	*sql = (struct sql *)db;
 	if (rc == SQLITE_OK)

@@ -3,6 +3,9 @@
 #include "tests/capture.h"
 #include "tests/check.h"
 
+#include <sys/stat.h>
+#include <unistd.h>
+
 #include "lib/sql.h"
 
 static const char *path;
@@ -45,6 +48,36 @@ fails(int outcome, int expected, const char *why)
 {
 	assert_int_equal(outcome, expected);
 	assert_says(sql_error(sql), why);
+}
+
+static unsigned
+mode_of(const char *end)
+{
+	struct stat st;
+	char name[64];
+
+	snprintf(name, sizeof(name), "%s%s", path, end);
+	assert_int_equal(stat(name, &st), 0);
+	return st.st_mode & 07777;
+}
+
+TEST(the_umask_decides_who_may_write_to_a_file_that_is_made)
+{
+	static const mode_t masks[] = { 0007, 0022, 0077 };
+
+	for (size_t i = 0; i < sizeof(masks) / sizeof(masks[0]); i++) {
+		mode_t before = umask(masks[i]);
+
+		path = capture_file("new.db", "", 0, 0600);
+		unlink(path);
+		assert_int_equal(sql_open(&sql, path, true, 0), 0);
+		assert_int_equal(sql_execute(sql, "PRAGMA journal_mode = WAL; CREATE TABLE t(n)"), 0);
+		umask(before);
+		assert_int_equal(mode_of(""), 0666 & ~masks[i]);
+		assert_int_equal(mode_of("-wal"), 0666 & ~masks[i]);
+		assert_int_equal(mode_of("-shm"), 0666 & ~masks[i]);
+		end();
+	}
 }
 
 TEST(rows_stand_one_after_the_other_and_then_there_are_no_more)
@@ -210,6 +243,7 @@ TEST(closing_ends_statements_and_what_is_under_way)
 }
 
 static const struct CMUnitTest tests[] = {
+	cmocka_unit_test(the_umask_decides_who_may_write_to_a_file_that_is_made),
 	cmocka_unit_test(rows_stand_one_after_the_other_and_then_there_are_no_more),
 	cmocka_unit_test(parameters_are_what_was_bound_last),
 	cmocka_unit_test(a_statement_that_gives_no_rows_is_run_and_one_that_does_is_not),
