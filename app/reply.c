@@ -85,7 +85,8 @@ reply_send(struct reply *reply, int status, const char *headers,
 	if (headers != NULL)
 		buf_add_str(&response, headers);
 	buf_add_str(&response, "\r\n");
-	buf_add(&response, body, body_len);
+	if (!reply->head)
+		buf_add(&response, body, body_len);
 	finish(reply, &response);
 	buf_free(&response);
 }

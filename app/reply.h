@@ -15,6 +15,7 @@ struct reply {
 	struct conn *conn;         /* owned; NULL once answered */
 	uint16_t request_id;
 	bool keep;                 /* the web server asked to keep the connection */
+	bool head;                 /* to HEAD: without the body (RFC 3875 4.3.2) */
 	const char *allow_origin;  /* lent by the configuration: the page's origin, where it may
 	                            * read the answer (CORS); else NULL */
 };

@@ -146,6 +146,7 @@ request_read(struct request *request, struct conn *conn, size_t body_max_bytes)
 		.keep = fcgx->keepConnection != 0 && !conn->followed,
 	};
 	fill_in(request, fcgx);
+	request->reply.head = strcmp(request->method, "HEAD") == 0;
 	rc = *request->method != '\0' ? read_body(request, fcgx->in, body_max_bytes) : REQUEST_GONE;
 	intake_body_read(conn);
 	if (rc == REQUEST_GONE) {

@@ -15,9 +15,9 @@ static const struct {
 } routes[] = {
 	{ "/events", "GET", events_handle },
 	{ "/msg", "GET, POST", msg_handle },
-	{ "/healthz", "GET", status_handle_health },
-	{ "/metrics", "GET", status_handle_metrics },
-	{ "/status", "GET", status_handle_status },
+	{ "/healthz", "GET, HEAD", status_handle_health },
+	{ "/metrics", "GET, HEAD", status_handle_metrics },
+	{ "/status", "GET, HEAD", status_handle_status },
 };
 enum { N_ROUTES = sizeof(routes) / sizeof(routes[0]) };
 

@@ -112,10 +112,9 @@ TEST(other_methods_are_refused_and_the_right_ones_named)
 {
 	static const struct { const char *path, *method, *allow; } cases[] = {
 		{ "/events", "POST", "Allow: GET\r\n" },
-		{ "/events", "HEAD", "Allow: GET\r\n" },
-		{ "/healthz", "DELETE", "Allow: GET\r\n" },
-		{ "/metrics", "POST", "Allow: GET\r\n" },
-		{ "/status", "PUT", "Allow: GET\r\n" },
+		{ "/healthz", "DELETE", "Allow: GET, HEAD\r\n" },
+		{ "/metrics", "POST", "Allow: GET, HEAD\r\n" },
+		{ "/status", "PUT", "Allow: GET, HEAD\r\n" },
 		{ "/msg", "PUT", "Allow: GET, POST\r\n" },
 		{ "/msg", "OPTIONS", "Allow: GET, POST\r\n" },
 		/* Parts of the names of methods are none. */
@@ -135,6 +134,21 @@ TEST(other_methods_are_refused_and_the_right_ones_named)
 
 		expect_text(reply, cases[i].allow);
 		expect_text(reply, "{\"error\":\"the method must be one of: ");
+	}
+}
+
+TEST(to_head_the_answer_is_that_to_get_without_the_body)
+{
+	static const struct { const char *path; int status; } cases[] = {
+		{ "/healthz", 200 }, { "/metrics", 200 }, { "/status", 400 },
+		{ "/nothing", 404 }, { "/events", 405 }, { "/msg", 405 },
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		const char *reply = asked(cases[i].status, LIST("REQUEST_METHOD", "HEAD",
+		    "SCRIPT_NAME", cases[i].path), NULL);
+
+		assert_string_equal(strstr(reply, "\r\n\r\n"), "\r\n\r\n");
 	}
 }
 
@@ -308,6 +322,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(script_name_and_path_info_make_one_path),
 	cmocka_unit_test(the_uri_counts_where_the_path_says_nothing),
 	cmocka_unit_test(other_methods_are_refused_and_the_right_ones_named),
+	cmocka_unit_test(to_head_the_answer_is_that_to_get_without_the_body),
 	cmocka_unit_test(an_origin_of_the_configuration_may_read_the_answer),
 	cmocka_unit_test(no_other_origin_may),
 	cmocka_unit_test(a_preflight_is_answered_without_a_token),

@@ -26,6 +26,9 @@ def healthz_says_ok(site):
     answer = site.curl('/healthz')
     expect.status(answer, 200)
     expect.equal(answer.text.strip(), 'ok')
+    # Those who watch servers ask so.
+    answer = site.request('HEAD', '/healthz')
+    expect.status(answer, 200)
 
 
 def the_application_may_be_mounted_under_a_prefix(site):
