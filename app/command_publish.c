@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "app/command.h"
+#include "app/field.h"
 #include "app/store.h"
 #include "lib/buf.h"
 #include "lib/mem.h"
@@ -21,7 +22,9 @@ enum { READ_BYTES = 64 << 10 };
 
 struct publisher {
 	struct store *store;
-	struct message like;        /* user, topic and event of every message */
+	struct publication_item like;  /* user, topic and event of every message */
+	struct field_reader options;
+	char error[PUBLICATION_ERROR_BYTES];
 	size_t max_message_bytes;
 };
 
@@ -36,16 +39,17 @@ check_data(const struct publisher *p, const char *data, size_t len)
 	return NULL;
 }
 
-/* are_names_text: the table itself does not look at that. */
-static bool
-are_names_text(const struct message *like)
+/* take_option puts the value of --user, --topic or --event into what all messages
+ * are like, by the rules of /msg. */
+static int
+take_option(struct publisher *p, const char *field, const char *text)
 {
-	const char *const names[] = { like->user, like->topic, like->event };
+	const struct field_value value = { .kind = FIELD_TEXT, .text = text, .len = strlen(text) };
 
-	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
-		if (names[i] != NULL && !utf8_is_text(names[i], strlen(names[i])))
-			return false;
-	return true;
+	if (field_read(&p->options, &p->like, field, &value) == 0)
+		return 0;
+	log_errorx("publish: %s", p->error);
+	return -1;
 }
 
 /* append commits n messages in one transaction and prints their ids. -1: logged. */
@@ -66,7 +70,7 @@ append(struct publisher *p, struct message *messages, size_t n)
 static int
 publish_one(struct publisher *p, char *data)
 {
-	struct message m = p->like;
+	struct message m = p->like.message;
 	const char *fault = check_data(p, data, strlen(data));
 
 	if (fault != NULL) {
@@ -90,7 +94,7 @@ publish_lines(struct publisher *p, char *text, size_t n)
 		char *end = strchrnul(text, '\n');
 		const char *fault;
 
-		messages[i] = p->like;
+		messages[i] = p->like.message;
 		messages[i].data = text;
 		messages[i].data_len = (size_t)(end - text);
 		if (end > text && end[-1] == '\r')
@@ -172,22 +176,22 @@ command_publish(int argc, char *argv[])
 		{ 0 },
 	};
 	struct command_conf cc = { 0 };
-	struct publisher p = { 0 };
+	struct publisher p = { .options = { .error = p.error } };
 	struct conf conf;
-	int option, n_targets = 0, rc = -1;
+	int option, n_targets = 0, rc = 0;
 
 	while ((option = getopt_long(argc, argv, COMMAND_CONF_SHORT, options, NULL)) != -1) {
 		switch (option) {
 		case 'u':
-			p.like.user = optarg;
+			rc |= take_option(&p, "user", optarg);
 			n_targets++;
 			break;
 		case 't':
-			p.like.topic = optarg;
+			rc |= take_option(&p, "topic", optarg);
 			n_targets++;
 			break;
 		case 'e':
-			p.like.event = optarg;
+			rc |= take_option(&p, "event", optarg);
 			break;
 		case 'a':
 			n_targets++;
@@ -200,9 +204,8 @@ command_publish(int argc, char *argv[])
 	}
 	if (n_targets > 1 || argc - optind > 1)
 		goto misused;
-	if (!are_names_text(&p.like)) {
-		log_errorx("publish: a user, topic or event is not UTF-8 text");
-	} else if (command_conf_load(&cc, &conf) == 0) {
+	if (rc == 0 && (rc = command_conf_load(&cc, &conf)) == 0) {
+		rc = -1;
 		p.max_message_bytes = conf.max_message_bytes;
 		p.store = store_open(conf.store, STORE_OWNER);
 		if (p.store != NULL)
@@ -210,9 +213,11 @@ command_publish(int argc, char *argv[])
 		store_close(p.store);
 		conf_free(&conf);
 	}
+	message_free(&p.like.message);
 	command_conf_free(&cc);
 	return rc == 0 ? 0 : 1;
 misused:
+	message_free(&p.like.message);
 	command_conf_free(&cc);
 	return command_usage(usage);
 }

@@ -84,12 +84,15 @@ def publish_refuses_what_is_no_message(site):
             (small, '1' * 100000, 'larger than max_message'),
             ([], 'fine\n\ud800\n', 'not UTF-8'),
             ([], 'a NUL \0\n', 'not UTF-8'),
-            (['--user', b'\xff', 'text'], '', 'not UTF-8'),
-            (['--topic', b'\xff', 'text'], '', 'not UTF-8'),
-            (['--event', b'\xff', 'text'], '', 'not UTF-8'),
-            (['--event', 'two\nlines', 'text'], '', 'without a line break'),
-            (['--user', '', 'text'], '', 'not empty'),
-            (['--event', 'two\nlines'], 'one\ntwo\n', 'without a line break')):
+            # Names, by the rules of /msg.
+            (['--user', b'\xff', 'text'], '', 'user is not valid UTF-8'),
+            (['--topic', b'\xff', 'text'], '', 'topic is not valid UTF-8'),
+            (['--event', b'\xff', 'text'], '', 'event is not valid UTF-8'),
+            (['--user', '', 'text'], '', 'user is empty'),
+            (['--topic', 't' * 256, 'text'], '', 'at most 255 are allowed'),
+            (['--event', 'a', '--event', 'b', 'text'], '', 'event is given twice'),
+            (['--event', 'rowcast.gap', 'text'], '', "the server's own"),
+            (['--event', 'two\nlines'], 'one\ntwo\n', 'event may not contain a line break')):
         done = _publish(site, *arguments, input=input, errors='surrogatepass')
         expect_failure(done, sentence)
         expect.equal(done.stdout, '', 'ids')
