@@ -22,9 +22,9 @@ struct sql;            /* a connection */
 struct sql_statement;  /* belongs to the connection that prepared it */
 
 /* sql_open opens the file at path for reading and writing; where it is missing,
- * it is made, with the mode that the umask leaves, or that is a failure. Whoever finds it locked waits for up to
- * busy_wait_ms. *sql is set even on failure, for sql_error to say why, and is
- * the caller's to close. */
+ * it is made, with the mode that the umask leaves, or that is a failure. Whoever
+ * finds it locked waits for up to busy_wait_ms. *sql is set even on failure, for
+ * sql_error to say why, and is the caller's to close. */
 int sql_open(struct sql **sql, const char *path, bool create, int busy_wait_ms);
 
 /* sql_wait_for_locks changes for how long from now on. */

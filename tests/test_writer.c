@@ -172,6 +172,7 @@ count_rows(void)
 	return n;
 }
 
+/* ndjson_of returns n lines. */
 static struct buf
 ndjson_of(size_t n)
 {
@@ -319,7 +320,6 @@ TEST(what_waits_together_is_committed_together)
 	end();
 }
 
-/* ndjson_of returns n lines. */
 TEST(a_group_ends_at_its_bound_and_a_larger_publication_goes_alone)
 {
 	struct buf large = ndjson_of(WRITER_GROUP_MESSAGES + 1);
