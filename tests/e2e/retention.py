@@ -81,25 +81,27 @@ def _size(site):
 
 
 def the_file_stops_growing(site):
-    """Ten times what is kept goes through the table."""
-    keep, batch, turnovers = 2000, 500, 10
+    """Ten times what is kept goes through the table. Each time it comes at once:
+    the most that ever stands there does not depend on when retention looks."""
+    keep, turnovers = 2000, 10
     with site.store_in(site.new_folder('turnover'), keep_rows=keep):
         token, sizes = site.publisher(), []
         connection = site.connect()
         for turnover in range(turnovers + 1):
-            for _ in range(keep // batch):
-                lines = [json.dumps({'user': f'user{random.randrange(500)}', 'msg': 'x' * random.randrange(50, 350)})
-                         for _ in range(batch)]
-                answer = site.request('POST', '/msg', token, {'Content-Type': 'application/x-ndjson'},
-                                      '\n'.join(lines), connection)
-                expect.status(answer, 201)
+            lines = [json.dumps({'user': f'user{random.randrange(500)}', 'msg': 'x' * random.randrange(50, 350)})
+                     for _ in range(keep)]
+            answer = site.request('POST', '/msg', token, {'Content-Type': 'application/x-ndjson'},
+                                  '\n'.join(lines), connection)
+            expect.status(answer, 201)
             wait_until(lambda: _count(site) <= keep * 1.01, 'the surplus is gone', 20 * site.slow, 0.1)
             sizes.append(_size(site))
         print('# pages after each turnover: ' + ' '.join(str(pages) for pages, _ in sizes))
         print('# KiB of -wal after each turnover: ' + ' '.join(str(wal // 1024) for _, wal in sizes))
-        # Rows are of any size, so a page or two may come and go at its end.
+        # Rows are of any size, and the most that ever stood decides: in 60 turnovers
+        # it rose by 3% after the fifth, all of it in the next 16. Without reuse it
+        # would be twice as much after two.
         before, last = sizes[turnovers // 2][0], sizes[-1][0]
-        expect.within(last, 0, before * 1.02, f'pages at the end, against {before} half way')
+        expect.within(last, 0, before * 1.05, f'pages at the end, against {before} half way')
         expect.within(max(wal for _, wal in sizes), 0, 16 << 20, 'bytes of -wal')
         expect.within(_count(site), keep, keep * 1.01, 'rows kept')
         expect.equal(site.sql('PRAGMA integrity_check'), 'ok')
