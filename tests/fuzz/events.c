@@ -120,7 +120,8 @@ check_told(const struct stream *s, const char *header)
 	if (header != NULL && *header != '\0') {
 		int64_t id_asked = value_of(header);
 
-		REQUIRE(joined_resumes == (id_asked >= 0 && id_asked <= bounds.newest));
+		/* Who has seen the newest has nothing to be replayed. */
+		REQUIRE(joined_resumes == (id_asked >= 0 && id_asked < bounds.newest));
 		REQUIRE(!joined_resumes || s->cursor == id_asked);
 		if (id_asked == -1)
 			REQUIRE(strcmp(told.reason, "invalid") == 0);
