@@ -35,7 +35,7 @@ check_data(const struct publisher *p, const char *data, size_t len)
 	if (len > p->max_message_bytes)
 		return "a message is larger than max_message";
 	if (!utf8_is_text(data, len))
-		return "a message is not UTF-8 text";
+		return "a message is not UTF-8, or contains U+0000";
 	return NULL;
 }
 
