@@ -798,7 +798,6 @@ append_many(void *arg)
 		struct message m = message_of(NULL, NULL, "x");
 		struct append a = { .messages = &m, .n = 1, .publisher = "p" };
 		struct append *appends[] = { &a };
-
 		int outcome;
 
 		/* The others may keep it busy for long on a slow disk: that is no loss. */
