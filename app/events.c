@@ -85,7 +85,7 @@ read_query(struct subscription *sub, const struct request *request)
 		}
 	}
 	form_free(&form);
-	if (request->last_event_id != NULL && *request->last_event_id != '\0') {
+	if (request->last_event_id != NULL) {
 		free(sub->last_event_id);
 		sub->last_event_id = mem_strdup(request->last_event_id);
 	}

@@ -87,6 +87,17 @@ param(const FCGX_Request *fcgx, const char *name, const char *fallback)
 	return value != NULL ? value : fallback;
 }
 
+/* param_unless_empty takes an empty one for none, NULL: lighttpd and nginx give
+ * an empty CONTENT_TYPE where there is none, Apache and nginx pass on an empty
+ * Last-Event-ID. */
+static const char *
+param_unless_empty(const FCGX_Request *fcgx, const char *name)
+{
+	const char *value = param(fcgx, name, "");
+
+	return *value != '\0' ? value : NULL;
+}
+
 static void
 fill_in(struct request *request, const FCGX_Request *fcgx)
 {
@@ -101,14 +112,11 @@ fill_in(struct request *request, const FCGX_Request *fcgx)
 	buf_add_char(&request->uri_bytes, '\0');
 	request->uri = request->uri_bytes.bytes;
 	request->query = param(fcgx, "QUERY_STRING", "");
-	request->content_type = param(fcgx, "CONTENT_TYPE", NULL);
-	/* lighttpd and nginx give an empty CONTENT_TYPE where there is none. */
-	if (request->content_type != NULL && *request->content_type == '\0')
-		request->content_type = NULL;
+	request->content_type = param_unless_empty(fcgx, "CONTENT_TYPE");
 	request->authorization = param(fcgx, "HTTP_AUTHORIZATION", NULL);
 	request->cookie = param(fcgx, "HTTP_COOKIE", NULL);
 	request->accept = param(fcgx, "HTTP_ACCEPT", NULL);
-	request->last_event_id = param(fcgx, "HTTP_LAST_EVENT_ID", NULL);
+	request->last_event_id = param_unless_empty(fcgx, "HTTP_LAST_EVENT_ID");
 	request->origin = param(fcgx, "HTTP_ORIGIN", NULL);
 	request->host = param(fcgx, "HTTP_HOST", NULL);
 	request->is_local = param(fcgx, REQUEST_LOCAL_PARAM, NULL) != NULL;
