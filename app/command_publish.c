@@ -165,6 +165,24 @@ publish_stdin(struct publisher *p)
 	return rc;
 }
 
+/* publish publishes data, or where that is NULL the lines of stdin. -1: logged. */
+static int
+publish(struct publisher *p, const struct command_conf *cc, char *data)
+{
+	struct conf conf;
+	int rc = -1;
+
+	if (command_conf_load(cc, &conf) < 0)
+		return -1;
+	p->max_message_bytes = conf.max_message_bytes;
+	p->store = store_open(conf.store, STORE_OWNER);
+	if (p->store != NULL)
+		rc = data != NULL ? publish_one(p, data) : publish_stdin(p);
+	store_close(p->store);
+	conf_free(&conf);
+	return rc;
+}
+
 int
 command_publish(int argc, char *argv[])
 {
@@ -177,7 +195,6 @@ command_publish(int argc, char *argv[])
 	};
 	struct command_conf cc = { 0 };
 	struct publisher p = { .options = { .error = p.error } };
-	struct conf conf;
 	int option, n_targets = 0, rc = 0;
 
 	while ((option = getopt_long(argc, argv, COMMAND_CONF_SHORT, options, NULL)) != -1) {
@@ -204,15 +221,8 @@ command_publish(int argc, char *argv[])
 	}
 	if (n_targets > 1 || argc - optind > 1)
 		goto misused;
-	if (rc == 0 && (rc = command_conf_load(&cc, &conf)) == 0) {
-		rc = -1;
-		p.max_message_bytes = conf.max_message_bytes;
-		p.store = store_open(conf.store, STORE_OWNER);
-		if (p.store != NULL)
-			rc = optind < argc ? publish_one(&p, argv[optind]) : publish_stdin(&p);
-		store_close(p.store);
-		conf_free(&conf);
-	}
+	if (rc == 0)
+		rc = publish(&p, &cc, argv[optind]);
 	message_free(&p.like.message);
 	command_conf_free(&cc);
 	return rc == 0 ? 0 : 1;
