@@ -436,16 +436,22 @@ def a_deleted_file_takes_nothing_more(site):
         expect.equal(site.sql('SELECT count(*) FROM message'), '1')
 
 
+def _backed_up(site, folder, *texts):
+    """A user who was sent these, and a backup: user, token, ids, the backup's path."""
+    user = site.user()
+    token = site.token(user)
+    ids = [site.publish(token, msg=text) for text in texts]
+    backup = os.path.join(folder, 'backup.db')
+    site.sql(f"VACUUM INTO '{backup}'")
+    return user, token, ids, backup
+
+
 def another_file_in_its_place_is_taken_up_anew(site):
     """Put in place as a careful person does, in one rename, but with rowcast
     running."""
     folder = site.new_folder('replaced')
     with site.store_in(folder):
-        user = site.user()
-        token = site.token(user)
-        kept = [site.publish(token, msg=f'kept {i}') for i in range(3)]
-        backup = os.path.join(folder, 'backup.db')
-        site.sql(f"VACUUM INTO '{backup}'")
+        user, token, kept, backup = _backed_up(site, folder, 'kept 0', 'kept 1', 'kept 2')
         stream = site.subscribe(user)
         for i in range(5):
             site.publish(token, msg=f'gone {i}')
@@ -468,11 +474,7 @@ def another_file_in_its_place_is_taken_up_anew(site):
 def a_backup_restored_in_place_is_taken_up_anew(site):
     folder = site.new_folder('restored')
     with site.store_in(folder):
-        user = site.user()
-        token = site.token(user)
-        site.publish(token, msg='kept')
-        backup = os.path.join(folder, 'backup.db')
-        site.sql(f"VACUUM INTO '{backup}'")
+        user, token, _, backup = _backed_up(site, folder, 'kept')
         stream = site.subscribe(user)
         for i in range(5):
             site.publish(token, msg=f'gone {i}')
@@ -494,11 +496,7 @@ def a_backup_whose_ids_were_raised_hides_nothing_from_who_has_seen_more(site):
     cursor of who has seen them the first time."""
     folder = site.new_folder('raised')
     with site.store_in(folder):
-        user = site.user()
-        token = site.token(user)
-        site.publish(token, msg='kept')
-        backup = os.path.join(folder, 'backup.db')
-        site.sql(f"VACUUM INTO '{backup}'")
+        user, token, _, backup = _backed_up(site, folder, 'kept')
         gone = [site.publish(token, msg=f'gone {i}') for i in range(5)]
         site.stop_rowcast()
         for name in (site.db + '-wal', site.db + '-shm'):
