@@ -14,6 +14,14 @@
 #include "lib/fcgi.h"
 #include "lib/mem.h"
 
+void
+look_again(mono_us until, const char *condition)
+{
+	if (clock_mono_us() > until)
+		fail_msg("in %d ms it never was so: %s", PATIENCE_MS, condition);
+	usleep(1000);
+}
+
 /* ---- the surroundings ---- */
 
 static char folder[] = "/tmp/rowcast-test-XXXXXX";

@@ -17,10 +17,19 @@
 #include "app/tail.h"
 #include "app/workers.h"
 #include "lib/buf.h"
+#include "lib/clock.h"
 
 enum { PATIENCE_MS = 30000 };  /* a machine that is busy with other things, under TSan */
 
 #define LIST(...) ((const char *const[]){ __VA_ARGS__, NULL })
+
+/* WAIT_FOR looks until that is so: the one place for what no descriptor tells. */
+#define WAIT_FOR(condition) \
+	for (mono_us until = clock_mono_us() + (mono_us)PATIENCE_MS * 1000; !(condition); ) \
+		look_again(until, #condition)
+
+/* look_again returns a moment later, and ends the test when it is later than until. */
+void look_again(mono_us until, const char *condition);
 
 /* ---- the surroundings ---- */
 

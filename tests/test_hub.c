@@ -168,14 +168,7 @@ two_turns(void)
 static void
 all_gone(size_t n_descriptors)
 {
-	mono_us deadline = clock_mono_us() + (mono_us)PATIENCE_MS * 1000;
-
-	while (counters().n_streams > 0 || count_descriptors() != n_descriptors) {
-		if (clock_mono_us() > deadline)
-			fail_msg("%d streams, %zu descriptors instead of %zu", (int)counters().n_streams,
-			    count_descriptors(), n_descriptors);
-		usleep(1000);
-	}
+	WAIT_FOR(counters().n_streams == 0 && count_descriptors() == n_descriptors);
 }
 
 static char *

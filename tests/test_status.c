@@ -6,7 +6,6 @@
 
 #include <inttypes.h>
 #include <jansson.h>
-#include <unistd.h>
 
 #include "lib/mem.h"
 
@@ -67,14 +66,8 @@ is_healthy(void)
 static void
 tail_becomes(bool failing)
 {
-	mono_us deadline = clock_mono_us() + (mono_us)PATIENCE_MS * 1000;
-
-	while (tail_is_failing(rowcast.service.tail) != failing) {
-		if (clock_mono_us() > deadline)
-			fail_msg("the tail %s", failing ? "reads all the same" : "does not recover");
-		tail_wake(rowcast.service.tail);
-		usleep(1000);
-	}
+	tail_wake(rowcast.service.tail);
+	WAIT_FOR(tail_is_failing(rowcast.service.tail) == failing);
 }
 
 TEST(who_can_read_and_has_committed_is_healthy)
@@ -140,12 +133,7 @@ metric(const char *text, const char *name)
 static void
 wait_for_metric(const char *name, int64_t value)
 {
-	mono_us deadline = clock_mono_us() + (mono_us)PATIENCE_MS * 1000;
-	int64_t now;
-
-	while ((now = metric(asked(200, "GET", "/metrics", NULL), name)) != value)
-		if (clock_mono_us() > deadline)
-			fail_msg("%s is %" PRId64 ", not %" PRId64, name, now, value);
+	WAIT_FOR(metric(asked(200, "GET", "/metrics", NULL), name) == value);
 }
 
 TEST(each_metric_has_its_help_and_its_type_before_its_value)

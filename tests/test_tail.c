@@ -6,7 +6,6 @@
 #include "tests/harness.h"
 
 #include <stdatomic.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "app/hub.h"
@@ -136,23 +135,14 @@ TEST(rows_that_are_gone_before_the_tail_looks_are_passed_over)
 	end();
 }
 
-/* wait_until_said waits for a line that no descriptor reports. */
-static void
-wait_until_said(const char *part)
+static bool
+was_said(const char *part)
 {
-	const struct timespec a_moment = { .tv_nsec = 1000000 };
-	mono_us deadline = clock_mono_us() + PATIENCE_MS * 1000;
 	char said[CAPTURE_BYTES];
+	ssize_t n = pread(STDERR_FILENO, said, sizeof(said) - 1, 0);
 
-	do {
-		ssize_t n = pread(STDERR_FILENO, said, sizeof(said) - 1, 0);
-
-		said[n > 0 ? n : 0] = '\0';
-		if (strstr(said, part) != NULL)
-			return;
-		nanosleep(&a_moment, NULL);
-	} while (clock_mono_us() < deadline);
-	fail_msg("nobody said \"%s\"", part);
+	said[n > 0 ? n : 0] = '\0';
+	return strstr(said, part) != NULL;
 }
 
 TEST(rows_that_cannot_be_read_for_a_while_arrive_when_they_can)
@@ -163,7 +153,7 @@ TEST(rows_that_cannot_be_read_for_a_while_arrive_when_they_can)
 	capture_begin();
 	foreign_run(foreign, "ALTER TABLE message RENAME COLUMN event TO renamed");
 	foreign_run(foreign, "INSERT INTO message(data) VALUES('two')");
-	wait_until_said("its messages cannot be read: no such column: event");
+	WAIT_FOR(was_said("its messages cannot be read: no such column: event"));
 	foreign_run(foreign, "INSERT INTO message(data) VALUES('three')");
 	expect_nothing(&peer);
 	foreign_run(foreign, "ALTER TABLE message RENAME COLUMN renamed TO event");
@@ -221,22 +211,6 @@ was_lost(void)
 	return atomic_load(&n_lost) > 0;
 }
 
-static bool
-is_failing(void)
-{
-	return tail_is_failing(tail);
-}
-
-/* wait_for polls, since neither of these has a descriptor. */
-static void
-wait_for(bool condition(void), bool value)
-{
-	for (int ms = 0; condition() != value; ms++) {
-		assert_true(ms < PATIENCE_MS);
-		usleep(1000);
-	}
-}
-
 TEST(a_store_that_is_taken_away_is_told_once_and_what_it_had_is_sent)
 {
 	const char *path;
@@ -253,7 +227,7 @@ TEST(a_store_that_is_taken_away_is_told_once_and_what_it_had_is_sent)
 	commit(&table, NULL, NULL, "stored");
 	capture_begin();
 	assert_int_equal(rename(path, moved), 0);
-	wait_for(was_lost, true);
+	WAIT_FOR(was_lost());
 	expect_message(&peer, 1, "stored");
 	for (int i = 0; i < 10; i++)
 		tail_wake(tail);
@@ -277,12 +251,12 @@ TEST(a_tail_that_cannot_read_says_so_and_goes_on_when_it_can)
 	begin();
 	capture_begin();
 	foreign_run(foreign, "ALTER TABLE message RENAME TO away");
-	wait_for(is_failing, true);
+	WAIT_FOR(tail_is_failing(tail));
 	foreign_run(foreign, "ALTER TABLE away RENAME TO message;"
 	    " INSERT INTO message(data) VALUES('back')");
 	tail_wake(tail);
 	expect_message(&peer, 1, "back");
-	wait_for(is_failing, false);
+	WAIT_FOR(!tail_is_failing(tail));
 	assert_says(capture_end(), "no such table");
 	end();
 }
