@@ -25,11 +25,11 @@ struct request {
 	const char *path;       /* SCRIPT_NAME and PATH_INFO, as far as the server decoded them */
 	const char *uri;        /* REQUEST_URI without its query: as the client sent it */
 	const char *query;
-	const char *content_type;    /* NULL: not given */
+	const char *content_type;    /* NULL: not given, or empty */
 	const char *authorization;   /* NULL: not given; so are the next ones */
 	const char *cookie;
 	const char *accept;
-	const char *last_event_id;
+	const char *last_event_id;   /* NULL also where it is empty */
 	const char *origin;
 	const char *host;
 	const char *sec_fetch_site;
