@@ -2,7 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "app/command.h"
+#include "app/command/command.h"
 
 static const struct {
 	const char *name;

@@ -9,7 +9,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "app/reply.h"
+#include "app/fastcgi/reply.h"
 #include "lib/buf.h"
 
 enum { ANSWER_REQUEST_ID = 1, ANSWER_STDOUT = 6, ANSWER_END_REQUEST = 3 };

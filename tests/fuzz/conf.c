@@ -10,7 +10,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "app/conf.h"
+#include "app/setting/conf.h"
 #include "lib/buf.h"
 #include "lib/log.h"
 

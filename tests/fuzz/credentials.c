@@ -8,7 +8,7 @@
 
 #include <strings.h>
 
-#include "app/credentials.h"
+#include "app/access/credentials.h"
 
 static char *found;  /* what auth_check was asked about; owned */
 

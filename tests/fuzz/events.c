@@ -9,8 +9,8 @@
 
 #include <inttypes.h>
 
-#include "app/events.h"
-#include "app/stream.h"
+#include "app/serve/events.h"
+#include "app/hub/stream.h"
 
 enum { RETRY_MIN_MS = 2000, RETRY_MAX_MS = 6000, EXPIRES_AT = 4000000000 };
 

@@ -7,7 +7,7 @@
 
 #include "tests/fuzz/answer.h"
 
-#include "app/request.h"
+#include "app/fastcgi/request.h"
 #include "lib/fcgi.h"
 
 enum { RAW = 0, BODY_MAX_BYTES = 3000, BEGIN = 1, PARAMS = 4, STDIN = 5, MOST_BYTES = 60000 };

@@ -4,7 +4,7 @@
 
 #include "tests/fuzz/fuzz.h"
 
-#include "app/publication.h"
+#include "app/publish/publication.h"
 
 enum { SMALL_MESSAGE_BYTES = 40, LARGE_MESSAGE_BYTES = 65536, TYPES_CHOICES = 8 };
 

@@ -7,8 +7,8 @@
 
 #include <inttypes.h>
 
-#include "app/block.h"
-#include "app/reply.h"
+#include "app/hub/block.h"
+#include "app/fastcgi/reply.h"
 #include "lib/sse.h"
 
 enum { MAX_EVENTS = 64, MAX_ID_SHIFT = 62 };

@@ -4,12 +4,12 @@
  * auth_check: the two have to agree. */
 
 #include "tests/fuzz/fuzz.h"
-#include "tests/hs256.h"
+#include "tests/unit/hs256.h"
 
 #include <unistd.h>
 
-#include "app/auth.h"
-#include "app/message.h"
+#include "app/access/auth.h"
+#include "app/store/message.h"
 #include "lib/log.h"
 
 enum { CHOICE_CLAIMS = 1, CHOICE_RULES = 2 };

@@ -1,0 +1,332 @@
+/* A token is taken apart here before the library sees it: three parts of
+ * strict base64url, a header that names the configured algorithm and nothing
+ * that must be understood (`crit`), and JSON without a name given twice. The
+ * library (libjwt 1.10) is left with one question, whether the signature fits;
+ * by itself it would let the header choose the algorithm, read `alg` in any
+ * case of letters, pass over characters that are not base64 and let the last of
+ * two equal names win. That the claims are judged on bytes whose signature has
+ * been found good is the one invariant.
+ *
+ * Threads: the rules in force are read under a lock held for one check; a
+ * reload makes new ones first and takes the lock only to exchange them. The
+ * lock prefers the writer, or a busy server would never reload. jwt_decode()
+ * and jansson keep nothing between calls, and libcrypto locks for itself, so
+ * checks run beside each other. */
+
+#include "app/access/auth.h"
+
+#include <jansson.h>
+#include <jwt.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "app/access/identity.h"
+#include "app/access/keyfile.h"
+#include "lib/base64.h"
+#include "lib/buf.h"
+#include "lib/clock.h"
+#include "lib/log.h"
+#include "lib/mem.h"
+
+#define SIGN_TTL_MAX_S (INT64_C(100) * 365 * 86400) /* picked, not tuned */
+
+/* What tokens are checked against. */
+struct rules {
+	char *alg;
+	jwt_alg_t jwt_alg;
+	struct keyfile keys[CONF_KEY_FILES_MAX];
+	size_t n_keys;
+	char *user_claim;
+	char *issuer;               /* NULL: not checked */
+	char *audience;             /* NULL: not checked */
+	struct claim_rules claims;  /* the three above, lent */
+};
+
+struct auth {
+	pthread_rwlock_t lock; /* protects the pointer, and through it the rules */
+	struct rules *rules;   /* owned */
+};
+
+/* ---- the rules ---- */
+
+static void
+rules_free(struct rules *rules)
+{
+	if (rules == NULL)
+		return;
+	for (size_t i = 0; i < rules->n_keys; i++)
+		keyfile_free(&rules->keys[i]);
+	free(rules->alg);
+	free(rules->user_claim);
+	free(rules->issuer);
+	free(rules->audience);
+	free(rules);
+}
+
+/* rules_read tells about every key file that is no good, not just the first. */
+static struct rules *
+rules_read(const struct conf *conf)
+{
+	struct rules *rules = mem_zalloc(sizeof(*rules));
+	bool failed = false;
+
+	rules->alg = mem_strdup(conf->jwt_alg);
+	rules->jwt_alg = jwt_str_alg(conf->jwt_alg);
+	rules->user_claim = mem_strdup(conf->jwt_user_claim);
+	if (conf->jwt_issuer != NULL)
+		rules->issuer = mem_strdup(conf->jwt_issuer);
+	if (conf->jwt_audience != NULL)
+		rules->audience = mem_strdup(conf->jwt_audience);
+	rules->claims = (struct claim_rules){
+		rules->user_claim, rules->issuer, rules->audience,
+	};
+	for (size_t i = 0; i < conf->n_jwt_key_files; i++) {
+		if (keyfile_read(&rules->keys[rules->n_keys], conf->jwt_key_files[i],
+		    conf->jwt_alg) < 0)
+			failed = true;
+		else
+			rules->n_keys++;
+	}
+	if (failed) {
+		rules_free(rules);
+		return NULL;
+	}
+	return rules;
+}
+
+struct auth *
+auth_open(const struct conf *conf)
+{
+	struct rules *rules = rules_read(conf);
+	pthread_rwlockattr_t attr;
+	struct auth *auth;
+
+	if (rules == NULL)
+		return NULL;
+	auth = mem_zalloc(sizeof(*auth));
+	auth->rules = rules;
+	pthread_rwlockattr_init(&attr);
+	pthread_rwlockattr_setkind_np(&attr, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
+	pthread_rwlock_init(&auth->lock, &attr);
+	pthread_rwlockattr_destroy(&attr);
+	return auth;
+}
+
+void
+auth_close(struct auth *auth)
+{
+	if (auth == NULL)
+		return;
+	rules_free(auth->rules);
+	pthread_rwlock_destroy(&auth->lock);
+	free(auth);
+}
+
+int
+auth_reload(struct auth *auth, const struct conf *conf)
+{
+	struct rules *fresh = rules_read(conf), *old;
+
+	if (fresh == NULL)
+		return -1;
+	pthread_rwlock_wrlock(&auth->lock);
+	old = auth->rules;
+	auth->rules = fresh;
+	pthread_rwlock_unlock(&auth->lock);
+	rules_free(old);
+	return 0;
+}
+
+/* ---- the token ---- */
+
+static const char *
+check_header(const struct rules *rules, const char *part, size_t len)
+{
+	struct buf text = BUF_EMPTY;
+	const char *alg, *why = NULL;
+	json_t *header = NULL;
+
+	if (base64url_decode(&text, part, len) == 0 && text.len > 0)
+		header = json_loadb(text.bytes, text.len, JSON_REJECT_DUPLICATES, NULL);
+	alg = json_string_value(json_object_get(header, "alg"));
+	if (!json_is_object(header))
+		why = "the header is malformed";
+	else if (alg == NULL || strcmp(alg, rules->alg) != 0)
+		why = "alg is not the one configured";
+	else if (json_object_get(header, "crit") != NULL) /* RFC 7515 4.1.11 */
+		why = "the header asks for extensions";
+	json_decref(header);
+	buf_free(&text);
+	return why;
+}
+
+static const char *
+check_signature(const struct rules *rules, const char *token, const char *part)
+{
+	struct buf bytes = BUF_EMPTY;
+	int result = base64url_decode(&bytes, part, strlen(part));
+
+	buf_free(&bytes);
+	if (result < 0)
+		return "the signature is malformed";
+	for (size_t i = 0; i < rules->n_keys; i++) {
+		const struct keyfile *key = &rules->keys[i];
+		jwt_t *jwt = NULL;
+		bool fits;
+
+		fits = jwt_decode(&jwt, token, (const unsigned char *)key->bytes,
+		    (int)key->len) == 0 && jwt_get_alg(jwt) == rules->jwt_alg;
+		jwt_free(jwt);
+		if (fits)
+			return NULL;
+	}
+	return "the signature is wrong";
+}
+
+static const char *
+read_payload(const struct rules *rules, const char *part, size_t len, struct identity *id)
+{
+	struct buf text = BUF_EMPTY;
+	const char *why = "the claims are malformed";
+
+	if (base64url_decode(&text, part, len) == 0 && text.len > 0)
+		why = identity_read(id, text.bytes, text.len, &rules->claims, clock_wall_s());
+	buf_free(&text);
+	return why;
+}
+
+/* check decides about a token under rules that do not change meanwhile. */
+static const char *
+check(const struct rules *rules, const char *token, struct identity *id)
+{
+	const char *payload, *signature, *why;
+
+	if (strnlen(token, AUTH_TOKEN_MAX_BYTES + 1) > AUTH_TOKEN_MAX_BYTES)
+		return "it is too long";
+	payload = strchr(token, '.');
+	signature = payload != NULL ? strchr(payload + 1, '.') : NULL;
+	if (signature == NULL || strchr(signature + 1, '.') != NULL)
+		return "it has not three parts";
+	payload++;
+	signature++;
+	if ((why = check_header(rules, token, (size_t)(payload - 1 - token))) != NULL ||
+	    (why = check_signature(rules, token, signature)) != NULL)
+		return why;
+	return read_payload(rules, payload, (size_t)(signature - 1 - payload), id);
+}
+
+int
+auth_check(struct auth *auth, const char *token, struct identity *id)
+{
+	const char *why;
+
+	pthread_rwlock_rdlock(&auth->lock);
+	why = check(auth->rules, token, id);
+	pthread_rwlock_unlock(&auth->lock);
+	if (why == NULL)
+		return 0;
+	log_debug("auth: token refused: %s", why);
+	return AUTH_INVALID;
+}
+
+/* ---- signing ---- */
+
+/* claims_for returns the claims as JSON; the caller frees them. NULL: a string
+ * among them is not valid UTF-8. */
+static char *
+claims_for(const struct rules *rules, const char *user, char *const topics[], size_t n_topics,
+    const char *scope, int64_t ttl_s)
+{
+	json_t *claims = json_object(), *array = json_array();
+	wall_s now = clock_wall_s();
+	char *text = NULL;
+	int failed = 0;
+
+	failed |= json_object_set_new(claims, rules->user_claim, json_string(user));
+	failed |= json_object_set_new(claims, "iat", json_integer(now));
+	failed |= json_object_set_new(claims, "exp", json_integer(now + ttl_s));
+	if (rules->issuer != NULL)
+		failed |= json_object_set_new(claims, "iss", json_string(rules->issuer));
+	if (rules->audience != NULL)
+		failed |= json_object_set_new(claims, "aud", json_string(rules->audience));
+	if (scope != NULL)
+		failed |= json_object_set_new(claims, "scope", json_string(scope));
+	for (size_t i = 0; i < n_topics; i++)
+		failed |= json_array_append_new(array, json_string(topics[i]));
+	if (n_topics > 0)
+		failed |= json_object_set(claims, "topics", array);
+	if (!failed)
+		text = json_dumps(claims, JSON_COMPACT);
+	json_decref(array);
+	json_decref(claims);
+	return text;
+}
+
+/* sign returns the token, NULL where the library would not make one. */
+static char *
+sign(const struct rules *rules, const char *claims)
+{
+	const struct keyfile *key = &rules->keys[0];
+	char *token = NULL;
+	jwt_t *jwt = NULL;
+
+	if (jwt_new(&jwt) == 0 && jwt_add_grants_json(jwt, claims) == 0 &&
+	    jwt_set_alg(jwt, rules->jwt_alg, (const unsigned char *)key->bytes,
+	    (int)key->len) == 0)
+		token = jwt_encode_str(jwt);
+	jwt_free(jwt);
+	return token;
+}
+
+/* The claims are read back as auth_check would: what is signed is accepted. */
+static char *
+sign_for(const struct rules *rules, const char *user, char *const topics[], size_t n_topics,
+    const char *scope, int64_t ttl_s)
+{
+	struct identity id;
+	char *claims, *token = NULL;
+	const char *why;
+
+	if (rules->alg[0] != 'H') {
+		log_errorx("auth: %s: a public key cannot sign; only the secret of HS256, HS384 or "
+		    "HS512 can", rules->alg);
+		return NULL;
+	}
+	if (ttl_s <= 0 || ttl_s > SIGN_TTL_MAX_S) {
+		log_errorx("auth: a token is valid from 1 second to 100 years");
+		return NULL;
+	}
+	claims = claims_for(rules, user, topics, n_topics, scope, ttl_s);
+	why = claims == NULL ? "a name in it is not valid UTF-8" :
+	    identity_read(&id, claims, strlen(claims), &rules->claims, clock_wall_s());
+	if (why != NULL) {
+		log_errorx("auth: no such token: %s", why);
+		goto fail;
+	}
+	identity_free(&id);
+	token = sign(rules, claims);
+	if (token == NULL)
+		log_errorx("auth: signing failed");
+	else if (strlen(token) > AUTH_TOKEN_MAX_BYTES) {
+		log_errorx("auth: the token is longer than %d bytes, which no one accepts",
+		    AUTH_TOKEN_MAX_BYTES);
+		free(token);
+		token = NULL;
+	}
+fail:
+	free(claims);
+	return token;
+}
+
+char *
+auth_sign(struct auth *auth, const char *user, char *const topics[], size_t n_topics,
+    const char *scope, int64_t ttl_s)
+{
+	char *token;
+
+	pthread_rwlock_rdlock(&auth->lock);
+	token = sign_for(auth->rules, user, topics, n_topics, scope, ttl_s);
+	pthread_rwlock_unlock(&auth->lock);
+	return token;
+}

@@ -1,0 +1,47 @@
+/* Tokens: who is asking, and what may they do (RFC 7519, RFC 6750). */
+#ifndef APP_ACCESS_AUTH_H
+#define APP_ACCESS_AUTH_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "app/setting/conf.h"
+#include "app/access/identity.h"
+
+enum auth_outcome {
+	AUTH_INVALID = 1,  /* not a token of ours: bad signature, algorithm, time, claim */
+};
+
+/* Longer is no token. Cookies end at 4096 bytes; headers of web servers at 8192. */
+enum { AUTH_TOKEN_MAX_BYTES = 8192 };
+
+/* The keys in force. Opaque; every function may be called by any thread. */
+struct auth;
+
+/* auth_open reads the key files conf names (jwt_key_file) and copies all else
+ * it needs. Logged and NULL where one is missing, unreadable, empty, group- or
+ * world-writable, or not a key for jwt_alg (a PEM file for HS*, a private key
+ * or no PEM public key for RS* and ES*); keyfile.h has the whole list. One
+ * newline at the end of an HS* secret is not part of it. The secret is in no
+ * log line. */
+struct auth *auth_open(const struct conf *conf);
+void auth_close(struct auth *auth);
+
+/* auth_reload reads the keys and claims anew; what is being checked meanwhile
+ * is checked against the old. -1: logged, and the old ones stay in force. */
+int auth_reload(struct auth *auth, const struct conf *conf);
+
+/* auth_check decides about a token as it came, without "Bearer ". 0: *id is
+ * filled and identity_free is due. AUTH_INVALID: *id is untouched. The reason
+ * is logged at debug level, never the token. Accepted is only what has at most
+ * AUTH_TOKEN_MAX_BYTES in compact form (RFC 7515 7.1), the configured algorithm,
+ * a signature by one of the keys, and claims that identity_read accepts. */
+int auth_check(struct auth *auth, const char *token, struct identity *id);
+
+/* auth_sign returns a token (the caller frees it) for the command line, valid
+ * for ttl_s seconds from now, with iss and aud as configured. NULL: logged;
+ * only HS* keys can sign, a public key cannot. scope may be NULL. */
+char *auth_sign(struct auth *auth, const char *user, char *const topics[], size_t n_topics,
+    const char *scope, int64_t ttl_s);
+
+#endif

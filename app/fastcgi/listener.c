@@ -1,0 +1,238 @@
+#include "app/fastcgi/listener.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "lib/log.h"
+#include "lib/mem.h"
+
+enum {
+	BACKLOG = 4096,          /* the kernel cuts it to net.core.somaxconn */
+	SYSTEMD_FIRST_FD = 3,    /* sd_listen_fds(3) */
+};
+
+static const char unix_scheme[] = "unix:";
+
+static bool
+is_listening(int fd)
+{
+	int listening = 0;
+	socklen_t len = sizeof(listening);
+
+	return getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &len) == 0 && listening;
+}
+
+/* passed returns the socket that whoever started us has passed, or -1. */
+static int
+passed(void)
+{
+	const char *pid = getenv("LISTEN_PID"), *n = getenv("LISTEN_FDS");
+
+	if (pid != NULL && n != NULL && atol(pid) == (long)getpid() && atoi(n) > 0
+	    && is_listening(SYSTEMD_FIRST_FD))
+		return SYSTEMD_FIRST_FD;
+	return is_listening(STDIN_FILENO) ? STDIN_FILENO : -1;
+}
+
+/* is_deserted: does nobody listen there any more? 1 or 0, or -1 where that
+ * cannot be tried. Only a refusal says so: a backlog may be full (EAGAIN), the
+ * socket of another type or another user's (EPROTOTYPE, EACCES). */
+static int
+is_deserted(const struct sockaddr_un *address)
+{
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), refused;
+
+	if (fd < 0)
+		return -1;
+	refused = connect(fd, (const struct sockaddr *)address, sizeof(*address)) < 0
+	    && errno == ECONNREFUSED;
+	close(fd);
+	return refused;
+}
+
+/* clear_path removes a socket that a program which is gone has left behind. */
+static int
+clear_path(const struct sockaddr_un *address)
+{
+	const char *path = address->sun_path;
+	struct stat st;
+
+	if (lstat(path, &st) < 0)
+		return 0;
+	if (!S_ISSOCK(st.st_mode)) {
+		log_errorx("listen: %s: is there and is not a socket", path);
+		return -1;
+	}
+	switch (is_deserted(address)) {
+	case -1:
+		log_error("listen: %s: cannot be tried", path);
+		return -1;
+	case 0:
+		log_errorx("listen: %s: another program is listening there", path);
+		return -1;
+	}
+	if (unlink(path) < 0) {
+		log_error("listen: %s: cannot be replaced", path);
+		return -1;
+	}
+	return 0;
+}
+
+static int
+open_unix(const char *path, mode_t mode)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	mode_t umask_before;
+	int fd, rc;
+
+	if (strlen(path) >= sizeof(address.sun_path)) {
+		log_errorx("listen: %s: is too long for a socket's path", path);
+		return -1;
+	}
+	memcpy(address.sun_path, path, strlen(path));
+	if (clear_path(&address) < 0)
+		return -1;
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (fd < 0) {
+		log_error("listen: %s", path);
+		return -1;
+	}
+	/* Nobody may connect before the mode is right. */
+	umask_before = umask(0777);
+	rc = bind(fd, (struct sockaddr *)&address, sizeof(address));
+	umask(umask_before);
+	if (rc < 0 || chmod(path, mode) < 0 || listen(fd, BACKLOG) < 0) {
+		log_error("listen: %s (is the folder there, and ours to write?)", path);
+		close(fd);
+		return -1;
+	}
+	return fd;
+}
+
+/* resolve looks up HOST:PORT or [IPV6]:PORT. The caller frees *found. */
+static int
+resolve(const char *host_and_port, struct addrinfo **found)
+{
+	struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE };
+	char *copy = mem_strdup(host_and_port), *host = copy, *port = strrchr(copy, ':');
+	int rc;
+
+	*port++ = '\0';
+	if (*host == '[' && host[strlen(host) - 1] == ']') {
+		host[strlen(host) - 1] = '\0';
+		host++;
+	}
+	rc = getaddrinfo(*host != '\0' ? host : NULL, port, &hints, found);
+	if (rc != 0)
+		log_errorx("listen: %s: %s", host_and_port, gai_strerror(rc));
+	free(copy);
+	return rc == 0 ? 0 : -1;
+}
+
+static int
+open_tcp(const char *host_and_port)
+{
+	struct addrinfo *found;
+	int fd, one = 1;
+
+	if (resolve(host_and_port, &found) < 0)
+		return -1;
+	fd = socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (fd >= 0)
+		setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
+	if (fd < 0 || bind(fd, found->ai_addr, found->ai_addrlen) < 0 || listen(fd, BACKLOG) < 0) {
+		log_error("listen: %s", host_and_port);
+		if (fd >= 0)
+			close(fd);
+		fd = -1;
+	}
+	freeaddrinfo(found);
+	return fd;
+}
+
+static int
+connect_to(int family, const struct sockaddr *address, socklen_t len)
+{
+	int fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0), saved;
+
+	if (fd >= 0 && connect(fd, address, len) < 0) {
+		saved = errno;
+		close(fd);
+		errno = saved;
+		fd = -1;
+	}
+	return fd;
+}
+
+int
+listener_connect(const char *listen_name)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	const char *path = listen_name + strlen(unix_scheme);
+	struct addrinfo *found;
+	int fd;
+
+	if (strncmp(listen_name, unix_scheme, strlen(unix_scheme)) == 0) {
+		if (strlen(path) >= sizeof(address.sun_path)) {
+			errno = ENAMETOOLONG;
+			return -1;
+		}
+		memcpy(address.sun_path, path, strlen(path));
+		return connect_to(AF_UNIX, (const struct sockaddr *)&address, sizeof(address));
+	}
+	if (resolve(listen_name, &found) < 0) {
+		errno = EADDRNOTAVAIL;
+		return -1;
+	}
+	fd = connect_to(found->ai_family, found->ai_addr, found->ai_addrlen);
+	freeaddrinfo(found);
+	return fd;
+}
+
+int
+listener_open(struct listener *listener, const struct conf *conf)
+{
+	*listener = (struct listener){ .fd = passed() };
+	if (listener->fd >= 0) {
+		log_info("listen: on the socket passed as descriptor %d", listener->fd);
+		fcntl(listener->fd, F_SETFD, FD_CLOEXEC);
+	} else if (strncmp(conf->listen, unix_scheme, strlen(unix_scheme)) == 0) {
+		listener->path = mem_strdup(conf->listen + strlen(unix_scheme));
+		listener->fd = open_unix(listener->path, conf->listen_mode);
+	} else {
+		listener->fd = open_tcp(conf->listen);
+	}
+	if (listener->fd < 0) {
+		free(listener->path);
+		listener->path = NULL;
+		return -1;
+	}
+	fcntl(listener->fd, F_SETFL, fcntl(listener->fd, F_GETFL) | O_NONBLOCK);
+	return 0;
+}
+
+void
+listener_close(struct listener *listener)
+{
+	if (listener->path != NULL) {
+		struct sockaddr_un address = { .sun_family = AF_UNIX };
+		struct stat st;
+
+		/* One that answers is a successor's, who has replaced ours. */
+		memcpy(address.sun_path, listener->path, strlen(listener->path));
+		if (lstat(listener->path, &st) == 0 && S_ISSOCK(st.st_mode)
+		    && is_deserted(&address) == 1)
+			unlink(listener->path);
+	}
+	free(listener->path);
+	listener->path = NULL;
+}

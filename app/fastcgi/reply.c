@@ -1,0 +1,139 @@
+#include "app/fastcgi/reply.h"
+
+#include <string.h>
+#include <sys/socket.h>
+
+#include "lib/fcgi.h"
+#include "lib/jsontext.h"
+
+static const char *
+reason_of(int status)
+{
+	static const struct { int status; const char *reason; } reasons[] = {
+		{ 200, "OK" }, { 201, "Created" }, { 204, "No Content" },
+		{ 400, "Bad Request" }, { 401, "Unauthorized" }, { 403, "Forbidden" },
+		{ 404, "Not Found" }, { 405, "Method Not Allowed" },
+		{ 408, "Request Timeout" }, { 413, "Content Too Large" },
+		{ 415, "Unsupported Media Type" }, { 429, "Too Many Requests" },
+		{ 500, "Internal Server Error" }, { 503, "Service Unavailable" },
+	};
+
+	for (size_t i = 0; i < sizeof(reasons) / sizeof(reasons[0]); i++)
+		if (reasons[i].status == status)
+			return reasons[i].reason;
+	return "Unknown";
+}
+
+/* add_head adds what every answer has. Vary: a cache must not give one
+ * origin's answer to another. */
+static void
+add_head(const struct reply *reply, struct buf *out, int status, const char *content_type)
+{
+	buf_printf(out, "Status: %d %s\r\n", status, reason_of(status));
+	if (content_type != NULL)
+		buf_printf(out, "Content-Type: %s\r\n", content_type);
+	buf_add_str(out, "X-Content-Type-Options: nosniff\r\n");
+	if (reply->allow_origin != NULL)
+		buf_printf(out, "Access-Control-Allow-Origin: %s\r\n"
+		    "Access-Control-Allow-Credentials: true\r\nVary: Origin\r\n",
+		    reply->allow_origin);
+}
+
+void
+reply_frame(struct buf *out, uint16_t request_id, const char *bytes, size_t n)
+{
+	while (n > 0) {
+		size_t len = n < FCGI_CONTENT_MAX ? n : FCGI_CONTENT_MAX;
+		unsigned char header[FCGI_HEADER_BYTES];
+
+		fcgi_stdout_header(header, request_id, len);
+		buf_add(out, header, sizeof(header));
+		buf_add(out, bytes, len);
+		bytes += len;
+		n -= len;
+	}
+}
+
+/* finish sends a whole response and gives the connection up. */
+static void
+finish(struct reply *reply, const struct buf *response)
+{
+	struct buf records = BUF_EMPTY;
+	unsigned char end[FCGI_END_BYTES];
+	ssize_t sent;
+
+	reply_frame(&records, reply->request_id, response->bytes, response->len);
+	fcgi_end(end, reply->request_id);
+	buf_add(&records, end, sizeof(end));
+	sent = send(reply->conn->fd, records.bytes, records.len, MSG_DONTWAIT | MSG_NOSIGNAL);
+	if (reply->keep && sent == (ssize_t)records.len)
+		conn_keep(reply->conn);
+	else
+		conn_close(reply->conn);
+	reply->conn = NULL;
+	buf_free(&records);
+}
+
+void
+reply_send(struct reply *reply, int status, const char *headers,
+    const char *content_type, const char *body, size_t body_len)
+{
+	struct buf response = BUF_EMPTY;
+
+	add_head(reply, &response, status, content_type);
+	buf_add_str(&response, "Cache-Control: no-store\r\n");
+	if (headers != NULL)
+		buf_add_str(&response, headers);
+	buf_add_str(&response, "\r\n");
+	if (!reply->head)
+		buf_add(&response, body, body_len);
+	finish(reply, &response);
+	buf_free(&response);
+}
+
+void
+reply_json(struct reply *reply, int status, const char *headers, const char *json)
+{
+	reply_send(reply, status, headers, "application/json", json, strlen(json));
+}
+
+void
+reply_error(struct reply *reply, int status, const char *headers, const char *sentence)
+{
+	struct buf json = BUF_EMPTY;
+
+	buf_add_str(&json, "{\"error\":");
+	jsontext_add_string(&json, sentence);
+	buf_add_str(&json, "}");
+	reply_send(reply, status, headers, "application/json", json.bytes, json.len);
+	buf_free(&json);
+}
+
+void
+reply_stream_head(const struct reply *reply, struct buf *out)
+{
+	add_head(reply, out, 200, "text/event-stream");
+	/* For browsers and caches; nginx and those who learned it from nginx;
+	 * lighttpd from 1.4.83 and others who follow RFC draft Incremental. */
+	buf_add_str(out, "Cache-Control: no-cache\r\n"
+	    "X-Accel-Buffering: no\r\n"
+	    "Incremental: ?1\r\n\r\n");
+}
+
+void
+reply_event(struct reply *reply, const struct buf *event)
+{
+	struct buf response = BUF_EMPTY;
+
+	reply_stream_head(reply, &response);
+	buf_add(&response, event->bytes, event->len);
+	finish(reply, &response);
+	buf_free(&response);
+}
+
+void
+reply_drop(struct reply *reply)
+{
+	conn_close(reply->conn);
+	reply->conn = NULL;
+}

@@ -1,0 +1,47 @@
+/* A reply: what a request is answered with, now or later, by whatever thread
+ * has the answer. */
+#ifndef APP_FASTCGI_REPLY_H
+#define APP_FASTCGI_REPLY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "app/fastcgi/intake.h"
+#include "lib/buf.h"
+
+/* Owed to one request; moved by assignment, sent exactly once. */
+struct reply {
+	struct conn *conn;         /* owned; NULL once answered */
+	uint16_t request_id;
+	bool keep;                 /* the web server asked to keep the connection */
+	bool head;                 /* to HEAD: without the body (RFC 3875 4.3.2) */
+	const char *allow_origin;  /* lent by the configuration: the page's origin, where it may
+	                            * read the answer (CORS); else NULL */
+};
+
+/* reply_send answers with a status, further header lines (each ended by CRLF;
+ * NULL: none), and a body of a content type, and gives up the connection. Never
+ * waits: what does not fit in the socket's buffer breaks the connection. */
+void reply_send(struct reply *reply, int status, const char *headers,
+    const char *content_type, const char *body, size_t body_len);
+
+/* reply_json answers {"NAME":...}: json is the whole object. */
+void reply_json(struct reply *reply, int status, const char *headers, const char *json);
+
+/* reply_error answers {"error":"SENTENCE"}; the sentence may hold any text. */
+void reply_error(struct reply *reply, int status, const char *headers, const char *sentence);
+
+/* reply_stream_head adds the header of an event stream to out. */
+void reply_stream_head(const struct reply *reply, struct buf *out);
+
+/* reply_event answers with a stream of one event, which ends at once. */
+void reply_event(struct reply *reply, const struct buf *event);
+
+/* reply_drop gives up the connection without an answer. */
+void reply_drop(struct reply *reply);
+
+/* reply_frame adds bytes to out as FCGI_STDOUT records of the request. */
+void reply_frame(struct buf *out, uint16_t request_id, const char *bytes, size_t n);
+
+#endif

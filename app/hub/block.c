@@ -1,0 +1,81 @@
+#include "app/hub/block.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/mem.h"
+#include "lib/sse.h"
+
+struct block *
+block_new(void)
+{
+	return mem_zalloc(sizeof(struct block));
+}
+
+void
+block_free(struct block *block)
+{
+	if (block == NULL)
+		return;
+	buf_free(&block->bytes);
+	buf_free(&block->names);
+	free(block->entries);
+	free(block);
+}
+
+static uint32_t
+add_name(struct block *block, const char *name)
+{
+	size_t at = block->names.len;
+
+	if (name == NULL)
+		return BLOCK_NO_NAME;
+	buf_add(&block->names, name, strlen(name) + 1);
+	return (uint32_t)at;
+}
+
+void
+block_add(struct block *block, const struct message *m)
+{
+	struct block_entry *entry;
+
+	if (block->n == block->capacity) {
+		block->capacity = block->capacity != 0 ? 2 * block->capacity : 4;
+		block->entries = mem_realloc(block->entries,
+		    block->capacity * sizeof(*block->entries));
+	}
+	entry = &block->entries[block->n++];
+	entry->id = m->id;
+	entry->expires_at = m->expires_at;
+	entry->user = add_name(block, m->user);
+	entry->topic = add_name(block, m->topic);
+	entry->at = block->bytes.len;
+	sse_event(&block->bytes, m->id, m->event, m->data, m->data_len);
+	entry->len = block->bytes.len - entry->at;
+	block->upto = m->id;
+}
+
+static const char *
+name_at(const struct block *block, uint32_t at)
+{
+	return at != BLOCK_NO_NAME ? block->names.bytes + at : NULL;
+}
+
+const char *
+block_user(const struct block *block, const struct block_entry *entry)
+{
+	return name_at(block, entry->user);
+}
+
+const char *
+block_topic(const struct block *block, const struct block_entry *entry)
+{
+	return name_at(block, entry->topic);
+}
+
+size_t
+block_size(const struct block *block)
+{
+	return sizeof(*block) + block->capacity * sizeof(*block->entries)
+	    + block->bytes.capacity + block->names.capacity;
+}

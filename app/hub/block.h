@@ -1,0 +1,47 @@
+/* A block: messages that were read together, each encoded once. Made by the
+ * tail or by catch-up, then owned by whoever it is given to. */
+#ifndef APP_HUB_BLOCK_H
+#define APP_HUB_BLOCK_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "app/store/message.h"
+#include "lib/buf.h"
+#include "lib/mailbox.h"
+
+#define BLOCK_NO_NAME UINT32_MAX
+
+struct block_entry {
+	int64_t id;
+	wall_s expires_at;       /* 0: never */
+	size_t at;               /* its event starts at bytes.bytes + at */
+	size_t len;              /* and has so many bytes */
+	uint32_t user, topic;    /* offsets in names, or BLOCK_NO_NAME: for all, on any */
+};
+
+struct block {
+	struct mail mail;
+	struct block_entry *entries;  /* owned, n of them, ids ascending */
+	size_t n;
+	size_t capacity;
+	struct buf bytes;        /* the events (HTML 9.2.5), one after the other */
+	struct buf names;        /* users and topics, each ended by NUL */
+	int64_t upto;            /* whoever has this block has seen everything up to here */
+};
+
+struct block *block_new(void);
+void block_free(struct block *block);  /* NULL is fine */
+
+/* block_add encodes a message at the end; m is only read. */
+void block_add(struct block *block, const struct message *m);
+
+/* Lent for as long as the block stands; NULL where the entry names none. */
+const char *block_user(const struct block *block, const struct block_entry *entry);
+const char *block_topic(const struct block *block, const struct block_entry *entry);
+
+/* block_size returns the bytes of memory that the block takes. */
+size_t block_size(const struct block *block);
+
+#endif

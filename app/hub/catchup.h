@@ -1,0 +1,49 @@
+/* Catch-up: reads old rows for streams that are behind, a page at a time, in a
+ * thread of its own, so that no replay holds up what is live. */
+#ifndef APP_HUB_CATCHUP_H
+#define APP_HUB_CATCHUP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "app/store/store.h"
+#include "lib/buf.h"
+#include "lib/mailbox.h"
+
+struct stream;
+
+/* A question, and on its way back the answer. */
+struct page {
+	struct mail mail;
+	struct stream *stream;        /* whose it is; not looked into by catch-up */
+	const struct filter *filter;  /* lent until the page is back */
+	int64_t after;                /* the stream's cursor */
+
+	bool failed;                  /* the store could not be read */
+	bool gap;                     /* rows above `after` have been deleted by retention */
+	struct store_bounds bounds;   /* of the store at that moment */
+	struct buf events;            /* the rows that match, encoded, in order */
+	size_t n;                     /* how many */
+	int64_t last_id;              /* of the last of them */
+	int64_t upto;                 /* the page is complete up to this id */
+};
+
+struct catchup;
+
+/* catchup_start opens the store anew for its thread. Pages go back into `done`,
+ * which is lent until catchup_stop. NULL: logged. */
+struct catchup *catchup_start(const char *store_name, struct mailbox *done);
+
+/* catchup_ask takes the page; it comes back in the order of asking. At most
+ * STREAM_WRITE_BYTES of events, or one message, are in it. */
+void catchup_ask(struct catchup *catchup, struct page *page);
+
+/* catchup_stop ends the thread; what was asked and not yet read comes back as
+ * failed. */
+void catchup_stop(struct catchup *catchup);
+
+struct page *page_new(struct stream *stream, const struct filter *filter, int64_t after);
+void page_free(struct page *page);
+
+#endif

@@ -1,0 +1,119 @@
+/* Time in a stream's life: a heartbeat after silence, the end at the token's exp.
+ * A stream has one timer. It is not moved when something is sent, which happens
+ * far more often than silence; when it is due it looks how long the silence
+ * really was.
+ *
+ * Heartbeats that are due soon go out with the first that is due: one at a time
+ * they would wake the web server for each, which costs three times as much. */
+
+#include <string.h>
+
+#include "app/hub/hub_state.h"
+#include "lib/mem.h"
+#include "lib/sse.h"
+
+enum {
+	PROBE_MS = 500,   /* between the two heartbeats that find a dead stream */
+	EARLY_PART = 32,  /* of the period: a heartbeat may come so much before its time */
+};
+
+/* is_quiet: nothing is on its way to this stream. */
+static bool
+is_quiet(const struct stream *s)
+{
+	return s->state == STREAM_LIVE || s->state == STREAM_AHEAD;
+}
+
+static void
+send_heartbeat(struct hub *hub, struct stream *s)
+{
+	struct buf bytes = BUF_EMPTY;
+
+	s->cursor = hub_position(hub, s);
+	if (!s->cursor_off && s->cursor > s->told) {
+		sse_id(&bytes, s->cursor);
+		buf_add_char(&bytes, '\n');
+		s->told = s->cursor;
+	} else {
+		buf_add_str(&bytes, SSE_HEARTBEAT);
+	}
+	hub_after_write(hub, s, stream_write_buf(s, &bytes, hub->now));
+	buf_free(&bytes);
+}
+
+void
+heartbeat_set(struct hub *hub, struct stream *s)
+{
+	mono_us period = atomic_load_explicit(&hub->limits.heartbeat_us, memory_order_relaxed);
+	mono_us due = s->probed ? hub->now + PROBE_MS * 1000 : s->written_at + period;
+
+	if (due <= hub->now)
+		due = hub->now + period;  /* it is not quiet: look again later */
+	if (s->expires_at != 0) {
+		mono_us left = s->expires_at * 1000000 - clock_wall_us();
+
+		if (left < due - hub->now)
+			due = hub->now + left;
+	}
+	timers_set(&hub->timers, &s->timer, due);
+}
+
+void
+heartbeat_probe(struct hub *hub, struct listeners *listeners)
+{
+	for (struct member *m = listeners->first; m != NULL; m = m->next) {
+		struct stream *s = m->stream;
+
+		if (s->probed || !is_quiet(s))
+			continue;
+		s->probed = true;
+		send_heartbeat(hub, s);
+		if (s->state != STREAM_CLOSED)
+			heartbeat_set(hub, s);
+	}
+}
+
+static void
+expire(struct hub *hub, struct stream *s)
+{
+	static const char data[] = "{\"reason\":\"the token has expired\"}";
+	struct buf event = BUF_EMPTY;
+
+	/* Nothing else may be sent, so a write that is blocked is given up. */
+	if (s->state != STREAM_BLOCKED) {
+		sse_event(&event, -1, "rowcast.expired", data, strlen(data));
+		if (stream_write_buf(s, &event, hub->now) != 0) {
+			/* It is closed anyway. */
+		}
+		buf_free(&event);
+	}
+	hub_close(hub, s);
+}
+
+void
+heartbeat_run(struct hub *hub)
+{
+	mono_us period = atomic_load_explicit(&hub->limits.heartbeat_us, memory_order_relaxed);
+	mono_us early = period / EARLY_PART, soon = hub->now;
+	struct timer *timer;
+
+	while ((timer = timers_first(&hub->timers)) != NULL && timer->due <= soon) {
+		struct stream *s = CONTAINER_OF(timer, struct stream, timer);
+		bool silent = is_quiet(s) && (s->probed || hub->now - s->written_at >= period - early);
+
+		/* The token's end, and a look at a stream that is not quiet, have time. */
+		if (timer->due > hub->now && !silent)
+			break;
+		if (s->expires_at != 0 && clock_wall_us() >= s->expires_at * 1000000) {
+			expire(hub, s);
+			continue;
+		}
+		if (silent) {
+			s->probed = false;
+			send_heartbeat(hub, s);
+			soon = hub->now + early;
+		}
+		if (s->state != STREAM_CLOSED)
+			heartbeat_set(hub, s);
+	}
+}

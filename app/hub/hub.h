@@ -1,0 +1,63 @@
+/* The hub: one thread that owns every open stream and writes to all of them. */
+#ifndef APP_HUB_HUB_H
+#define APP_HUB_HUB_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "app/hub/block.h"
+#include "app/setting/conf.h"
+#include "app/hub/stream.h"
+
+enum {
+	/* What waits to be sent; beyond, the tail waits, and rows stay in the store. */
+	HUB_INBOX_BYTES = 4 << 20,
+
+	/* Descriptors that streams leave free for the store, /msg and new requests. */
+	HUB_SPARE_DESCRIPTORS = 256,
+
+	/* What a stream over the limits is told to wait: a server that is full
+	 * empties slowly; a user's dead streams are found within seconds. */
+	HUB_FULL_RETRY_MIN_MS = 10000, HUB_FULL_RETRY_MAX_MS = 30000,
+	HUB_USER_RETRY_MIN_MS = 1000, HUB_USER_RETRY_MAX_MS = 2000,
+};
+
+struct hub;
+
+/* hub_start begins with everything up to `sent` counted as sent. The store's
+ * name is for catch-up. NULL: logged. */
+struct hub *hub_start(const struct conf *conf, const char *store_name, int64_t sent);
+
+/* hub_reload takes over heartbeat, retry and limits from conf; a shorter
+ * heartbeat holds for a stream from its next one on. Any thread. */
+void hub_reload(struct hub *hub, const struct conf *conf);
+
+/* hub_publish takes the next block, in the order of ids; waits while more than
+ * HUB_INBOX_BYTES are waiting. The tail's thread. */
+void hub_publish(struct hub *hub, struct block *block);
+
+/* hub_join takes a stream: its filter, cursor, told and flags are set, its
+ * reply is still owed, and `unsent` holds the response's header and first
+ * blocks, unframed, which the hub sends once it has admitted the stream. A
+ * stream over the limits is answered `rowcast.busy`, or 503 or 429. resumes:
+ * the client asked for what follows the cursor, so the store is read first;
+ * else it only stands there. Any thread. */
+void hub_join(struct hub *hub, struct stream *s, bool resumes);
+
+/* What the hub is doing, for /status and /metrics. Any thread. */
+struct hub_counters {
+	uint64_t n_streams;      /* open now */
+	uint64_t n_joined;       /* ever */
+	uint64_t n_refused;      /* over a limit */
+	uint64_t n_delivered;    /* messages written to live streams, and pages to others */
+	uint64_t n_gaps;         /* rowcast.gap told from the store */
+	int64_t sent;            /* id up to which live streams have everything */
+};
+void hub_count(struct hub *hub, struct hub_counters *counters);
+
+/* hub_stop sends live streams what was published before, tells every stream a
+ * fresh `retry:`, ends it, and ends the thread. No other thread may be using
+ * the hub any more. */
+void hub_stop(struct hub *hub);
+
+#endif

@@ -1,0 +1,136 @@
+/* Reading on: what a stream that is not live gets, from the ring where that
+ * reaches back to its cursor, else from the store, page by page. */
+
+#include <inttypes.h>
+#include <stdlib.h>
+
+#include "app/hub/gap.h"
+#include "app/hub/hub_state.h"
+#include "lib/mem.h"
+
+static void
+ask_for_page(struct hub *hub, struct stream *s)
+{
+	s->from_store = true;
+	s->page_out = true;
+	hub_set_state(hub, s, STREAM_PAGING);
+	catchup_ask(hub->catchup, page_new(s, &s->filter, s->cursor));
+}
+
+/* collect fills hub->slices with what the ring has for the stream, up to one
+ * write's worth, and moves the cursor behind it. */
+static void
+collect(struct hub *hub, struct stream *s)
+{
+	struct ring_place place = ring_find(&hub->ring, s->cursor);
+	wall_s now = clock_wall_s();
+
+	slices_clear(&hub->slices);
+	while (!slices_full(&hub->slices)) {
+		const struct block *block;
+		const struct block_entry *entry = ring_next(&hub->ring, &place, &block);
+
+		/* What is not sent yet to those that are live comes with a round. */
+		if (entry == NULL || entry->id > hub->sent) {
+			s->cursor = hub->sent;
+			break;
+		}
+		s->cursor = entry->id;
+		if ((entry->expires_at == 0 || entry->expires_at > now)
+		    && stream_wants(s, block_user(block, entry), block_topic(block, entry)))
+			slices_add(&hub->slices, block, entry);
+	}
+}
+
+static void
+read_on(struct hub *hub, struct stream *s)
+{
+	struct slices *slices = &hub->slices;
+	int outcome = 0;
+
+	if (s->from_store || !ring_holds(&hub->ring, s->cursor)) {
+		ask_for_page(hub, s);
+		return;
+	}
+	collect(hub, s);
+	if (slices->n > 0) {
+		s->told = slices->last_id;
+		HUB_COUNT(hub, n_delivered, slices->n_messages);
+		outcome = stream_write(s, slices->iov, slices->n, slices->n_bytes, hub->now);
+	}
+	hub_after_write(hub, s, outcome);
+}
+
+static void
+add_gap(struct buf *out, const struct page *page)
+{
+	char *requested = mem_printf("%" PRId64, page->after);
+
+	gap_add(out, page->bounds.oldest - 1, "expired", requested, &page->bounds);
+	free(requested);
+}
+
+static void
+send_page(struct hub *hub, struct stream *s, const struct page *page)
+{
+	struct buf gap = BUF_EMPTY;
+	struct iovec iov[3];
+	size_t n = 0;
+	int outcome = 0;
+
+	s->cursor = page->upto;
+	/* At the end of the store the ring has the rest. */
+	if (page->upto >= page->bounds.newest)
+		s->from_store = false;
+	if (page->gap) {
+		add_gap(&gap, page);
+		s->told = page->bounds.oldest - 1;
+		iov[++n] = (struct iovec){ gap.bytes, gap.len };
+		HUB_COUNT(hub, n_gaps, 1);
+	}
+	if (page->n > 0) {
+		s->told = page->last_id;
+		iov[++n] = (struct iovec){ page->events.bytes, page->events.len };
+		HUB_COUNT(hub, n_delivered, page->n);
+	}
+	if (n > 0)
+		outcome = stream_write(s, iov, n, gap.len + page->events.len, hub->now);
+	hub_after_write(hub, s, outcome);
+	buf_free(&gap);
+}
+
+static void
+take_page(struct hub *hub, const struct page *page)
+{
+	struct stream *s = page->stream;
+
+	s->page_out = false;
+	if (s->state == STREAM_CLOSED && s->list == NULL)
+		stream_free(s);  /* the turn it was closed in is over; only the page held it */
+	else if (s->state == STREAM_CLOSED)
+		return;
+	else if (page->failed)
+		hub_close(hub, s);  /* logged; the client comes back and asks again */
+	else
+		send_page(hub, s, page);
+}
+
+void
+replay_run(struct hub *hub)
+{
+	struct stream *last = TAILQ_LAST(&hub->behind, stream_list), *s = NULL;
+	struct mail *mail, *next;
+
+	for (mail = mailbox_take(&hub->pages); mail != NULL; mail = next) {
+		struct page *page = CONTAINER_OF(mail, struct page, mail);
+
+		next = mail->next;
+		take_page(hub, page);
+		page_free(page);
+	}
+	/* Each stream leaves the list, or goes to its end for the next turn. */
+	while (last != NULL && s != last) {
+		s = TAILQ_FIRST(&hub->behind);
+		read_on(hub, s);
+	}
+}

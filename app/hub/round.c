@@ -1,0 +1,218 @@
+/* Messages for everyone are the same bytes for every stream, so they are
+ * gathered once. A message for somebody is picked for just those streams that
+ * the roster names; only a stream with picks is gathered for by itself, its
+ * picks and the messages for everyone merged in the order of ids. So a round
+ * costs a write a stream that gets something, plus a pick a message for
+ * somebody, whatever the number of other streams. */
+
+#include "app/hub/round.h"
+
+#include <stdlib.h>
+
+#include "lib/mem.h"
+
+#define NO_PICK UINT32_MAX
+
+struct item {
+	const struct block *block;
+	const struct block_entry *entry;
+};
+
+struct pick {
+	uint32_t item;
+	uint32_t next;   /* index of the stream's next pick, or NO_PICK */
+};
+
+struct round {
+	uint64_t number;
+	struct item items[STREAM_WRITE_MESSAGES];
+	uint32_t n_items;
+	uint32_t common[STREAM_WRITE_MESSAGES];  /* the items for everyone */
+	uint32_t n_common;
+	struct slices for_all, for_one;
+	struct pick *picks;       /* owned */
+	uint32_t n_picks, max_picks;
+	struct stream **picked;   /* owned: the streams with picks */
+	size_t n_picked, max_picked;
+};
+
+void
+slices_clear(struct slices *slices)
+{
+	slices->n = 0;
+	slices->n_bytes = 0;
+	slices->n_messages = 0;
+	slices->last_id = 0;
+}
+
+void
+slices_add(struct slices *slices, const struct block *block, const struct block_entry *entry)
+{
+	char *bytes = block->bytes.bytes + entry->at;
+	struct iovec *last = &slices->iov[slices->n];
+
+	if (slices->n > 0 && (char *)last->iov_base + last->iov_len == bytes)
+		last->iov_len += entry->len;
+	else
+		slices->iov[++slices->n] = (struct iovec){ bytes, entry->len };
+	slices->n_bytes += entry->len;
+	slices->n_messages++;
+	slices->last_id = entry->id;
+}
+
+int
+slices_full(const struct slices *slices)
+{
+	return slices->n == STREAM_WRITE_MESSAGES || slices->n_bytes >= STREAM_WRITE_BYTES;
+}
+
+struct round *
+round_new(void)
+{
+	return mem_zalloc(sizeof(struct round));
+}
+
+void
+round_free(struct round *round)
+{
+	free(round->picks);
+	free(round->picked);
+	free(round);
+}
+
+static void
+pick(struct round *round, struct stream *s, uint32_t item)
+{
+	uint32_t new = round->n_picks++;
+
+	if (new == round->max_picks) {
+		round->max_picks = new != 0 ? 2 * new : 1024;
+		round->picks = mem_realloc(round->picks, round->max_picks * sizeof(*round->picks));
+	}
+	round->picks[new] = (struct pick){ item, NO_PICK };
+	if (s->round == round->number) {
+		round->picks[s->last_pick].next = new;
+		s->last_pick = new;
+		return;
+	}
+	s->round = round->number;
+	s->first_pick = s->last_pick = new;
+	if (round->n_picked == round->max_picked) {
+		round->max_picked = round->max_picked != 0 ? 2 * round->max_picked : 256;
+		round->picked = mem_realloc(round->picked,
+		    round->max_picked * sizeof(struct stream *));
+	}
+	round->picked[round->n_picked++] = s;
+}
+
+/* pick_for_listeners picks an item that names a user, a topic, or both. */
+static void
+pick_for_listeners(struct round *round, const struct roster *roster, uint32_t item,
+    const char *user, const char *topic)
+{
+	const struct listeners *listeners = user != NULL
+	    ? roster_user(roster, user) : roster_topic(roster, topic);
+
+	if (listeners == NULL)
+		return;
+	for (struct member *m = listeners->first; m != NULL; m = m->next)
+		if (m->stream->state == STREAM_LIVE
+		    && (user == NULL || stream_wants_topic(m->stream, topic)))
+			pick(round, m->stream, item);
+}
+
+/* collect takes what is new from the ring, up to what fits in one write, and
+ * returns the id up to which it came. */
+static int64_t
+collect(struct round *round, const struct roster *roster, const struct ring *ring, int64_t sent)
+{
+	struct ring_place place = ring_find(ring, sent);
+	const struct block *block = NULL;
+	const struct block_entry *entry;
+	size_t n_bytes = 0;
+	wall_s now = clock_wall_s();
+
+	while (round->n_items < STREAM_WRITE_MESSAGES && n_bytes < STREAM_WRITE_BYTES) {
+		const char *user, *topic;
+
+		entry = ring_next(ring, &place, &block);
+		if (entry == NULL)
+			return ring->top;
+		sent = entry->id;
+		if (entry->expires_at != 0 && entry->expires_at <= now)
+			continue;
+		n_bytes += entry->len;
+		round->items[round->n_items] = (struct item){ block, entry };
+		user = block_user(block, entry);
+		topic = block_topic(block, entry);
+		if (user == NULL && topic == NULL) {
+			round->common[round->n_common++] = round->n_items;
+			slices_add(&round->for_all, block, entry);
+		} else {
+			pick_for_listeners(round, roster, round->n_items, user, topic);
+		}
+		round->n_items++;
+	}
+	return sent;
+}
+
+/* gather merges a stream's picks with what is for everyone. */
+static void
+gather(struct round *round, const struct stream *s)
+{
+	uint32_t next = s->first_pick, common = 0;
+
+	slices_clear(&round->for_one);
+	while (next != NO_PICK || common < round->n_common) {
+		uint32_t item;
+
+		if (next == NO_PICK
+		    || (common < round->n_common && round->common[common] < round->picks[next].item)) {
+			item = round->common[common++];
+		} else {
+			item = round->picks[next].item;
+			next = round->picks[next].next;
+		}
+		slices_add(&round->for_one, round->items[item].block, round->items[item].entry);
+	}
+}
+
+static void
+send_slices(struct stream *s, struct slices *slices, int64_t sent, mono_us now,
+    round_trouble *trouble, void *context, struct round_tally *tally)
+{
+	int outcome;
+
+	s->told = slices->last_id;
+	outcome = stream_write(s, slices->iov, slices->n, slices->n_bytes, now);
+	tally->n_written++;
+	tally->n_delivered += slices->n_messages;
+	if (outcome != 0) {
+		s->cursor = sent;
+		trouble(context, s, outcome);
+	}
+}
+
+struct round_tally
+round_run(struct round *round, const struct roster *roster, const struct ring *ring,
+    int64_t *sent, mono_us now, round_trouble *trouble, void *context)
+{
+	struct round_tally tally = { 0 };
+
+	round->number++;
+	round->n_items = round->n_common = round->n_picks = 0;
+	round->n_picked = 0;
+	slices_clear(&round->for_all);
+	*sent = collect(round, roster, ring, *sent);
+	for (size_t i = 0; i < round->n_picked; i++) {
+		gather(round, round->picked[i]);
+		send_slices(round->picked[i], &round->for_one, *sent, now, trouble, context, &tally);
+	}
+	for (size_t i = 0; round->n_common > 0 && i < roster->n; i++) {
+		struct stream *s = roster->streams[i];
+
+		if (s->state == STREAM_LIVE && s->round != round->number)
+			send_slices(s, &round->for_all, *sent, now, trouble, context, &tally);
+	}
+	return tally;
+}

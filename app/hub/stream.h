@@ -1,0 +1,99 @@
+/* A stream: a descriptor, a filter and a cursor. It owns no queue; what it has
+ * not been sent is in the ring or in the store. All of it belongs to the hub's
+ * thread once the hub has it; the filter, which never changes, is lent to
+ * catch-up meanwhile. */
+#ifndef APP_HUB_STREAM_H
+#define APP_HUB_STREAM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/queue.h>
+#include <sys/uio.h>
+
+#include "app/fastcgi/reply.h"
+#include "app/store/store.h"
+#include "lib/buf.h"
+#include "lib/clock.h"
+#include "lib/mailbox.h"
+#include "lib/timers.h"
+
+enum {
+	STREAM_MAX_TOPICS = 32,   /* `topic=` in one request; picked, not tuned */
+
+	/* What is written at once ends with the message that reaches this many
+	 * bytes. It is also what the memory of a stream that is not read can grow
+	 * to: a line break in a message takes 7 bytes (`data: ` and itself). */
+	STREAM_WRITE_BYTES = 60 << 10,
+	STREAM_WRITE_MESSAGES = 512,  /* below IOV_MAX, since each may be a slice of its own */
+};
+
+enum stream_state {
+	STREAM_JOINING,   /* not the hub's yet */
+	STREAM_LIVE,      /* has been sent all that the hub has sent */
+	STREAM_AHEAD,     /* stands above that: its cursor is newer than the hub's news */
+	STREAM_BEHIND,    /* can be written, has to read on from its cursor */
+	STREAM_PAGING,    /* catch-up reads a page for it */
+	STREAM_BLOCKED,   /* the socket takes no more: unsent holds the rest of the last write */
+	STREAM_CLOSED,    /* over; freed when nobody points to it any more */
+};
+
+TAILQ_HEAD(stream_list, stream);
+
+struct stream {
+	struct mail mail;          /* on the way to the hub */
+	TAILQ_ENTRY(stream) link;
+	struct stream_list *list;  /* the hub's list of those that are ahead, behind or closed; or NULL */
+	struct timer timer;        /* the next heartbeat, or the token's end */
+	enum stream_state state;
+	int fd;                    /* -1 once closed */
+	uint16_t request_id;
+	bool cursor_off;           /* cursor=off: no block without data */
+	bool accepts_events;       /* the request accepts text/event-stream */
+	bool from_store;           /* has to read the store before the ring: see hub.c */
+	bool page_out;             /* catch-up has a page of this stream */
+	bool probed;               /* a second heartbeat is due, to see who is still there */
+	int64_t cursor;            /* has been sent all up to here; unused while live */
+	int64_t told;              /* highest id that the client was told */
+	wall_s expires_at;         /* the token's exp; 0: never */
+	mono_us written_at;
+	struct buf unsent;         /* whole bytes of records, from unsent_at on */
+	size_t unsent_at;
+	struct reply reply;        /* owed until the hub has admitted the stream */
+	struct filter filter;
+	struct member *members;    /* roster.h: one for the user, one for each topic */
+	size_t place;              /* roster.h: index in roster->streams */
+	uint64_t round;            /* round.c: the round that last picked something for it */
+	uint32_t first_pick, last_pick;
+};
+
+/* stream_new takes the strings of the filter (and the array). */
+struct stream *stream_new(struct filter filter);
+void stream_free(struct stream *s);
+
+/* stream_wants: does a message for this topic (NULL: none) pass the filter, and
+ * is it for this user (NULL: everyone)? */
+bool stream_wants_topic(const struct stream *s, const char *topic);
+bool stream_wants(const struct stream *s, const char *user, const char *topic);
+
+enum stream_outcome {
+	STREAM_FULL = 1,   /* taken, but a part still lies in s->unsent: wait until writable */
+	STREAM_GONE,       /* the peer is away */
+};
+
+/* stream_write sends n_bytes of events as FastCGI records, without waiting. iov
+ * has n slices from iov[1] on; iov[0] is room for the header, and the array is
+ * as it was when the function returns. Nothing is unsent before. */
+int stream_write(struct stream *s, struct iovec *iov, size_t n, size_t n_bytes, mono_us now);
+
+/* stream_write_buf is the same for one run of bytes. */
+int stream_write_buf(struct stream *s, const struct buf *bytes, mono_us now);
+
+/* stream_flush sends on what is unsent. 0: nothing is left. */
+int stream_flush(struct stream *s, mono_us now);
+
+/* stream_end sends what ends the response, where the socket takes it, and
+ * closes the descriptor. */
+void stream_end(struct stream *s);
+
+#endif

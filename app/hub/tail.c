@@ -1,0 +1,142 @@
+/* Whoever committed a row, it comes to the streams through here and nowhere
+ * else, so order and completeness have one place to be right. Between two looks
+ * the thread sleeps in store_wait(), woken by our own writer at once and by
+ * others through the store. */
+
+#include "app/hub/tail.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+
+#include "app/hub/block.h"
+#include "app/hub/hub.h"
+#include "app/store/store.h"
+#include "lib/mailbox.h"
+#include "lib/mem.h"
+#include "lib/thread.h"
+
+enum {
+	BLOCK_MAX_BYTES = 256 << 10,  /* a block is handed over at the latest at this size */
+	BLOCK_MAX_MESSAGES = 4096,    /* or this; both picked, not tuned */
+	/* After a store that could not be read: it may be for a moment, or for as
+	 * long as nobody repairs it, and each time is a line in the log. */
+	RETRY_FIRST_MS = 200,
+	RETRY_LAST_MS = 5000,
+};
+
+struct tail {
+	struct store *store;
+	struct hub *hub;
+	int64_t last;             /* everything up to here was given to the hub */
+	tail_lost *lost;          /* NULL once it was called */
+	struct mailbox wake;      /* used for its descriptor only: nothing is put inside */
+	_Atomic bool stopping, failing;
+	pthread_t thread;
+};
+
+static bool
+add_row(void *context, const struct message *m)
+{
+	struct block *block = context;
+
+	block_add(block, m);
+	return block->bytes.len < BLOCK_MAX_BYTES && block->n < BLOCK_MAX_MESSAGES;
+}
+
+/* read_news gives the hub one block; in *more is whether there may be another at
+ * once. 0; -1: the store could not be read, and nothing is lost by trying again;
+ * STORE_REPLACED. */
+static int
+read_news(struct tail *tail, bool *more)
+{
+	struct block *block = block_new();
+	struct store_bounds bounds;
+	int64_t upto;
+	int rc = store_read(tail->store, tail->last, NULL, add_row, block, &bounds, &upto);
+
+	*more = false;
+	if (rc < 0 || upto <= tail->last) {
+		block_free(block);
+		return rc;
+	}
+	*more = upto < bounds.newest;
+	block->upto = upto;
+	tail->last = upto;
+	hub_publish(tail->hub, block);
+	return rc;
+}
+
+static void *
+tail_run(void *arg)
+{
+	struct tail *tail = arg;
+	int retry_ms = RETRY_FIRST_MS;
+
+	for (;;) {
+		/* Asked before reading: what was committed before the stop is read. */
+		bool last_round = atomic_load(&tail->stopping);
+		bool more;
+		int rc;
+
+		do
+			rc = read_news(tail, &more);
+		while (more);
+		if (rc == STORE_REPLACED && tail->lost != NULL) {
+			tail->lost();
+			tail->lost = NULL;
+		}
+		if (last_round)
+			return NULL;
+		atomic_store(&tail->failing, rc != 0);
+		if (rc == 0) {
+			store_wait(tail->store, tail->wake.wake_fd);
+			retry_ms = RETRY_FIRST_MS;
+		} else {
+			mailbox_wait(&tail->wake, retry_ms);
+			retry_ms = retry_ms * 2 < RETRY_LAST_MS ? retry_ms * 2 : RETRY_LAST_MS;
+		}
+		mailbox_take(&tail->wake);
+	}
+}
+
+struct tail *
+tail_start(const char *store_name, int64_t after, struct hub *hub, tail_lost *lost)
+{
+	struct tail *tail = mem_zalloc(sizeof(*tail));
+
+	tail->hub = hub;
+	tail->lost = lost;
+	tail->last = after;
+	tail->store = store_open(store_name, STORE_READER);
+	if (tail->store == NULL) {
+		free(tail);
+		return NULL;
+	}
+	mailbox_init(&tail->wake);
+	thread_start(&tail->thread, "tail", tail_run, tail);
+	return tail;
+}
+
+void
+tail_wake(struct tail *tail)
+{
+	mailbox_wake(&tail->wake);
+}
+
+bool
+tail_is_failing(const struct tail *tail)
+{
+	return atomic_load(&tail->failing);
+}
+
+void
+tail_stop(struct tail *tail)
+{
+	atomic_store(&tail->stopping, true);
+	mailbox_wake(&tail->wake);
+	pthread_join(tail->thread, NULL);
+	mailbox_free(&tail->wake);
+	store_close(tail->store);
+	free(tail);
+}

@@ -1,0 +1,346 @@
+/* Whatever form a request comes in, it ends up as fields, which field.c reads:
+ * so a form, a query string, a JSON object and a line of NDJSON cannot differ in
+ * what they accept. The bytes of a value are copied once, into the message.
+ *
+ * Every refusal is one sentence for the person who wrote the request. */
+
+#include "app/publish/publication.h"
+
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "app/publish/field.h"
+#include "lib/clock.h"
+#include "lib/form.h"
+#include "lib/mem.h"
+
+enum { FORBIDDEN = 403, UNSUPPORTED = 415 };
+
+/* ---- the forms ---- */
+
+static int
+read_pairs(struct field_reader *reader, struct publication_item *item, const char *text, size_t len,
+    const char *what)
+{
+	struct form form;
+	int status = 0, outcome;
+
+	form_init(&form, text, len);
+	while (status == 0 && (outcome = form_next(&form)) != 0) {
+		struct field_value v = { .kind = FIELD_TEXT, .text = form.value, .len = form.value_len };
+
+		if (outcome == FORM_MALFORMED)
+			status = field_refuse(reader, FIELD_BAD, "%s has a malformed percent escape", what);
+		else if (strlen(form.name) != form.name_len)
+			status = field_refuse(reader, FIELD_BAD, "the name of a field may not contain "
+			    "U+0000");
+		else
+			status = field_read(reader, item, form.name, &v);
+	}
+	form_free(&form);
+	return status;
+}
+
+/* refuse_json words what jansson found; its own text is for programmers. */
+static int
+refuse_json(struct field_reader *reader, const json_error_t *error)
+{
+	switch (json_error_code(error)) {
+	case json_error_duplicate_key:
+		return field_refuse(reader, FIELD_BAD, "a field is given twice");
+	case json_error_null_character:
+	case json_error_null_byte_in_key:
+		return field_refuse(reader, FIELD_BAD, "the text may not contain U+0000");
+	case json_error_invalid_utf8:
+		return field_refuse(reader, FIELD_BAD, "the text is not valid UTF-8");
+	case json_error_numeric_overflow:
+		return field_refuse(reader, FIELD_BAD, "a number is too large");
+	default:
+		break;
+	}
+	if (reader->line > 0)
+		return field_refuse(reader, FIELD_BAD, "not valid JSON (column %d)", error->column);
+	return field_refuse(reader, FIELD_BAD, "the body is not valid JSON (line %d, column %d)",
+	    error->line, error->column);
+}
+
+static struct field_value
+json_to_value(const json_t *json)
+{
+	switch (json_typeof(json)) {
+	case JSON_STRING:
+		return (struct field_value){ .kind = FIELD_TEXT, .text = json_string_value(json),
+			.len = json_string_length(json) };
+	case JSON_INTEGER:
+		return (struct field_value){ .kind = FIELD_INTEGER, .integer = json_integer_value(json) };
+	case JSON_REAL:
+		return (struct field_value){ .kind = FIELD_REAL, .real = json_real_value(json) };
+	case JSON_TRUE:
+		return (struct field_value){ .kind = FIELD_TRUE };
+	case JSON_FALSE:
+		return (struct field_value){ .kind = FIELD_FALSE };
+	default:
+		return (struct field_value){ .kind = FIELD_OTHER };
+	}
+}
+
+static int
+read_object(struct field_reader *reader, struct publication_item *item, const char *text,
+    size_t len)
+{
+	json_error_t error;
+	json_t *object;
+	int status = 0;
+
+	/* jansson passes over a NUL byte behind a number or a word. */
+	if (memchr(text, '\0', len) != NULL)
+		return field_refuse(reader, FIELD_BAD, "the text may not contain U+0000");
+	object = json_loadb(text, len, JSON_REJECT_DUPLICATES, &error);
+	if (object == NULL)
+		return refuse_json(reader, &error);
+	if (!json_is_object(object))
+		status = field_refuse(reader, FIELD_BAD, reader->line > 0 ? "not a JSON object" :
+		    "the body is not a JSON object");
+	for (void *at = json_object_iter(object); at != NULL && status == 0;
+	    at = json_object_iter_next(object, at)) {
+		struct field_value v = json_to_value(json_object_iter_value(at));
+
+		if (!json_is_null(json_object_iter_value(at)))
+			status = field_read(reader, item, json_object_iter_key(at), &v);
+	}
+	json_decref(object);
+	return status;
+}
+
+static bool
+is_blank(const char *text, size_t len)
+{
+	for (size_t i = 0; i < len; i++)
+		if (text[i] != ' ' && text[i] != '\t' && text[i] != '\r')
+			return false;
+	return true;
+}
+
+/* read_lines reads a body of NDJSON into items of its own. */
+static int
+read_lines(struct field_reader *reader, struct publication *p, const char *body,
+    size_t body_len)
+{
+	const char *end = body + body_len, *next;
+	size_t capacity = 0;
+
+	for (; body < end; body = next) {
+		const char *line_end = memchr(body, '\n', (size_t)(end - body));
+		size_t len = (size_t)((line_end != NULL ? line_end : end) - body);
+		struct publication_item *item;
+		int status;
+
+		next = line_end != NULL ? line_end + 1 : end;
+		reader->line++;
+		if (is_blank(body, len))
+			continue;
+		if (p->n == PUBLICATION_MAX_MESSAGES) {
+			reader->line = 0;
+			return field_refuse(reader, FIELD_TOO_LARGE, "more than %d messages in one request",
+			    PUBLICATION_MAX_MESSAGES);
+		}
+		if (p->n == capacity) {
+			capacity = capacity > 0 ? 2 * capacity : 1;
+			p->items = mem_realloc(p->items, capacity * sizeof(p->items[0]));
+		}
+		item = &p->items[p->n++];
+		*item = (struct publication_item){ .line = reader->line };
+		reader->seen = 0;
+		if ((status = read_object(reader, item, body, len)) != 0 ||
+		    (status = field_check(reader, item)) != 0)
+			return status;
+	}
+	reader->line = 0;
+	return p->n > 0 ? 0 : field_refuse(reader, FIELD_BAD, "the body has no message");
+}
+
+/* ---- the request ---- */
+
+enum type { TYPE_NONE, TYPE_FORM, TYPE_JSON, TYPE_TEXT, TYPE_NDJSON, N_TYPES };
+
+static const char *const type_names[N_TYPES] = {
+	[TYPE_FORM] = "application/x-www-form-urlencoded",
+	[TYPE_JSON] = "application/json",
+	[TYPE_TEXT] = "text/plain",
+	[TYPE_NDJSON] = "application/x-ndjson",
+};
+
+/* is_token: are the len bytes of text this token, in letters of any case? */
+static bool
+is_token(const char *text, size_t len, const char *token)
+{
+	return len == strlen(token) && strncasecmp(text, token, len) == 0;
+}
+
+/* is_charset_known looks through the parameters (RFC 9110 5.6.6), which begin
+ * at a ';', for a charset that is not a part of UTF-8. */
+static bool
+is_charset_known(const char *parameters)
+{
+	const char *at = parameters;
+
+	while (*at == ';') {
+		const char *name, *value;
+		size_t name_len, value_len;
+
+		at += 1 + strspn(at + 1, " \t");
+		name = at;
+		name_len = strcspn(at, "=; \t");
+		at += name_len;
+		if (*at != '=') {
+			at += strcspn(at, ";");
+			continue;
+		}
+		at++;
+		if (*at == '"') {
+			value = ++at;
+			value_len = strcspn(at, "\"");
+			at += value_len;
+		} else {
+			value = at;
+			value_len = strcspn(at, "; \t");
+			at += value_len;
+		}
+		at += strcspn(at, ";");
+		if (is_token(name, name_len, "charset") && !is_token(value, value_len, "utf-8") &&
+		    !is_token(value, value_len, "utf8") && !is_token(value, value_len, "us-ascii"))
+			return false;
+	}
+	return true;
+}
+
+/* read_type tells which form the body has. 0, or the status. */
+static int
+read_type(struct field_reader *reader, const char *content_type, size_t body_len,
+    enum type *type)
+{
+	const char *name;
+	size_t len;
+
+	*type = TYPE_NONE;
+	/* A web server may pass an empty one where the client sent none. */
+	name = content_type != NULL ? content_type + strspn(content_type, " \t") : "";
+	if (name[0] == '\0' && body_len == 0)
+		return 0;
+	len = strcspn(name, "; \t");
+	for (unsigned int i = TYPE_FORM; i < N_TYPES; i++)
+		if (is_token(name, len, type_names[i]))
+			*type = (enum type)i;
+	if (*type == TYPE_NONE)
+		return field_refuse(reader, UNSUPPORTED, "%s; send application/x-www-form-urlencoded, "
+		    "application/json, text/plain or application/x-ndjson",
+		    name[0] == '\0' ? "the body has no Content-Type" :
+		    "this Content-Type is not supported");
+	if (!is_charset_known(name + strcspn(name, ";")))
+		return field_refuse(reader, UNSUPPORTED, "the charset must be UTF-8");
+	return 0;
+}
+
+static int
+read_text(struct field_reader *reader, struct publication_item *item, const char *body,
+    size_t body_len)
+{
+	struct field_value v = { .kind = FIELD_TEXT, .text = body, .len = body_len };
+
+	return field_read(reader, item, "msg", &v);
+}
+
+/* read_one reads a request for one message. */
+static int
+read_one(struct field_reader *reader, struct publication_item *item, enum type type,
+    const char *query, const char *body, size_t body_len)
+{
+	int status = read_pairs(reader, item, query, strlen(query), "the query");
+
+	if (status == 0 && type == TYPE_FORM)
+		status = read_pairs(reader, item, body, body_len, "the body");
+	if (status == 0 && type == TYPE_JSON)
+		status = read_object(reader, item, body, body_len);
+	if (status == 0 && type == TYPE_TEXT)
+		status = read_text(reader, item, body, body_len);
+	return status == 0 ? field_check(reader, item) : status;
+}
+
+int
+publication_parse(struct publication *p, const char *query, const char *content_type,
+    const char *body, size_t body_len, size_t max_message_bytes)
+{
+	struct field_reader reader = {
+		.error = p->error,
+		.max_message_bytes = max_message_bytes,
+		.now = clock_wall_s(),
+	};
+	enum type type;
+	int status;
+
+	p->items = NULL;
+	p->n = 0;
+	p->many = false;
+	p->error[0] = '\0';
+	if (query == NULL)
+		query = "";
+	if (body_len == 0)
+		body = "";
+	status = read_type(&reader, content_type, body_len, &type);
+	if (status != 0)
+		return status;
+	if (type == TYPE_NDJSON) {
+		p->many = true;
+		status = query[strspn(query, "&")] != '\0' ?
+		    field_refuse(&reader, FIELD_BAD, "with application/x-ndjson the fields belong "
+		    "in the lines, not in the query") :
+		    read_lines(&reader, p, body, body_len);
+	} else {
+		p->items = mem_zalloc(sizeof(p->items[0]));
+		p->n = 1;
+		status = read_one(&reader, &p->items[0], type, query, body, body_len);
+	}
+	if (status != 0)
+		publication_free(p);
+	return status;
+}
+
+int
+publication_authorize(struct publication *p, const struct identity *id)
+{
+	for (size_t i = 0; i < p->n; i++) {
+		const struct publication_item *item = &p->items[i];
+		struct field_reader reader = { .error = p->error, .line = item->line };
+		const struct message *m = &item->message;
+		const char *whom = NULL;
+
+		if (item->all)
+			whom = "to everyone";
+		else if (m->topic != NULL)
+			whom = "to a topic";
+		else if (m->user != NULL && strcmp(m->user, id->user) != 0)
+			whom = "to another user";
+		if (whom != NULL && !id->may_publish)
+			return field_refuse(&reader, FORBIDDEN,
+			    "sending %s needs a token with the scope rowcast:publish", whom);
+	}
+	for (size_t i = 0; i < p->n; i++) {
+		struct message *m = &p->items[i].message;
+
+		if (!p->items[i].all && m->topic == NULL && m->user == NULL)
+			m->user = mem_strdup(id->user);
+	}
+	return 0;
+}
+
+void
+publication_free(struct publication *p)
+{
+	for (size_t i = 0; i < p->n; i++)
+		message_free(&p->items[i].message);
+	free(p->items);
+	p->items = NULL;
+	p->n = 0;
+}

@@ -1,0 +1,50 @@
+/* A publication: what one request to /msg asks to publish, whatever form it
+ * came in. Parsing only; who may send to whom is publication_authorize. */
+#ifndef APP_PUBLISH_PUBLICATION_H
+#define APP_PUBLISH_PUBLICATION_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "app/access/auth.h"
+#include "app/store/message.h"
+
+/* Messages in one request (lines of NDJSON); beyond: 413. Picked, not tuned. */
+enum { PUBLICATION_MAX_MESSAGES = 10000 };
+
+enum { PUBLICATION_ERROR_BYTES = 512 };
+
+struct publication_item {
+	struct message message;  /* user and topic as the request gave them */
+	bool all;                /* all=1: to everyone */
+	size_t line;             /* of NDJSON, from 1; 0: the request was not NDJSON */
+};
+
+struct publication {
+	struct publication_item *items;  /* owned, n of them, at least one after a parse */
+	size_t n;
+	bool many;                       /* NDJSON: the answer is {"ids":[...]} */
+	char error[PUBLICATION_ERROR_BYTES];  /* one sentence, after a refusal */
+};
+
+/* publication_parse reads the fields of the query string and of the body.
+ *   application/x-www-form-urlencoded   fields
+ *   application/json                    one object of fields
+ *   text/plain                          the message itself; other fields in the query
+ *   application/x-ndjson                one object a line, all or nothing; no query fields
+ * content_type NULL or empty: there is no body (GET). body need not end in NUL.
+ * Fields: msg or data, user, topic, event, all, key, ttl. An unknown field, a
+ * field given twice, a wrong type, U+0000 or invalid UTF-8 is refused.
+ * 0: publication_free is due. Otherwise the HTTP status to answer with (400,
+ * 413, 415), p->error says why in one sentence, and nothing is left to free. */
+int publication_parse(struct publication *p, const char *query, const char *content_type,
+    const char *body, size_t body_len, size_t max_message_bytes);
+
+/* publication_authorize fills in the token's own user where a message names
+ * nobody, and refuses what the token may not do: `user` of another, `topic`
+ * and `all` need scope rowcast:publish. 0, or 403 and p->error. */
+int publication_authorize(struct publication *p, const struct identity *id);
+
+void publication_free(struct publication *p);
+
+#endif

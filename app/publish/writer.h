@@ -1,0 +1,58 @@
+/* The writer: the one thread that commits what /msg publishes. Whatever waits
+ * goes into one transaction, so a commit's price is shared. Retention runs here
+ * too, in slices between the commits. */
+#ifndef APP_PUBLISH_WRITER_H
+#define APP_PUBLISH_WRITER_H
+
+#include <stdint.h>
+
+#include "app/setting/conf.h"
+#include "app/publish/publication.h"
+#include "app/fastcgi/reply.h"
+#include "app/store/store.h"
+
+enum {
+	/* What waits to be committed; beyond, writer_submit refuses. */
+	WRITER_QUEUE_MESSAGES = 100000,
+	WRITER_QUEUE_BYTES = 64 << 20,
+
+	WRITER_GROUP_MESSAGES = 4096,  /* in one transaction; a larger publication goes alone */
+};
+
+enum writer_outcome {
+	WRITER_FULL = 1,
+};
+
+struct writer;
+
+/* Called after each commit, by the writer's thread; context is lent. */
+typedef void writer_committed(void *context);
+
+/* writer_start takes the store. */
+struct writer *writer_start(const struct conf *conf, struct store *store,
+    writer_committed *committed, void *context);
+
+/* writer_reload takes over the retention from conf. Any thread. */
+void writer_reload(struct writer *writer, const struct conf *conf);
+
+/* writer_submit takes what is in *p and *reply; publisher is copied. The reply
+ * is sent after the commit: 201 (200 where the key was there), or 503 where the
+ * store could not take it. WRITER_FULL: nothing was taken. Does not wait. Any
+ * thread. */
+int writer_submit(struct writer *writer, struct publication *p, const char *publisher,
+    struct reply *reply);
+
+/* For /status, /metrics and /healthz. Any thread. */
+struct writer_counters {
+	uint64_t n_committed;   /* messages */
+	uint64_t n_commits;
+	uint64_t n_trimmed;     /* messages deleted by retention */
+	bool failing;           /* the last commit did not succeed */
+};
+void writer_count(struct writer *writer, struct writer_counters *counters);
+
+/* writer_stop commits and answers what was submitted, ends the thread and
+ * closes the store. */
+void writer_stop(struct writer *writer);
+
+#endif

@@ -1,0 +1,15 @@
+#ifndef APP_SERVE_MSG_H
+#define APP_SERVE_MSG_H
+
+#include "app/serve/service.h"
+
+/* msg_handle is the handler of POST /msg and of its old form GET /msg?msg=:
+ * checks who is asking and for what, and gives the messages to the writer,
+ * which answers after the commit. */
+handler msg_handle;
+
+/* msg_body_max returns the largest body that is read, in bytes: one message of
+ * the largest size, every byte escaped as \uXXXX, or 1 MiB of NDJSON lines. */
+size_t msg_body_max(size_t max_message_bytes);
+
+#endif

@@ -1,0 +1,110 @@
+#include "app/serve/route.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "app/serve/events.h"
+#include "app/serve/msg.h"
+#include "app/serve/status.h"
+#include "lib/mem.h"
+
+static const struct {
+	const char *path;
+	const char *methods;    /* as in Allow */
+	handler *handle;
+} routes[] = {
+	{ "/events", "GET", events_handle },
+	{ "/msg", "GET, POST", msg_handle },
+	{ "/healthz", "GET, HEAD", status_handle_health },
+	{ "/metrics", "GET, HEAD", status_handle_metrics },
+	{ "/status", "GET, HEAD", status_handle_status },
+};
+enum { N_ROUTES = sizeof(routes) / sizeof(routes[0]) };
+
+static bool
+ends_in(const char *path, const char *end)
+{
+	size_t path_len = strlen(path), end_len = strlen(end);
+
+	return path_len >= end_len && strcmp(path + path_len - end_len, end) == 0;
+}
+
+/* find_route returns an index, N_ROUTES where there is none. The web server's
+ * own idea of the path comes first: it may have rewritten the URL. */
+static size_t
+find_route(const struct request *request)
+{
+	const char *const paths[] = { request->path, request->uri };
+
+	for (size_t p = 0; p < 2; p++)
+		for (size_t i = 0; i < N_ROUTES; i++)
+			if (ends_in(paths[p], routes[i].path))
+				return i;
+	return N_ROUTES;
+}
+
+/* allows: is the method one of those? */
+static bool
+allows(const char *methods, const char *method)
+{
+	for (const char *at = methods; *at != '\0'; at += strspn(at, ", ")) {
+		size_t len = strcspn(at, ",");
+
+		if (len == strlen(method) && memcmp(at, method, len) == 0)
+			return true;
+		at += len;
+	}
+	return false;
+}
+
+/* allowed_origin returns the configuration's own string for the request's
+ * Origin, or NULL: never an echo of what was sent. */
+static const char *
+allowed_origin(const struct conf *conf, const char *origin)
+{
+	for (size_t i = 0; origin != NULL && i < conf->n_allow_origins; i++)
+		if (strcmp(conf->allow_origins[i], origin) == 0)
+			return conf->allow_origins[i];
+	return NULL;
+}
+
+/* answer_preflight answers what a browser asks before it sends a request with an
+ * Authorization header from another origin (Fetch 4.8). */
+static void
+answer_preflight(struct request *request, const char *methods)
+{
+	char *headers = mem_printf("Access-Control-Allow-Methods: %s\r\n"
+	    "Access-Control-Allow-Headers: Authorization, Content-Type, Last-Event-ID\r\n"
+	    "Access-Control-Max-Age: 600\r\n", methods);
+
+	reply_send(&request->reply, 204, headers, NULL, NULL, 0);
+	free(headers);
+}
+
+void
+route(struct worker *worker, struct request *request, int outcome)
+{
+	size_t i = find_route(request);
+
+	request->reply.allow_origin = allowed_origin(worker->service->conf, request->origin);
+	if (i == N_ROUTES) {
+		reply_error(&request->reply, 404, NULL, "there is nothing at this path; rowcast"
+		    " answers /events, /msg, /healthz, /metrics and /status");
+	} else if (strcmp(request->method, "OPTIONS") == 0 && request->reply.allow_origin != NULL) {
+		answer_preflight(request, routes[i].methods);
+	} else if (!allows(routes[i].methods, request->method)) {
+		char *headers = mem_printf("Allow: %s\r\n", routes[i].methods);
+		char *sentence = mem_printf("the method must be one of: %s", routes[i].methods);
+
+		reply_error(&request->reply, 405, headers, sentence);
+		free(sentence);
+		free(headers);
+	} else if (outcome == REQUEST_TOO_LARGE) {
+		reply_error(&request->reply, 413, NULL, "the body is too large: send a shorter"
+		    " message, or fewer lines at once");
+	} else if (outcome == REQUEST_TOO_SLOW) {
+		reply_error(&request->reply, 408, NULL, "the body did not come in time");
+	} else {
+		routes[i].handle(worker, request);
+	}
+}

@@ -1,0 +1,201 @@
+/* rowcast serve: the FastCGI responder. The threads are started in the order in
+ * which a message comes through them, backwards, so that each finds the next
+ * one there; they are stopped forwards: nothing new comes in, what came in is
+ * committed, what was committed is sent. */
+
+#include <malloc.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "app/command/command.h"
+#include "app/hub/hub.h"
+#include "app/fastcgi/intake.h"
+#include "app/fastcgi/listener.h"
+#include "app/serve/service.h"
+#include "app/store/store.h"
+#include "app/hub/tail.h"
+#include "app/serve/workers.h"
+#include "app/publish/writer.h"
+#include "lib/log.h"
+
+/* Buffers from this size on go back to the system as soon as they are freed;
+ * picked, not tuned: no message that /msg takes by default needs as much. */
+enum { LARGE_BUFFER_BYTES = 1 << 20 };
+
+/* return_large_buffers makes the bound on what stalled streams hold (README) one
+ * of the process. By itself glibc raises its threshold to whatever was freed
+ * last, and then keeps the pages of large messages in one thread's arena while
+ * another's holds what is unsent: twice the memory and more. */
+static void
+return_large_buffers(void)
+{
+	mallopt(M_MMAP_THRESHOLD, LARGE_BUFFER_BYTES);
+	mallopt(M_TRIM_THRESHOLD, 2 * LARGE_BUFFER_BYTES);
+}
+
+/* raise_descriptors takes as many descriptors as we are allowed to. */
+static void
+raise_descriptors(const struct conf *conf)
+{
+	struct rlimit files;
+
+	if (getrlimit(RLIMIT_NOFILE, &files) < 0)
+		return;
+	files.rlim_cur = files.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &files);
+	if (files.rlim_cur < conf->max_streams + HUB_SPARE_DESCRIPTORS)
+		log_warnx("serve: with %llu open files allowed there will be fewer streams than"
+		    " max_streams = %zu", (unsigned long long)files.rlim_cur, conf->max_streams);
+}
+
+/* signals_block comes before any thread, and before libfcgi installs handlers.
+ * SIGPIPE and SIGXFSZ are errors of a write, which whoever writes reports. */
+static void
+signals_block(sigset_t *set)
+{
+	sigemptyset(set);
+	sigaddset(set, SIGTERM);
+	sigaddset(set, SIGINT);
+	sigaddset(set, SIGHUP);
+	sigaddset(set, SIGPIPE);
+	sigaddset(set, SIGXFSZ);
+	sigaddset(set, SIGUSR1);
+	pthread_sigmask(SIG_BLOCK, set, NULL);
+}
+
+/* apply puts in force what may change while running. */
+static void
+apply(struct service *service, const struct conf *conf)
+{
+	log_set_level(conf->log_level);
+	atomic_store(&service->max_message_bytes, conf->max_message_bytes);
+	atomic_store(&service->retry_min_ms, conf->retry_min_ms);
+	atomic_store(&service->retry_max_ms, conf->retry_max_ms);
+}
+
+static void
+reload(struct service *service, const struct command_conf *cc)
+{
+	struct conf conf;
+
+	/* Not command_conf_load(), which puts the log level in force at once. */
+	if (conf_load(&conf, cc->file, cc->options, cc->n_options) == 0
+	    && auth_reload(service->auth, &conf) == 0) {
+		apply(service, &conf);
+		hub_reload(service->hub, &conf);
+		writer_reload(service->writer, &conf);
+		log_info("serve: keys, limits and retention are reloaded");
+	} else {
+		log_errorx("serve: nothing was reloaded; the configuration before stays in force");
+	}
+	conf_free(&conf);
+}
+
+/* signals_wait returns when it is time to end. */
+static void
+signals_wait(const sigset_t *set, struct service *service, const struct command_conf *cc)
+{
+	for (;;) {
+		switch (sigwaitinfo(set, NULL)) {
+		case SIGTERM:
+		case SIGINT:
+			return;
+		case SIGHUP:
+			reload(service, cc);
+		}
+	}
+}
+
+static _Atomic bool store_lost;
+
+/* end_for_store is called when the store is no longer the one that was opened:
+ * everything that is in memory belongs to its old ids. Draining is right all the
+ * same: clients come back, and whoever started us starts us anew. */
+static void
+end_for_store(void)
+{
+	atomic_store(&store_lost, true);
+	kill(getpid(), SIGTERM);
+}
+
+static void
+wake_tail(void *tail)
+{
+	tail_wake(tail);
+}
+
+static int
+serve(const struct conf *conf, const struct command_conf *cc)
+{
+	struct service service = { .conf = conf, .started_at = clock_mono_us() };
+	struct listener listener;
+	struct store_bounds bounds;
+	struct store *store;
+	struct intake *intake;
+	struct workers *workers;
+	sigset_t signals;
+
+	apply(&service, conf);
+	raise_descriptors(conf);
+	return_large_buffers();
+	service.auth = auth_open(conf);
+	if (service.auth == NULL)
+		return 1;
+	store = store_open(conf->store, STORE_OWNER);
+	if (store == NULL || store_bounds(store, &bounds) < 0)
+		goto fail;
+	if (listener_open(&listener, conf) < 0)
+		goto fail;
+	signals_block(&signals);
+	request_init_library();
+
+	service.hub = hub_start(conf, conf->store, bounds.newest);
+	service.tail = service.hub != NULL ? tail_start(conf->store, bounds.newest,
+	    service.hub, end_for_store) : NULL;
+	if (service.tail == NULL)
+		exit(1);  /* logged; the store went away between two opens */
+	service.writer = writer_start(conf, store, wake_tail, service.tail);
+	workers = workers_new(conf->n_workers, &service);
+	if (workers == NULL)
+		exit(1);
+	intake = intake_start(listener.fd, conf->n_workers, workers_serve_at_intake, workers);
+	workers_start(workers, intake);
+	log_info("serve: ready, messages up to %lld", (long long)bounds.newest);
+
+	signals_wait(&signals, &service, cc);
+
+	log_info("serve: draining");
+	intake_stop(intake);
+	workers_stop(workers);
+	writer_stop(service.writer);
+	tail_stop(service.tail);
+	hub_stop(service.hub);
+	intake_free(intake);
+	listener_close(&listener);
+	auth_close(service.auth);
+	log_info("serve: done");
+	return atomic_load(&store_lost) ? 1 : 0;
+fail:
+	store_close(store);
+	auth_close(service.auth);
+	return 1;
+}
+
+int
+command_serve(int argc, char *argv[])
+{
+	struct command_conf cc = { 0 };
+	struct conf conf;
+	int status = 1;
+
+	if (command_conf_args(&cc, argc, argv, "serve [-c FILE] [-o KEY=VALUE]...") != 0)
+		return 2;
+	if (command_conf_load(&cc, &conf) == 0) {
+		status = serve(&conf, &cc);
+		conf_free(&conf);
+	}
+	command_conf_free(&cc);
+	return status;
+}

@@ -1,0 +1,115 @@
+#include "app/serve/status.h"
+
+#include <inttypes.h>
+
+#include "app/access/credentials.h"
+#include "lib/buf.h"
+#include "lib/clock.h"
+
+/* All that is told, read in one go. */
+struct snapshot {
+	struct hub_counters hub;
+	struct writer_counters writer;
+	struct store_bounds store;
+	bool readable;            /* the store is */
+	bool tail_failing;
+	int64_t uptime_s;
+};
+
+static struct snapshot
+take_snapshot(struct worker *worker)
+{
+	struct service *service = worker->service;
+	struct snapshot now = { 0 };
+
+	hub_count(service->hub, &now.hub);
+	writer_count(service->writer, &now.writer);
+	now.tail_failing = tail_is_failing(service->tail);
+	now.readable = store_bounds(worker->store, &now.store) == 0;
+	now.uptime_s = (clock_mono_us() - service->started_at) / 1000000;
+	return now;
+}
+
+void
+status_handle_health(struct worker *worker, struct request *request)
+{
+	struct snapshot now = take_snapshot(worker);
+
+	if (!now.readable)
+		reply_error(&request->reply, 503, NULL, "the store cannot be read; see the log");
+	else if (now.tail_failing)
+		reply_error(&request->reply, 503, NULL, "new messages cannot be read; see the log");
+	else if (now.writer.failing)
+		reply_error(&request->reply, 503, NULL, "the last commit did not succeed; see the log");
+	else
+		reply_send(&request->reply, 200, NULL, "text/plain; charset=utf-8", "ok", 2);
+}
+
+/* What is counted, once for both forms: name (in /metrics with rowcast_ before
+ * it), Prometheus type, what it is, value. */
+#define METRICS(METRIC) \
+	METRIC(streams, gauge, "open streams", hub.n_streams) \
+	METRIC(streams_joined_total, counter, "streams opened", hub.n_joined) \
+	METRIC(streams_refused_total, counter, "streams over a limit", hub.n_refused) \
+	METRIC(deliveries_total, counter, "messages sent to streams", hub.n_delivered) \
+	METRIC(gaps_total, counter, "replays that began with rowcast.gap", hub.n_gaps) \
+	METRIC(messages_committed_total, counter, "messages stored by /msg", writer.n_committed) \
+	METRIC(commits_total, counter, "transactions that stored them", writer.n_commits) \
+	METRIC(messages_trimmed_total, counter, "messages deleted by retention", writer.n_trimmed) \
+	METRIC(last_commit_failed, gauge, "1 after a commit that failed", writer.failing) \
+	METRIC(oldest_id, gauge, "lowest id retained", store.oldest) \
+	METRIC(newest_id, gauge, "highest id ever given", store.newest) \
+	METRIC(sent_id, gauge, "id up to which live streams have all", hub.sent) \
+	METRIC(uptime_seconds, gauge, "time since the start", uptime_s)
+
+void
+status_handle_metrics(struct worker *worker, struct request *request)
+{
+	struct snapshot now = take_snapshot(worker);
+	struct buf text = BUF_EMPTY;
+
+#define ADD(name, type, help, member) \
+	buf_printf(&text, "# HELP rowcast_" #name " " help "\n# TYPE rowcast_" #name " " #type "\n" \
+	    "rowcast_" #name " %" PRId64 "\n", (int64_t)now.member);
+	METRICS(ADD)
+#undef ADD
+	reply_send(&request->reply, 200, NULL, "text/plain; version=0.0.4; charset=utf-8",
+	    text.bytes, text.len);
+	buf_free(&text);
+}
+
+static void
+answer_status(struct worker *worker, struct request *request)
+{
+	struct snapshot now = take_snapshot(worker);
+	struct buf json = BUF_EMPTY;
+
+	buf_add_str(&json, "{\"version\":\"" PACKAGE_VERSION "\"");
+#define ADD(name, type, help, member) \
+	buf_printf(&json, ",\"" #name "\":%" PRId64, (int64_t)now.member);
+	METRICS(ADD)
+#undef ADD
+	buf_add_str(&json, "}");
+	reply_send(&request->reply, 200, NULL, "application/json", json.bytes, json.len);
+	buf_free(&json);
+}
+
+void
+status_handle_status(struct worker *worker, struct request *request)
+{
+	struct identity id;
+
+	if (request->is_local) {
+		answer_status(worker, request);
+		return;
+	}
+	if (!credentials_check(worker->service->auth, request,
+	    CREDENTIALS_HEADER | CREDENTIALS_COOKIE, &id))
+		return;
+	if (id.may_admin)
+		answer_status(worker, request);
+	else
+		reply_error(&request->reply, 403, NULL,
+		    "the token does not have the scope rowcast:admin");
+	identity_free(&id);
+}

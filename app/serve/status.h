@@ -1,0 +1,17 @@
+#ifndef APP_SERVE_STATUS_H
+#define APP_SERVE_STATUS_H
+
+#include "app/serve/service.h"
+
+/* GET /healthz: 200 `ok` where the store can be read and the last commit
+ * succeeded, else 503. */
+handler status_handle_health;
+
+/* GET /metrics: counters as Prometheus text, for whoever may reach the path. */
+handler status_handle_metrics;
+
+/* GET /status: the same and more as JSON, with scope rowcast:admin, or for
+ * whoever may connect to the FastCGI socket itself (`rowcast status`). */
+handler status_handle_status;
+
+#endif

@@ -1,0 +1,201 @@
+/* Every key is a line of one table: its name, its default as one would write
+ * it in the file, the function that reads a value, the field it goes to and
+ * the bounds of a number. The defaults go through the same functions as what a
+ * person wrote, so a default and a written value cannot mean different things.
+ *
+ * Sources are read in order (defaults, file, options) and each value replaces
+ * the one before. A fault is logged where it stands and counted; the reading
+ * goes on, so that one run tells all there is to correct. */
+
+#include "app/setting/conf.h"
+
+#include <errno.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "app/setting/setting.h"
+#include "lib/ini.h"
+#include "lib/mem.h"
+
+/* Bounds that keep a slip of the pen from becoming a setting; where nothing
+ * else is said, picked, not tuned. */
+#define WORKERS_MAX 1024
+#define HEARTBEAT_MIN_MS 100 /* so that a test can wait for one */
+#define HEARTBEAT_MAX_MS SETTING_HOUR_MS
+#define RETRY_MIN_MS 10
+#define RETRY_MAX_MS SETTING_DAY_MS
+#define STREAMS_MAX (1024 * 1024) /* a descriptor each; Linux gives a process no more */
+#define MESSAGE_MAX_BYTES (1024 * 1024) /* the table refuses more */
+#define KEEP_FOR_MIN_MS SETTING_SECOND_MS
+#define KEEP_FOR_MAX_MS (100 * 365 * SETTING_DAY_MS)
+#define KEEP_ROWS_MAX (INT64_C(1) << 40)
+
+/* ---- the table ---- */
+
+#define TO(member) offsetof(struct conf, member)
+
+static const struct setting settings[] = {
+	{ "listen", "unix:/run/rowcast/rowcast.sock", setting_read_listen, TO(listen), 0, 0, false },
+	{ "listen_mode", "0660", setting_read_mode, TO(listen_mode), 0, 0, false },
+	{ "store", "sqlite:/var/lib/rowcast/rowcast.db", setting_read_store, TO(store), 0, 0, false },
+	{ "jwt_alg", "HS256", setting_read_alg, TO(jwt_alg), 0, 0, false },
+	{ "jwt_key_file", NULL, setting_read_key_file, 0, 0, 0, false },
+	{ "jwt_user_claim", "sub", setting_read_claim, TO(jwt_user_claim), 0, 0, false },
+	{ "jwt_issuer", NULL, setting_read_optional, TO(jwt_issuer), 0, 0, false },
+	{ "jwt_audience", NULL, setting_read_optional, TO(jwt_audience), 0, 0, false },
+	{ "workers", "32", setting_read_size, TO(n_workers), 1, WORKERS_MAX, false },
+	{ "heartbeat", "15s", setting_read_ms, TO(heartbeat_ms),
+	    HEARTBEAT_MIN_MS, HEARTBEAT_MAX_MS, false },
+	{ "retry", "2s..6s", setting_read_retry, 0, RETRY_MIN_MS, RETRY_MAX_MS, false },
+	{ "max_streams", "10000", setting_read_size, TO(max_streams), 1, STREAMS_MAX, false },
+	{ "max_streams_per_user", "16", setting_read_size, TO(max_streams_per_user),
+	    1, STREAMS_MAX, false },
+	{ "max_message", "64k", setting_read_size, TO(max_message_bytes),
+	    1, MESSAGE_MAX_BYTES, false },
+	{ "keep_for", "7d", setting_read_seconds, TO(keep_for_s),
+	    KEEP_FOR_MIN_MS, KEEP_FOR_MAX_MS, true },
+	{ "keep_rows", "1000000", setting_read_rows, TO(keep_rows), 0, KEEP_ROWS_MAX, false },
+	{ "allow_origin", NULL, setting_read_origins, 0, 0, 0, false },
+	{ "log_level", "info", setting_read_level, TO(log_level), 0, 0, false },
+};
+
+static const struct setting *
+find_setting(const char *name)
+{
+	for (size_t i = 0; i < sizeof(settings) / sizeof(settings[0]); i++)
+		if (strcmp(settings[i].name, name) == 0)
+			return &settings[i];
+	return NULL;
+}
+
+/* ---- the sources ---- */
+
+/* A conf_load under way. */
+struct load {
+	struct conf *conf;
+	const char *file;          /* the one that is read; for the log */
+	bool has_older_key_files;  /* those in conf are from the source before */
+	bool has_lost_key_file;    /* one was named, or may have been, in vain */
+	unsigned int n_faults;
+};
+
+/* set gives one key its value, wherever that stood. false: why says why not. */
+static bool
+set(struct load *load, const char *name, const char *value, char *why)
+{
+	const struct setting *setting = find_setting(name);
+	bool is_key_file;
+
+	if (setting == NULL) {
+		strcpy(why, "unknown key");
+		return false;
+	}
+	is_key_file = setting->read == setting_read_key_file;
+	if (is_key_file && load->has_older_key_files) {
+		setting_drop_key_files(load->conf);
+		load->has_older_key_files = false;
+	}
+	if (setting->read(load->conf, setting, value, why))
+		return true;
+	if (is_key_file)
+		load->has_lost_key_file = true;
+	return false;
+}
+
+static void
+set_from_file(void *arg, unsigned int line, const char *name, const char *value)
+{
+	struct load *load = arg;
+	char why[SETTING_WHY_BYTES];
+
+	if (!set(load, name, value, why)) {
+		log_errorx("conf: %s:%u: %s: %s", load->file, line, name, why);
+		load->n_faults++;
+	}
+}
+
+static void
+fault_in_file(void *arg, unsigned int line, const char *why)
+{
+	struct load *load = arg;
+
+	log_errorx("conf: %s:%u: %s", load->file, line, why);
+	load->n_faults++;
+}
+
+static void
+load_file(struct load *load, const char *file)
+{
+	static const struct ini_handler handler = { set_from_file, fault_in_file };
+
+	load->file = file != NULL ? file : CONF_DEFAULT_FILE;
+	if (ini_read(load->file, &handler, load) < 0 && (file != NULL || errno != ENOENT)) {
+		log_error("conf: %s: cannot be read", load->file);
+		load->has_lost_key_file = true;
+		load->n_faults++;
+	}
+}
+
+static void
+load_option(struct load *load, const char *option)
+{
+	const char *equals = strchr(option, '=');
+	char why[SETTING_WHY_BYTES];
+	char *name;
+
+	if (equals == NULL) {
+		log_errorx("conf: -o %s: expected KEY=VALUE", option);
+		load->n_faults++;
+		return;
+	}
+	name = mem_strndup(option, (size_t)(equals - option));
+	if (!set(load, name, equals + 1, why)) {
+		log_errorx("conf: -o %s: %s", option, why);
+		load->n_faults++;
+	}
+	free(name);
+}
+
+int
+conf_load(struct conf *conf, const char *file, char *const options[], size_t n_options)
+{
+	struct load load = { .conf = conf };
+
+	*conf = (struct conf){ 0 };
+	for (size_t i = 0; i < sizeof(settings) / sizeof(settings[0]); i++) {
+		const struct setting *setting = &settings[i];
+		char why[SETTING_WHY_BYTES];
+
+		if (setting->preset != NULL && !setting->read(conf, setting, setting->preset, why))
+			fatalx("conf: %s: the default is no value: %s", setting->name, why);
+	}
+	load_file(&load, file);
+	load.has_older_key_files = true;
+	for (size_t i = 0; i < n_options; i++)
+		load_option(&load, options[i]);
+
+	if (conf->n_jwt_key_files == 0 && !load.has_lost_key_file) {
+		log_errorx("conf: %s: jwt_key_file is missing: it names the file with the secret, "
+		    "or the public key, that tokens are checked with", load.file);
+		load.n_faults++;
+	}
+	if (load.n_faults == 0)
+		return 0;
+	conf_free(conf);
+	return -1;
+}
+
+void
+conf_free(struct conf *conf)
+{
+	free(conf->listen);
+	free(conf->store);
+	free(conf->jwt_alg);
+	setting_drop_key_files(conf);
+	free(conf->jwt_user_claim);
+	free(conf->jwt_issuer);
+	free(conf->jwt_audience);
+	setting_drop_origins(conf);
+	*conf = (struct conf){ 0 };
+}

@@ -1,0 +1,382 @@
+/* The readers behind the table in conf.c: one for each kind of value. They
+ * judge the form of a value and its bounds, not whether a path or a host is
+ * there; whoever opens it finds that out. */
+
+#include "app/setting/setting.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/un.h>
+
+#include "lib/mem.h"
+#include "lib/units.h"
+
+/* Picked, not tuned. */
+#define CLAIM_MAX_BYTES 255
+#define ORIGINS_MAX 64 /* each request compares them one by one */
+#define PORT_MAX 65535
+
+/* refuse words why and is false, for the one who returns it. */
+static bool refuse(char *why, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+static bool
+refuse(char *why, const char *format, ...)
+{
+	va_list ap;
+
+	va_start(ap, format);
+	vsnprintf(why, SETTING_WHY_BYTES, format, ap);
+	va_end(ap);
+	return false;
+}
+
+static void *
+field(struct conf *conf, const struct setting *setting)
+{
+	return (char *)conf + setting->offset;
+}
+
+static void
+replace(char **string, const char *value)
+{
+	free(*string);
+	*string = value != NULL ? mem_strdup(value) : NULL;
+}
+
+/* ---- numbers and times ---- */
+
+static bool
+is_within(const struct setting *setting, int64_t n)
+{
+	return (n == 0 && setting->or_zero) || (n >= setting->min && n <= setting->max);
+}
+
+static bool
+read_number(const struct setting *setting, const char *value, int64_t *number, char *why)
+{
+	int result = units_number(value, number);
+
+	if (result < 0 && errno != ERANGE)
+		return refuse(why, "expected a number such as 500, 64k or 1M");
+	if (result < 0 || !is_within(setting, *number))
+		return refuse(why, "must be from %lld to %lld", (long long)setting->min,
+		    (long long)setting->max);
+	return true;
+}
+
+bool
+setting_read_size(struct conf *conf, const struct setting *setting, const char *value, char *why)
+{
+	int64_t number;
+
+	if (!read_number(setting, value, &number, why))
+		return false;
+	*(size_t *)field(conf, setting) = (size_t)number;
+	return true;
+}
+
+bool
+setting_read_rows(struct conf *conf, const struct setting *setting, const char *value, char *why)
+{
+	return read_number(setting, value, field(conf, setting), why);
+}
+
+/* refuse_time names the bounds in the largest unit that comes out even. */
+static bool
+refuse_time(const struct setting *setting, char *why)
+{
+	static const struct { const char *name; int64_t ms; } units[] = {
+		{ "d", SETTING_DAY_MS },
+		{ "h", SETTING_HOUR_MS },
+		{ "m", SETTING_MINUTE_MS },
+		{ "s", SETTING_SECOND_MS },
+		{ "ms", 1 },
+	};
+	size_t low = 0, high = 0;
+
+	while (setting->min % units[low].ms != 0)
+		low++;
+	while (setting->max % units[high].ms != 0)
+		high++;
+	return refuse(why, "must be from %lld%s to %lld%s%s",
+	    (long long)(setting->min / units[low].ms), units[low].name,
+	    (long long)(setting->max / units[high].ms), units[high].name,
+	    setting->or_zero ? ", or 0 for no bound" : "");
+}
+
+static bool
+read_time(const struct setting *setting, const char *value, int64_t *time_ms, char *why)
+{
+	int result = units_time_ms(value, time_ms);
+
+	if (result < 0 && errno != ERANGE)
+		return refuse(why, "expected a time such as 500ms, 15s, 10m, 1h or 7d");
+	if (result < 0 || !is_within(setting, *time_ms))
+		return refuse_time(setting, why);
+	return true;
+}
+
+bool
+setting_read_ms(struct conf *conf, const struct setting *setting, const char *value, char *why)
+{
+	return read_time(setting, value, field(conf, setting), why);
+}
+
+bool
+setting_read_seconds(struct conf *conf, const struct setting *setting, const char *value, char *why)
+{
+	int64_t time_ms;
+
+	if (!read_time(setting, value, &time_ms, why))
+		return false;
+	*(int64_t *)field(conf, setting) = time_ms / SETTING_SECOND_MS;
+	return true;
+}
+
+bool
+setting_read_retry(struct conf *conf, const struct setting *setting, const char *value, char *why)
+{
+	int64_t from_ms, to_ms;
+	int result = units_range_ms(value, &from_ms, &to_ms);
+
+	if (result < 0 && errno != ERANGE)
+		return refuse(why, "expected a range of times such as 2s..6s");
+	if (result < 0 || !is_within(setting, from_ms) || !is_within(setting, to_ms))
+		return refuse_time(setting, why);
+	if (from_ms > to_ms)
+		return refuse(why, "the range begins above its end");
+	conf->retry_min_ms = from_ms;
+	conf->retry_max_ms = to_ms;
+	return true;
+}
+
+bool
+setting_read_mode(struct conf *conf, const struct setting *setting, const char *value, char *why)
+{
+	size_t len = strlen(value);
+
+	if (len < 3 || len > 4 || value[strspn(value, "01234567")] != '\0' ||
+	    (len == 4 && value[0] != '0'))
+		return refuse(why, "expected permissions in octal such as 0660");
+	*(mode_t *)field(conf, setting) = (mode_t)strtoul(value, NULL, 8);
+	return true;
+}
+
+/* ---- strings ---- */
+
+bool
+setting_read_optional(struct conf *conf, const struct setting *setting, const char *value,
+    char *why __attribute__((unused)))
+{
+	replace(field(conf, setting), value[0] != '\0' ? value : NULL);
+	return true;
+}
+
+/* is_port: a number from 1 to PORT_MAX in plain digits. */
+static bool
+is_port(const char *text)
+{
+	size_t len = strspn(text, "0123456789");
+	long port = len > 0 && len <= 5 && text[len] == '\0' ? strtol(text, NULL, 10) : 0;
+
+	return port >= 1 && port <= PORT_MAX;
+}
+
+/* is_host: a name, an IPv4 address or an IPv6 address in brackets; whether it
+ * exists is found out by whoever uses it. */
+static bool
+is_host(const char *text, size_t len)
+{
+	if (len >= 4 && text[0] == '[' && text[len - 1] == ']')
+		return strspn(text + 1, "0123456789abcdefABCDEF:.") == len - 2;
+	return len > 0 && strspn(text, "abcdefghijklmnopqrstuvwxyz"
+	    "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-") >= len;
+}
+
+bool
+setting_read_listen(struct conf *conf, const struct setting *setting, const char *value, char *why)
+{
+	const size_t path_max = sizeof(((struct sockaddr_un *)NULL)->sun_path) - 1;
+	const char *colon = strrchr(value, ':');
+
+	if (strncmp(value, "unix:", strlen("unix:")) == 0) {
+		const char *path = value + strlen("unix:");
+
+		if (path[0] != '/' || path[1] == '\0')
+			return refuse(why, "the path of a unix socket must begin with '/'");
+		if (strlen(path) > path_max)
+			return refuse(why, "the path of a unix socket may have %zu bytes at most",
+			    path_max);
+	} else if (colon == NULL || !is_host(value, (size_t)(colon - value)) ||
+	    !is_port(colon + 1)) {
+		return refuse(why, "expected unix:/PATH or HOST:PORT such as 127.0.0.1:9000");
+	}
+	replace(field(conf, setting), value);
+	return true;
+}
+
+bool
+setting_read_store(struct conf *conf, const struct setting *setting, const char *value, char *why)
+{
+	const char *prefix = "sqlite:";
+
+	if (strncmp(value, prefix, strlen(prefix)) != 0 || value[strlen(prefix)] == '\0')
+		return refuse(why, "expected sqlite:PATH");
+	/* Each handle would have a :memory: of its own. */
+	if (value[strlen(prefix)] == ':')
+		return refuse(why, "the store must be a file, which others can open too");
+	replace(field(conf, setting), value);
+	return true;
+}
+
+bool
+setting_read_alg(struct conf *conf, const struct setting *setting, const char *value, char *why)
+{
+	static const char *const algs[] = {
+		"HS256", "HS384", "HS512", "RS256", "RS384", "RS512", "ES256", "ES384", "ES512",
+	};
+
+	for (size_t i = 0; i < sizeof(algs) / sizeof(algs[0]); i++) {
+		if (strcmp(value, algs[i]) == 0) {
+			replace(field(conf, setting), value);
+			return true;
+		}
+	}
+	return refuse(why, "expected one of HS256, HS384, HS512, RS256, RS384, RS512, "
+	    "ES256, ES384, ES512");
+}
+
+bool
+setting_read_key_file(struct conf *conf, const struct setting *setting __attribute__((unused)),
+    const char *value, char *why)
+{
+	if (value[0] == '\0')
+		return refuse(why, "expected the path of a file");
+	if (conf->n_jwt_key_files == CONF_KEY_FILES_MAX)
+		return refuse(why, "%d key files are the most there can be", CONF_KEY_FILES_MAX);
+	conf->jwt_key_files[conf->n_jwt_key_files++] = mem_strdup(value);
+	return true;
+}
+
+void
+setting_drop_key_files(struct conf *conf)
+{
+	for (size_t i = 0; i < conf->n_jwt_key_files; i++) {
+		free(conf->jwt_key_files[i]);
+		conf->jwt_key_files[i] = NULL;
+	}
+	conf->n_jwt_key_files = 0;
+}
+
+/* A user claim with a meaning of its own would make every token of one issuer,
+ * or of one second, the same user. */
+bool
+setting_read_claim(struct conf *conf, const struct setting *setting, const char *value, char *why)
+{
+	static const char *const taken[] = {
+		"iss", "aud", "exp", "nbf", "iat", "topics", "scope",
+	};
+
+	if (value[0] == '\0' || strlen(value) > CLAIM_MAX_BYTES)
+		return refuse(why, "expected the name of a claim, 1 to %d bytes", CLAIM_MAX_BYTES);
+	for (size_t i = 0; i < sizeof(taken) / sizeof(taken[0]); i++)
+		if (strcmp(value, taken[i]) == 0)
+			return refuse(why, "this claim does not name a user");
+	replace(field(conf, setting), value);
+	return true;
+}
+
+bool
+setting_read_level(struct conf *conf, const struct setting *setting, const char *value, char *why)
+{
+	static const char *const names[] = {
+		[LOG_LEVEL_ERROR] = "error",
+		[LOG_LEVEL_WARN] = "warn",
+		[LOG_LEVEL_INFO] = "info",
+		[LOG_LEVEL_DEBUG] = "debug",
+	};
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		if (strcmp(value, names[i]) == 0) {
+			*(enum log_level *)field(conf, setting) = (enum log_level)i;
+			return true;
+		}
+	}
+	return refuse(why, "expected error, warn, info or debug");
+}
+
+/* ---- origins ---- */
+
+/* is_origin: scheme://host[:port] the way browsers write it in the Origin
+ * header (RFC 6454 6.2), which is compared byte by byte: in lower case and
+ * without the port that goes without saying. */
+static bool
+is_origin(const char *origin)
+{
+	const char *host = strstr(origin, "://"), *port;
+	size_t scheme_len, host_len;
+
+	if (host == NULL)
+		return false;
+	scheme_len = (size_t)(host - origin);
+	if (scheme_len == 0 || origin[0] < 'a' || origin[0] > 'z' ||
+	    strspn(origin, "abcdefghijklmnopqrstuvwxyz0123456789+-.") != scheme_len)
+		return false;
+	host += strlen("://");
+	if (strpbrk(host, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") != NULL)
+		return false;
+	host_len = host[0] == '[' ? strcspn(host, "]") + 1 : strcspn(host, ":");
+	if (host_len > strlen(host) || !is_host(host, host_len))
+		return false;
+	port = host + host_len;
+	if (*port == '\0')
+		return true;
+	if (*port != ':' || !is_port(port + 1) || port[1] == '0')
+		return false;
+	return !(strcmp(port, ":80") == 0 && strncmp(origin, "http:", 5) == 0) &&
+	    !(strcmp(port, ":443") == 0 && strncmp(origin, "https:", 6) == 0);
+}
+
+void
+setting_drop_origins(struct conf *conf)
+{
+	for (size_t i = 0; i < conf->n_allow_origins; i++)
+		free(conf->allow_origins[i]);
+	free(conf->allow_origins);
+	conf->allow_origins = NULL;
+	conf->n_allow_origins = 0;
+}
+
+bool
+setting_read_origins(struct conf *conf, const struct setting *setting __attribute__((unused)),
+    const char *value, char *why)
+{
+	char *copy = mem_strdup(value), *at = copy, *origin;
+
+	setting_drop_origins(conf);
+	conf->allow_origins = mem_zalloc(ORIGINS_MAX * sizeof(conf->allow_origins[0]));
+	while ((origin = strsep(&at, " \t")) != NULL) {
+		if (*origin == '\0')
+			continue;
+		if (!is_origin(origin)) {
+			refuse(why, "%.80s is not of the form scheme://host[:port], in lower case, "
+			    "without a path, '*' or the scheme's own port", origin);
+			goto fail;
+		}
+		if (conf->n_allow_origins == ORIGINS_MAX) {
+			refuse(why, "%d origins are the most there can be", ORIGINS_MAX);
+			goto fail;
+		}
+		conf->allow_origins[conf->n_allow_origins++] = mem_strdup(origin);
+	}
+	free(copy);
+	return true;
+
+fail:
+	free(copy);
+	return false;
+}

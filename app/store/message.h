@@ -1,0 +1,33 @@
+/* A message: one row of the table, on its way in or out. */
+#ifndef APP_STORE_MESSAGE_H
+#define APP_STORE_MESSAGE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "lib/clock.h"
+
+/* Bounds on the names in a message, in bytes; picked, not tuned. Data is
+ * bounded by the setting max_message and by the table's own 1 MiB. */
+enum {
+	USER_MAX_BYTES = 255,
+	TOPIC_MAX_BYTES = 255,
+	EVENT_MAX_BYTES = 255,
+	KEY_MAX_BYTES = 255,
+};
+
+struct message {
+	int64_t id;         /* row id; 0 while it has none */
+	char *user;         /* who may read it; NULL: everyone */
+	char *topic;        /* streams of this topic only; NULL: any stream */
+	char *event;        /* event name; NULL: the default, "message" */
+	char *data;         /* UTF-8; data_len bytes and a NUL */
+	size_t data_len;
+	char *key;          /* idempotency key as the publisher gave it; NULL: none */
+	wall_s expires_at;  /* not sent from then on; 0: never expires */
+};
+
+/* message_free frees the strings, which the message owns, not the struct. */
+void message_free(struct message *m);
+
+#endif

@@ -1,0 +1,195 @@
+/* Reading from the SQLite store: every row, or those that match a filter. */
+
+#include "app/store/store.h"
+
+#include <stdlib.h>
+
+#include "app/store/sqlite/schema.h"
+#include "app/store/sqlite/handle.h"
+#include "lib/buf.h"
+#include "lib/clock.h"
+#include "lib/sql.h"
+
+#define MESSAGE_COLUMNS "id, user, topic, event, data, expires_at"
+
+int
+store_read_prepare(struct store *store)
+{
+	if (store_prepare(store, &store->begin, "BEGIN") < 0
+	    || store_prepare(store, &store->commit, "COMMIT") < 0
+	    || store_prepare(store, &store->data_version, "PRAGMA data_version") < 0
+	    || store_prepare(store, &store->bounds,
+	        "SELECT (SELECT min(id) FROM message),"
+	        " max(coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'message'), 0),"
+	        "  coalesce((SELECT max(id) FROM message), 0))") < 0
+	    || store_prepare(store, &store->read_all,
+	        "SELECT " MESSAGE_COLUMNS " FROM message WHERE id > ?1 ORDER BY id") < 0)
+		return -1;
+	return store_prepare(store, &store->first_from,
+	    "SELECT min(id) FROM message WHERE id >= ?1");
+}
+
+int
+store_bounds(struct store *store, struct store_bounds *bounds)
+{
+	int rc = -1;
+
+	if (sql_step(store->bounds) == SQL_ROW) {
+		bounds->newest = sql_int64(store->bounds, 1);
+		bounds->oldest = sql_is_null(store->bounds, 0) ? bounds->newest + 1
+		    : sql_int64(store->bounds, 0);
+		rc = 0;
+	} else {
+		store_fault(store, "its first and last id cannot be read");
+	}
+	sql_reset(store->bounds);
+	return rc;
+}
+
+/* filtered returns the statement for filters with n_topics topics, bound but
+ * for the segment. Within a segment each kind of row that matches is a run of
+ * the index (store_schema.h); SQLite merges the runs by id as it reads. */
+static struct sql_statement *
+filtered(struct store *store, int64_t after, const struct filter *filter)
+{
+	if (store->read_filtered == NULL || store->n_topics != filter->n_topics) {
+		struct buf sql = BUF_EMPTY;
+		char *text;
+		int rc;
+
+		for (size_t i = 0; i <= filter->n_topics; i++)
+			for (int own = 0; own < 2; own++) {
+				buf_printf(&sql, "%sSELECT " MESSAGE_COLUMNS " FROM message WHERE"
+				    " " STORE_SEGMENT("id") " = ?1 AND id > ?2 AND user IS %s"
+				    " AND topic IS ",
+				    sql.len > 0 ? " UNION ALL " : "", own ? "?3" : "NULL");
+				if (i == 0)
+					buf_add_str(&sql, "NULL");
+				else
+					buf_printf(&sql, "?%zu", i + 3);
+			}
+		buf_add_str(&sql, " ORDER BY id");
+		text = buf_take(&sql);
+		sql_finalize(store->read_filtered);
+		rc = store_prepare(store, &store->read_filtered, text);
+		free(text);
+		if (rc < 0)
+			return NULL;
+		store->n_topics = filter->n_topics;
+	}
+	sql_bind_int64(store->read_filtered, 2, after);
+	sql_bind_text(store->read_filtered, 3, filter->user);
+	for (size_t i = 0; i < filter->n_topics; i++)
+		sql_bind_text(store->read_filtered, (int)i + 4, filter->topics[i]);
+	return store->read_filtered;
+}
+
+/* text_at lends the column's text for as long as the row stands. The message's
+ * strings are not const, since elsewhere it owns them; here nobody writes. */
+static char *
+text_at(struct sql_statement *row, int column)
+{
+	union { const char *lent; char *text; } t;
+
+	t.lent = sql_text(row, column);
+	return t.text;
+}
+
+/* What a reading is about. */
+struct reading {
+	store_row *take_row;
+	void *context;
+	wall_s now;
+	int64_t upto;    /* out, where take_row ended it: the last row's id */
+};
+
+/* give_rows gives the rows of a statement, from its first, to whom they are
+ * for. SQL_DONE: that was all; SQL_ROW: take_row ended it; -1. */
+static int
+give_rows(struct sql_statement *rows, struct reading *reading)
+{
+	int outcome;
+
+	while ((outcome = sql_step(rows)) == SQL_ROW) {
+		struct message m = {
+			.id = sql_int64(rows, 0),
+			.user = text_at(rows, 1),
+			.topic = text_at(rows, 2),
+			.event = text_at(rows, 3),
+			.data = text_at(rows, 4),
+			.data_len = sql_bytes(rows, 4),
+			.expires_at = sql_int64(rows, 5),
+		};
+
+		if (m.expires_at != 0 && m.expires_at <= reading->now)
+			continue;
+		if (!reading->take_row(reading->context, &m)) {
+			reading->upto = m.id;
+			break;
+		}
+	}
+	sql_reset(rows);
+	return outcome;
+}
+
+/* give_filtered does it for each segment that has rows after `after`. */
+static int
+give_filtered(struct store *store, int64_t after, const struct filter *filter, struct reading *reading)
+{
+	struct sql_statement *rows = filtered(store, after, filter);
+	int64_t from = after, segment;
+	int outcome;
+
+	if (rows == NULL)
+		return -1;
+	for (;;) {
+		sql_bind_int64(store->first_from, 1, from);
+		outcome = sql_step(store->first_from);
+		if (outcome == SQL_ROW && sql_is_null(store->first_from, 0))
+			outcome = SQL_DONE;
+		segment = sql_int64(store->first_from, 0) / STORE_SEGMENT_IDS;
+		sql_reset(store->first_from);
+		if (outcome != SQL_ROW)
+			return outcome;
+		sql_bind_int64(rows, 1, segment);
+		outcome = give_rows(rows, reading);
+		if (outcome != SQL_DONE)
+			return outcome;
+		if (segment == INT64_MAX / STORE_SEGMENT_IDS)
+			return SQL_DONE;
+		from = (segment + 1) * STORE_SEGMENT_IDS;
+	}
+}
+
+int
+store_read(struct store *store, int64_t after, const struct filter *filter,
+    store_row *take_row, void *context, struct store_bounds *bounds, int64_t *upto)
+{
+	struct reading reading = { take_row, context, clock_wall_s(), 0 };
+	int outcome;
+
+	*upto = after;
+	/* One transaction, hence one state of the table, for bounds and rows. */
+	if (sql_run(store->begin) != 0) {
+		store_fault(store, "cannot be read");
+		goto fail;
+	}
+	if (store_bounds(store, bounds) < 0 || store_went_back(store, bounds->newest))
+		goto fail;
+	if (filter == NULL) {
+		sql_bind_int64(store->read_all, 1, after);
+		outcome = give_rows(store->read_all, &reading);
+	} else {
+		outcome = give_filtered(store, after, filter, &reading);
+	}
+	*upto = outcome == SQL_ROW ? reading.upto : bounds->newest;
+	if (outcome != SQL_ROW && outcome != SQL_DONE)
+		store_fault(store, "its messages cannot be read");
+	sql_run(store->commit);
+	if (store_is_replaced(store))
+		return STORE_REPLACED;
+	return outcome == SQL_ROW || outcome == SQL_DONE ? 0 : -1;
+fail:
+	sql_roll_back(store->sql);
+	return store_is_replaced(store) ? STORE_REPLACED : -1;
+}

@@ -1,0 +1,85 @@
+/* Is the store still the one that was opened? SQLite goes on writing into a file
+ * that was deleted, and reports success; the publisher would be told 201 for a
+ * message that nobody finds again. So an owner asks before each commit, and a
+ * reader with each read, that is within 50 ms even where nothing happens. It
+ * costs two stat(), some 2 microseconds.
+ *
+ * Noticed are: the file deleted, moved, or another renamed into its place (what
+ * SQLite itself looks at for its rollback journal, not in WAL mode); the -wal
+ * deleted or replaced alone, for which SQLite has no question, though other
+ * programs then no longer see our commits nor we theirs; and ids that go back,
+ * which is what `.restore` of a backup looks like, since it keeps the file.
+ * VACUUM, checkpoints and whatever else SQLite does by itself keep the files.
+ *
+ * Opening the new file in place of the old one was refused: cursors of streams,
+ * the ring and what the tail has read belong to the old ids. A program that
+ * starts anew has none of that, and tells those who come back with an id that
+ * the new file has not given yet (rowcast.gap, "ahead"). */
+
+#include <sys/stat.h>
+
+#include "app/store/sqlite/handle.h"
+#include "lib/log.h"
+
+/* wal_inode returns 0 where there is none. While a connection is open nobody who
+ * keeps to SQLite's locks deletes the file, so it stays the same. */
+static ino_t
+wal_inode(const struct store *store)
+{
+	struct stat st;
+
+	return stat(sql_wal_path(store->sql), &st) == 0 ? st.st_ino : 0;
+}
+
+void
+store_replaced_begin(struct store *store)
+{
+	store->wal_inode = wal_inode(store);
+}
+
+static bool
+found(struct store *store, const char *what)
+{
+	store->replaced = true;
+	log_errorx("store: %s: %s while it was open; nothing more is written to it, and"
+	    " rowcast has to start anew", store->path, what);
+	return true;
+}
+
+bool
+store_is_replaced(struct store *store)
+{
+	if (store->replaced)
+		return true;
+	if (sql_has_moved(store->sql))
+		return found(store, "was deleted, moved or replaced");
+	if (wal_inode(store) != store->wal_inode)
+		return found(store, "had its -wal deleted or replaced");
+	return false;
+}
+
+bool
+store_went_back(struct store *store, int64_t newest)
+{
+	if (newest >= store->newest) {
+		store->newest = newest;
+		return false;
+	}
+	if (!store->replaced)
+		found(store, "got an older state, from a backup perhaps,");
+	return true;
+}
+
+void
+store_replaced_end(struct store *store)
+{
+	bool is_owner = store->begin_write != NULL;
+
+	if (!is_owner || !store_is_replaced(store))
+		return;
+	/* Through descriptors that are open, so wherever the old file is now, it
+	 * gets what only its -wal had; and a -wal that stayed behind is emptied, or
+	 * whoever opens the new file would take it for that one's. */
+	if (sql_execute(store->sql, "PRAGMA wal_checkpoint(TRUNCATE)") != 0)
+		store_fault(store, "the file before cannot be completed");
+}

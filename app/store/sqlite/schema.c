@@ -1,0 +1,218 @@
+/* The schema of the SQLite store.
+ *
+ * Anybody may insert; what would break a stream is refused by the table itself,
+ * so that every publisher meets the same rules. The names of the constraints
+ * are the sentences that the sqlite3 shell prints.
+ *
+ * AUTOINCREMENT never gives an id twice, not even that of a deleted newest row:
+ * Last-Event-ID depends on it.
+ *
+ * The schema's version stands in a table, not in user_version: the file may be
+ * the application's own (a trigger can write only to its own file), and then
+ * user_version is the application's. In a file of our own it is set as well, so
+ * that file(1) and others can tell. */
+
+#include "app/store/sqlite/schema.h"
+
+#include <inttypes.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "app/store/sqlite/handle.h"
+#include "lib/clock.h"
+#include "lib/log.h"
+#include "lib/mem.h"
+#include "lib/sql.h"
+
+enum {
+	APPLICATION_ID = 0x726f7763,  /* "rowc" */
+	BUSY_RETRY_MS = 5,
+};
+
+#define ID_TOO_LOW \
+	"id must be above the highest ever given, or streams would miss the row: leave id out"
+
+/* What each step adds to the schema of the step before. */
+static const char *const schema_steps[] = {
+	/* 1 */
+	"CREATE TABLE message(\n"
+	"  id INTEGER PRIMARY KEY AUTOINCREMENT,  -- leave it out when inserting\n"
+	"  user TEXT,        -- who may read it; NULL: everyone\n"
+	"  topic TEXT,       -- only streams that asked for it; NULL: any stream\n"
+	"  event TEXT,       -- event name; NULL: message\n"
+	"  data TEXT NOT NULL,\n"
+	"  created_at INTEGER NOT NULL\n"
+	"    DEFAULT (CAST(strftime('%s','now') AS INTEGER)),  -- Unix seconds\n"
+	"  expires_at INTEGER,  -- Unix seconds; not sent from then on; NULL: never\n"
+	"  key TEXT UNIQUE,     -- the same key again inserts nothing (POST /msg)\n"
+	"  CONSTRAINT \"data must be text without U+0000\"\n"
+	"    CHECK (typeof(data) = 'text' AND instr(data, char(0)) = 0),\n"
+	"  CONSTRAINT \"data must not be over 1 MiB\"\n"
+	"    CHECK (length(CAST(data AS BLOB)) <= 1048576),\n"
+	"  CONSTRAINT \"event must be text without a line break\"\n"
+	"    CHECK (event IS NULL OR (typeof(event) = 'text' AND instr(event, char(10)) = 0\n"
+	"      AND instr(event, char(13)) = 0 AND instr(event, char(0)) = 0)),\n"
+	"  CONSTRAINT \"user must be NULL or text, not empty and without U+0000\"\n"
+	"    CHECK (user IS NULL OR (typeof(user) = 'text' AND user <> ''\n"
+	"      AND instr(user, char(0)) = 0)),\n"
+	"  CONSTRAINT \"topic must be NULL or text, not empty and without U+0000\"\n"
+	"    CHECK (topic IS NULL OR (typeof(topic) = 'text' AND topic <> ''\n"
+	"      AND instr(topic, char(0)) = 0)),\n"
+	"  CONSTRAINT \"created_at must be a number of Unix seconds\"\n"
+	"    CHECK (typeof(created_at) = 'integer'),\n"
+	"  CONSTRAINT \"expires_at must be NULL or a number of Unix seconds\"\n"
+	"    CHECK (expires_at IS NULL OR typeof(expires_at) = 'integer')\n"
+	");\n"
+	"CREATE INDEX message_address ON message(user, topic);\n"
+	"CREATE INDEX message_expiry ON message(expires_at) WHERE expires_at IS NOT NULL;\n"
+	/* AFTER, since BEFORE INSERT does not know an id that SQLite gives; the
+	 * highest id is noted when the statement ends, so rows of one statement
+	 * may come in any order: they become visible together. */
+	"CREATE TRIGGER message_id_given AFTER INSERT ON message\n"
+	"WHEN NEW.id <= coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'message'), 0)\n"
+	"BEGIN\n"
+	"  SELECT RAISE(ABORT, '" ID_TOO_LOW "');\n"
+	"END;\n"
+	/* The id of a row that stands would fail before AFTER, as a UNIQUE
+	 * constraint that tells nobody what to do. An id that SQLite gives is -1
+	 * here: asked first, it spares bulk inserts the look into the table. */
+	"CREATE TRIGGER message_id_taken BEFORE INSERT ON message\n"
+	"WHEN NEW.id > 0 AND EXISTS (SELECT 1 FROM message WHERE id = NEW.id)\n"
+	"BEGIN\n"
+	"  SELECT RAISE(ABORT, '" ID_TOO_LOW "');\n"
+	"END;\n"
+	/* Not "UPDATE OF id": SET rowid, the same column, would pass it by. */
+	"CREATE TRIGGER message_id_kept BEFORE UPDATE ON message\n"
+	"WHEN NEW.id <> OLD.id\n"
+	"BEGIN\n"
+	"  SELECT RAISE(ABORT, 'id of a message cannot change');\n"
+	"END;\n"
+	"CREATE TABLE rowcast_schema(version INTEGER NOT NULL);\n"
+	"INSERT INTO rowcast_schema VALUES(1);\n",
+	/* 2: an index ends with the rowid, so within a segment each (user, topic)
+	 * is a run in the order of ids: a replay reads its own rows and no others. */
+	"DROP INDEX message_address;\n"
+	"CREATE INDEX message_address ON message(" STORE_SEGMENT("id") ", user, topic);\n"
+	"UPDATE rowcast_schema SET version = 2;\n",
+};
+enum { SCHEMA_VERSION = sizeof(schema_steps) / sizeof(schema_steps[0]) };
+
+/* is_marked: is the file one of our own? */
+static bool
+is_marked(struct store *store)
+{
+	return sql_number(store->sql, "PRAGMA application_id", 0) == APPLICATION_ID;
+}
+
+/* version_of returns 0 for a file without our tables, -1 (logged) for one
+ * that is not ours to touch. It asks several times, so the caller has begun a
+ * transaction: another process may be making the tables at this very moment. */
+static int64_t
+version_of(struct store *store)
+{
+	int64_t version, marked = 0;
+
+	if (sql_number(store->sql, "SELECT count(*) FROM sqlite_schema", -1) < 0)
+		return store_fault(store, "cannot be read");
+	if (is_marked(store))
+		marked = sql_number(store->sql, "PRAGMA user_version", 0);
+	version = sql_number(store->sql, "SELECT max(version) FROM rowcast_schema", 0);
+	if (marked > version)
+		version = marked;
+	if (version > SCHEMA_VERSION) {
+		log_errorx("store: %s: its schema has version %" PRId64 ", this rowcast knows up"
+		    " to %d: use a newer rowcast", store->path, version, SCHEMA_VERSION);
+		return -1;
+	}
+	if (version == 0
+	    && sql_number(store->sql, "SELECT count(*) FROM sqlite_schema"
+	        " WHERE name = 'message'", 0) > 0) {
+		log_errorx("store: %s: has a table named message that is not rowcast's:"
+		    " choose another file", store->path);
+		return -1;
+	}
+	return version;
+}
+
+/* current_version asks in a transaction of its own. */
+static int64_t
+current_version(struct store *store)
+{
+	int64_t version;
+
+	if (sql_execute(store->sql, "BEGIN") != 0)
+		return store_fault(store, "cannot be read");
+	version = version_of(store);
+	sql_roll_back(store->sql);
+	return version;
+}
+
+int
+store_schema_check(struct store *store)
+{
+	int64_t version = current_version(store);
+
+	if (version == 0)
+		log_errorx("store: %s: holds no messages yet: start `rowcast serve` first",
+		    store->path);
+	else if (version > 0 && version < SCHEMA_VERSION)
+		log_errorx("store: %s: its schema has version %" PRId64 ": start this version's"
+		    " `rowcast serve` first, which upgrades it", store->path, version);
+	return version == SCHEMA_VERSION ? 0 : -1;
+}
+
+/* is_blank: has nobody put anything into the file yet, not even a mark? */
+static bool
+is_blank(struct store *store)
+{
+	return sql_number(store->sql, "SELECT count(*) FROM sqlite_schema", 1) == 0
+	    && sql_number(store->sql, "PRAGMA application_id", 1) == 0
+	    && sql_number(store->sql, "PRAGMA user_version", 1) == 0;
+}
+
+/* use_wal waits by itself: where another process is about the same, SQLite
+ * says at once that the file is busy, lest the two wait for each other. */
+static int
+use_wal(struct store *store)
+{
+	mono_us deadline = clock_mono_us() + BUSY_WAIT_MS * 1000;
+	int outcome;
+
+	while ((outcome = sql_execute(store->sql, "PRAGMA journal_mode = WAL")) == SQL_BUSY
+	    && clock_mono_us() < deadline)
+		usleep(BUSY_RETRY_MS * 1000);
+	return outcome;
+}
+
+/* In one transaction, so that two processes that start at once do it once. */
+int
+store_schema_upgrade(struct store *store)
+{
+	int64_t version;
+
+	/* Asked before anything is written, so that a file that is not ours to
+	 * touch stays as it is, and again below, since another may be quicker. */
+	if (current_version(store) < 0)
+		return -1;
+	if (use_wal(store) != 0 || sql_execute(store->sql, "BEGIN IMMEDIATE") != 0)
+		return store_fault(store, "cannot be written");
+	version = version_of(store);
+	if (version < 0)
+		return -1;
+	if (is_blank(store) || (version < SCHEMA_VERSION && is_marked(store))) {
+		char *mark = mem_printf("PRAGMA application_id = %d; PRAGMA user_version = %d",
+		    APPLICATION_ID, SCHEMA_VERSION);
+		int outcome = sql_execute(store->sql, mark);
+
+		free(mark);
+		if (outcome != 0)
+			return store_fault(store, "cannot be marked");
+	}
+	for (; version < SCHEMA_VERSION; version++)
+		if (sql_execute(store->sql, schema_steps[version]) != 0)
+			return store_fault(store, "its schema cannot be made");
+	if (sql_execute(store->sql, "COMMIT") != 0)
+		return store_fault(store, "its schema cannot be committed");
+	return 0;
+}

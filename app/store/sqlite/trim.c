@@ -1,0 +1,158 @@
+/* Retention in the SQLite store: what has expired, is too old or is beyond the
+ * number to keep goes, a slice at a time. */
+
+#include "app/store/store.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+
+#include "app/store/sqlite/handle.h"
+#include "lib/clock.h"
+#include "lib/mem.h"
+#include "lib/sql.h"
+
+enum {
+	SURPLUS_ROWS = 10000,  /* found at a time: 1 ms of skipping rows, in the writer's thread */
+	LOCK_WAIT_MS = 50,     /* for another program's lock: who publishes meanwhile waits too */
+};
+
+/* delete_where runs a DELETE that takes its bounds as ?1 and ?2 and returns how
+ * many rows went, or -1. */
+static int
+delete_where(struct store *store, const char *sql, int64_t first, int64_t second)
+{
+	struct sql_statement *statement;
+	int n = -1;
+
+	if (sql_prepare(store->sql, &statement, sql) != 0)
+		return -1;
+	sql_bind_int64(statement, 1, first);
+	sql_bind_int64(statement, 2, second);
+	if (sql_step(statement) == SQL_DONE)
+		n = sql_changes(store->sql);
+	sql_finalize(statement);
+	return n;
+}
+
+/* delete_below deletes the oldest max_rows rows below an id, and returns how many
+ * there were, or -1. */
+static int
+delete_below(struct store *store, int64_t id, int max_rows)
+{
+	return delete_where(store, "DELETE FROM message WHERE id IN (SELECT id FROM message"
+	    " WHERE id < ?1 ORDER BY id LIMIT ?2)", id, max_rows);
+}
+
+/* find_surplus brings surplus_below up to date. Counting costs, so it is done
+ * only where there may be rows to delete, and not more often than every
+ * hundredth of keep_rows. What it finds is kept as an id, not as a number, so
+ * that rows which go otherwise before the last slice is done (expired, erased
+ * by hand) are not made up for with rows to keep. */
+static int
+find_surplus(struct store *store, int64_t keep_rows)
+{
+	struct store_bounds bounds;
+	int64_t surplus;
+	char *sql;
+
+	if (keep_rows != store->counted_keep_rows)
+		store->surplus_below = store->counted_newest = 0;
+	store->counted_keep_rows = keep_rows;
+	if (keep_rows == 0)
+		return 0;
+	if (store_bounds(store, &bounds) < 0)
+		return -1;
+	if (bounds.newest - bounds.oldest < keep_rows || bounds.oldest < store->surplus_below
+	    || bounds.newest - store->counted_newest <= keep_rows / 100)
+		return 0;
+	surplus = sql_number(store->sql, "SELECT count(*) FROM message", 0) - keep_rows;
+	if (surplus > SURPLUS_ROWS)
+		surplus = SURPLUS_ROWS;  /* and counted again when these are gone */
+	else
+		store->counted_newest = bounds.newest;
+	if (surplus <= 0)
+		return 0;
+	sql = mem_printf("SELECT id FROM message ORDER BY id LIMIT 1 OFFSET %" PRId64, surplus);
+	store->surplus_below = sql_number(store->sql, sql, 0);
+	free(sql);
+	return 0;
+}
+
+/* find_old returns the id below which every row is older than keep_for_s seconds,
+ * looking at n rows at most, or -1.
+ *
+ * From the oldest on and only up to the first that is younger, whatever the
+ * clocks of those behind it said: a gap in the middle would be one that no cursor
+ * shows. A row that is dated in the future has no age that could be known; it
+ * came before the next one, and goes with that. Else a clock that ran ahead for
+ * an hour, once, would keep what came then, and all behind it, for years. One
+ * that stands in 1970 makes every row such a row, and nothing goes. */
+static int64_t
+find_old(struct store *store, wall_s now, int64_t keep_for_s, int n)
+{
+	struct sql_statement *rows;
+	int64_t below = 0, undated = store->undated_upto;
+	int outcome;
+
+	if (sql_number(store->sql, "SELECT created_at FROM message ORDER BY id LIMIT 1", 0) <= now)
+		undated = 0;
+	if (sql_prepare(store->sql, &rows, "SELECT id, created_at FROM message WHERE id > ?1"
+	    " ORDER BY id LIMIT ?2") != 0)
+		return -1;
+	sql_bind_int64(rows, 1, undated);
+	sql_bind_int64(rows, 2, n);
+	while ((outcome = sql_step(rows)) == SQL_ROW) {
+		int64_t id = sql_int64(rows, 0);
+		wall_s created_at = sql_int64(rows, 1);
+
+		if (created_at > now) {
+			/* Long runs of them are passed over in several slices. */
+			if (below == 0)
+				undated = id;
+		} else if (created_at < now - keep_for_s) {
+			below = id + 1;
+		} else {
+			break;
+		}
+	}
+	sql_finalize(rows);
+	store->undated_upto = undated;
+	return outcome < 0 ? -1 : below;
+}
+
+int
+store_trim(struct store *store, int64_t keep_for_s, int64_t keep_rows, int max_rows)
+{
+	wall_s now = clock_wall_s();
+	int64_t old_below;
+	int outcome, n, n_more;
+
+	sql_wait_for_locks(store->sql, LOCK_WAIT_MS);
+	outcome = sql_run(store->begin_write);
+	sql_wait_for_locks(store->sql, BUSY_WAIT_MS);
+	if (outcome != 0)
+		return outcome == SQL_BUSY ? -1 : store_fault(store, "trim");
+	n = delete_where(store, "DELETE FROM message WHERE id IN (SELECT id FROM message"
+	    " WHERE expires_at <= ?1 LIMIT ?2)", now, max_rows);
+	if (n < 0)
+		goto fail;
+	if (keep_for_s > 0) {
+		old_below = find_old(store, now, keep_for_s, max_rows - n);
+		if (old_below < 0 || (n_more = delete_below(store, old_below, max_rows - n)) < 0)
+			goto fail;
+		n += n_more;
+	}
+	/* Rows that are about to go do not count among those to keep, so this is for
+	 * the slice that has room left. */
+	for (n_more = 1; n_more > 0 && n < max_rows; n += n_more)
+		if (find_surplus(store, keep_rows) < 0
+		    || (n_more = delete_below(store, store->surplus_below, max_rows - n)) < 0)
+			goto fail;
+	if (sql_run(store->commit) != 0)
+		goto fail;
+	return n;
+fail:
+	store_fault(store, "old messages cannot be deleted");
+	sql_roll_back(store->sql);
+	return -1;
+}

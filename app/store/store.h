@@ -1,0 +1,105 @@
+/* The store: where messages live. A committed row is a published message,
+ * whoever committed it. Ids grow with the order of commits, so "read what is
+ * above the last id" can never skip one.
+ *
+ * A handle belongs to one thread at a time; threads that need the store open
+ * one each. The one implementation so far is SQLite's: store_sqlite.c and the
+ * store_*.c beside it, the only ones that know SQL. */
+#ifndef APP_STORE_STORE_H
+#define APP_STORE_STORE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "app/store/message.h"
+
+enum store_outcome {
+	STORE_BUSY = 1,  /* another program holds the lock longer than we wait */
+	STORE_FULL,      /* no room on the disk */
+	STORE_REPLACED,  /* it is no longer the store that was opened; see below */
+};
+
+enum store_access {
+	STORE_OWNER,     /* creates the store or upgrades it, then reads and writes */
+	STORE_READER,    /* reads a store that is there */
+};
+
+struct store;
+
+/* A store can be taken away under those who use it: its file deleted, moved,
+ * replaced, or a backup restored in it. What is written then, nobody would ever
+ * find, and ids of another history mean nothing to the cursors of this one. So a
+ * handle that notices answers STORE_REPLACED from then on (logged, once) and is
+ * good for nothing but to be closed; the program had better start anew. */
+
+/* store_open opens what the setting `store` names ("sqlite:PATH"). NULL:
+ * logged, with the file's name and what can be done about it. */
+struct store *store_open(const char *name, enum store_access access);
+
+/* store_close closes the handle; NULL: nothing. An owner whose store was
+ * replaced first brings all that was stored to where the file is now, if it is
+ * anywhere, and leaves nothing of it to whatever has its name. */
+void store_close(struct store *store);
+
+/* What one publisher asks to be appended: all of it or nothing. */
+struct append {
+	struct message *messages;  /* lent; n of them; id is filled in */
+	size_t n;
+	const char *publisher;     /* keys are unique for a publisher, not for all */
+	bool existed;              /* out: a key was there already: its id, nothing inserted */
+	bool refused;              /* out: the store itself refused it, the others stand */
+};
+
+/* store_append commits the n appends in one transaction, durably: when it
+ * returns 0, every append that is not refused will survive a power failure.
+ * STORE_BUSY, STORE_FULL, STORE_REPLACED, -1 (logged): nothing at all was
+ * stored. */
+int store_append(struct store *store, struct append *appends[], size_t n);
+
+/* What lies in the store. */
+struct store_bounds {
+	int64_t oldest;  /* lowest id retained; newest + 1 where there is no row */
+	int64_t newest;  /* highest id ever given; 0 before the first */
+};
+
+/* 0 or -1 (logged) */
+int store_bounds(struct store *store, struct store_bounds *bounds);
+
+/* Which rows: those for everyone and those for this user, without a topic or
+ * with one of these. */
+struct filter {
+	char *user;
+	char **topics;
+	size_t n_topics;
+};
+
+/* A store_row takes one row; m and its strings are lent until it returns.
+ * false ends the reading after this row. */
+typedef bool store_row(void *context, const struct message *m);
+
+/* store_read gives, in the order of ids, every row above `after` that matches
+ * the filter (NULL: every row) and has not expired to `row`. In *bounds is
+ * what the store held at that very moment; in *upto the id up to which the
+ * caller has now seen everything: the last row's where `row` ended the
+ * reading, else bounds->newest. 0, -1 (logged) or STORE_REPLACED; in each case
+ * what was given stands, and with STORE_REPLACED *upto does too: what was stored
+ * before, the old file still tells. */
+int store_read(struct store *store, int64_t after, const struct filter *filter,
+    store_row *row, void *context, struct store_bounds *bounds, int64_t *upto);
+
+/* store_wait returns when something may have been committed since the last
+ * store_read through this handle, when the store was replaced, when wake_fd is
+ * readable, or after a time that bounds how late a commit can be noticed. It may
+ * return for nothing. */
+void store_wait(struct store *store, int wake_fd);
+
+/* store_trim deletes, in one transaction of at most max_rows rows: first those
+ * whose expires_at has passed, then from the oldest on those older than
+ * keep_for_s seconds and those beyond the newest keep_rows (0: no bound).
+ * Counting a large table costs, so rows beyond keep_rows may stand until they
+ * are a hundredth of it. Returns how many were deleted, fewer than max_rows
+ * where there is no more to do for now, or -1 (logged, unless merely busy). */
+int store_trim(struct store *store, int64_t keep_for_s, int64_t keep_rows, int max_rows);
+
+#endif

@@ -1,0 +1,177 @@
+#include "tests/unit/check.h"
+#include "tests/unit/capture.h"
+#include "tests/unit/hs256.h"
+
+#include <stdbool.h>
+#include <sys/socket.h>
+
+#include "app/access/credentials.h"
+#include "lib/log.h"
+#include "lib/mem.h"
+
+#define SECRET "0123456789abcdef0123456789abcdef"
+
+enum { ANYWHERE = CREDENTIALS_HEADER | CREDENTIALS_COOKIE | CREDENTIALS_QUERY };
+
+static struct auth *auth;
+static char *good;  /* a token; owned */
+
+static int
+setup(void **state __attribute__((unused)))
+{
+	char alg[] = "HS256", claim[] = "sub";
+	char *path = mem_strdup(capture_file("key", SECRET, strlen(SECRET), 0600));
+	struct conf conf = { .jwt_alg = alg, .jwt_key_files = { path }, .n_jwt_key_files = 1,
+		.jwt_user_claim = claim };
+
+	auth = auth_open(&conf);
+	assert_non_null(auth);
+	free(path);
+	good = hs256_sign(SECRET, "{\"alg\":\"HS256\"}", "{\"sub\":\"42\"}");
+	return 0;
+}
+
+static int
+teardown(void **state __attribute__((unused)))
+{
+	auth_close(auth);
+	free(good);
+	return 0;
+}
+
+/* ---- verbs ---- */
+
+/* status_of has the request checked: 0 where it may go on as user 42, else the
+ * status it was answered with. Each %s in a string stands for a good token. */
+static int
+status_of(struct request request, unsigned places)
+{
+	const char **texts[] = { &request.authorization, &request.cookie, &request.query };
+	char *copies[3] = { NULL, NULL, NULL };
+	struct identity id;
+	char answer[1024];
+	int ends[2], status = 0;
+	ssize_t n;
+
+	for (size_t i = 0; i < 3; i++) {
+		const char *at = *texts[i] != NULL ? strstr(*texts[i], "%s") : NULL;
+
+		if (at == NULL)
+			continue;
+		copies[i] = mem_printf("%.*s%s%s", (int)(at - *texts[i]), *texts[i], good, at + 2);
+		*texts[i] = copies[i];
+	}
+	if (request.query == NULL)
+		request.query = "";
+	if (request.method == NULL)
+		request.method = "GET";
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);
+	request.reply.conn = mem_zalloc(sizeof(*request.reply.conn));
+	request.reply.conn->fd = ends[0];
+	if (credentials_check(auth, &request, places, &id)) {
+		assert_string_equal(id.user, "42");
+		identity_free(&id);
+		reply_drop(&request.reply);
+	} else {
+		n = recv(ends[1], answer, sizeof(answer) - 1, MSG_DONTWAIT);
+		assert_in_range(n, 9, sizeof(answer) - 1);
+		answer[n] = '\0';
+		assert_int_equal(sscanf(answer + 8, "Status: %d ", &status), 1);
+	}
+	close(ends[1]);
+	for (size_t i = 0; i < 3; i++)
+		free(copies[i]);
+	return status;
+}
+
+#define EXPECT(status, places, ...) \
+	assert_int_equal(status_of((struct request){ __VA_ARGS__ }, places), status)
+
+/* ---- where the token stands ---- */
+
+TEST(a_token_comes_in_the_header_the_cookie_or_the_query)
+{
+	EXPECT(0, ANYWHERE, .authorization = "Bearer %s");
+	EXPECT(0, ANYWHERE, .authorization = "bEARER  %s");
+	EXPECT(0, ANYWHERE, .cookie = "a=b; rowcast_token=%s; c=d");
+	EXPECT(0, ANYWHERE, .cookie = "rowcast_token=\"%s\"");
+	EXPECT(0, ANYWHERE, .query = "topic=t&token=%s");
+	EXPECT(0, ANYWHERE, .query = "token=Bearer+%s");
+}
+
+TEST(a_place_that_is_not_asked_for_does_not_count)
+{
+	EXPECT(400, CREDENTIALS_HEADER, .cookie = "rowcast_token=%s", .query = "token=%s");
+	EXPECT(400, CREDENTIALS_HEADER | CREDENTIALS_COOKIE, .query = "token=%s");
+}
+
+TEST(the_first_place_with_a_token_decides)
+{
+	EXPECT(401, ANYWHERE, .authorization = "Bearer x", .cookie = "rowcast_token=%s");
+	EXPECT(401, ANYWHERE, .cookie = "rowcast_token=x", .query = "token=%s");
+	EXPECT(0, ANYWHERE, .authorization = "Basic eDp5", .cookie = "rowcast_token=%s");
+	EXPECT(0, ANYWHERE, .authorization = "Bearer ", .query = "token=%s");
+}
+
+TEST(a_place_without_text_has_no_token)
+{
+	EXPECT(400, ANYWHERE, .authorization = "Bearer ");
+	EXPECT(400, ANYWHERE, .cookie = "rowcast_token=; xrowcast_token=%s");
+	EXPECT(400, ANYWHERE, .query = "token=");
+	EXPECT(400, ANYWHERE, .query = "token=Bearer+");
+	EXPECT(400, ANYWHERE, .query = "token=Bearer%20%20");
+	EXPECT(0, ANYWHERE, .query = "token=Bearer+&token=%s");
+}
+
+/* ---- other sites ---- */
+
+TEST(a_cookie_does_not_speak_for_another_site)
+{
+	EXPECT(403, ANYWHERE, .method = "POST", .cookie = "rowcast_token=%s",
+	    .sec_fetch_site = "cross-site");
+	EXPECT(403, ANYWHERE, .method = "POST", .cookie = "rowcast_token=%s",
+	    .sec_fetch_site = "same-site");
+	EXPECT(403, ANYWHERE, .method = "POST", .cookie = "rowcast_token=%s",
+	    .origin = "https://evil.example", .host = "page.example");
+	EXPECT(403, ANYWHERE, .method = "POST", .cookie = "rowcast_token=%s",
+	    .origin = "null", .host = "page.example");
+	EXPECT(403, ANYWHERE, .method = "POST", .cookie = "rowcast_token=%s",
+	    .origin = "https://page.example");
+}
+
+TEST(a_cookie_speaks_for_its_own_page_and_for_what_is_no_browser)
+{
+	EXPECT(0, ANYWHERE, .method = "POST", .cookie = "rowcast_token=%s",
+	    .sec_fetch_site = "same-origin");
+	EXPECT(0, ANYWHERE, .method = "POST", .cookie = "rowcast_token=%s",
+	    .origin = "https://Page.example", .host = "page.example");
+	EXPECT(0, ANYWHERE, .method = "POST", .cookie = "rowcast_token=%s");
+	EXPECT(0, ANYWHERE, .method = "POST", .cookie = "rowcast_token=%s",
+	    .reply = { .allow_origin = "https://friend.example" },
+	    .origin = "https://friend.example", .host = "page.example",
+	    .sec_fetch_site = "cross-site");
+}
+
+TEST(a_header_or_reading_needs_no_such_proof)
+{
+	EXPECT(0, ANYWHERE, .method = "POST", .authorization = "Bearer %s",
+	    .sec_fetch_site = "cross-site");
+	EXPECT(0, ANYWHERE, .method = "GET", .cookie = "rowcast_token=%s",
+	    .sec_fetch_site = "cross-site");
+}
+
+static const struct CMUnitTest tests[] = {
+	cmocka_unit_test(a_token_comes_in_the_header_the_cookie_or_the_query),
+	cmocka_unit_test(a_place_that_is_not_asked_for_does_not_count),
+	cmocka_unit_test(the_first_place_with_a_token_decides),
+	cmocka_unit_test(a_place_without_text_has_no_token),
+	cmocka_unit_test(a_cookie_does_not_speak_for_another_site),
+	cmocka_unit_test(a_cookie_speaks_for_its_own_page_and_for_what_is_no_browser),
+	cmocka_unit_test(a_header_or_reading_needs_no_such_proof),
+};
+
+int
+main(void)
+{
+	return cmocka_run_group_tests(tests, setup, teardown);
+}

@@ -1,0 +1,21 @@
+/* What every cmocka program needs, in the order cmocka needs it. */
+#ifndef TESTS_UNIT_CHECK_H
+#define TESTS_UNIT_CHECK_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+/* A test's name is a sentence: TEST(a_buf_grows_as_bytes_are_added). */
+#define TEST(name) static void name(void **state __attribute__((unused)))
+
+#define RUN_TESTS(tests) \
+	int main(void) { return cmocka_run_group_tests(tests, NULL, NULL); }
+
+#endif

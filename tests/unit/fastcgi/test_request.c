@@ -1,0 +1,514 @@
+/* First what is assumed of libfcgi, of which two members stand under "don't
+ * use" in fcgiapp.h; then what is made of it. */
+
+#include "tests/unit/check.h"
+#include "tests/unit/dice.h"
+#include "tests/unit/harness.h"
+
+#include <errno.h>
+#include <fcgiapp.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+#include "app/fastcgi/request.h"
+#include "lib/mem.h"
+
+#define GET LIST("REQUEST_METHOD", "GET", "QUERY_STRING", "a=b")
+
+/* ---- libfcgi ---- */
+
+static struct peer peer;
+static FCGX_Request fcgx;
+static int fd;
+
+static void
+begin(void)
+{
+	request_init_library();
+	fd = peer_pair(&peer);
+}
+
+/* accept_by_hand reads a request from fd as request_read does. */
+static int
+accept_by_hand(void)
+{
+	FCGX_InitRequest(&fcgx, -1, 0);
+	fcgx.ipcFd = fd;
+	fcgx.keepConnection = 1;
+	return FCGX_Accept_r(&fcgx);
+}
+
+static void
+take_out(void)
+{
+	fcgx.ipcFd = -1;
+	FCGX_Free(&fcgx, 0);
+}
+
+static void
+end(void)
+{
+	close(fd);
+	hang_up(&peer);
+}
+
+static void
+patience_ms(int ms)
+{
+	struct timeval silence = { .tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000 };
+
+	assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &silence, sizeof(silence)), 0);
+}
+
+TEST(libfcgi_reads_from_a_descriptor_put_in_by_hand)
+{
+	begin();
+	say_request(&peer, false, GET, NULL);
+	assert_int_equal(accept_by_hand(), 0);
+	assert_int_equal(fcgx.ipcFd, fd);
+	assert_int_equal(fcgx.requestId, 1);
+	assert_string_equal(FCGX_GetParam("REQUEST_METHOD", fcgx.envp), "GET");
+	assert_string_equal(FCGX_GetParam("QUERY_STRING", fcgx.envp), "a=b");
+	assert_null(FCGX_GetParam("HTTP_COOKIE", fcgx.envp));
+	assert_int_equal(FCGX_GetChar(fcgx.in), EOF);
+	assert_int_equal(FCGX_GetError(fcgx.in), 0);
+	take_out();
+	end();
+}
+
+TEST(libfcgi_writes_and_closes_nothing_once_the_descriptor_is_out)
+{
+	begin();
+	say_request(&peer, false, GET, "body");
+	assert_int_equal(accept_by_hand(), 0);
+	take_out();
+	expect_nothing(&peer);
+	assert_true(fcntl(fd, F_GETFD) >= 0);
+	assert_int_equal(write(fd, "x", 1), 1);
+	end();
+}
+
+TEST(libfcgi_says_whether_begin_asked_to_keep_the_connection)
+{
+	for (int keep = 0; keep < 2; keep++) {
+		begin();
+		say_request(&peer, keep, GET, NULL);
+		assert_int_equal(accept_by_hand(), 0);
+		assert_int_equal(fcgx.keepConnection != 0, keep);
+		take_out();
+		end();
+	}
+}
+
+TEST(libfcgi_reads_a_second_request_from_the_same_descriptor)
+{
+	begin();
+	for (int i = 0; i < 3; i++) {
+		say_request(&peer, true, GET, "body");
+		assert_int_equal(accept_by_hand(), 0);
+		assert_string_equal(FCGX_GetParam("REQUEST_METHOD", fcgx.envp), "GET");
+		while (FCGX_GetChar(fcgx.in) != EOF)
+			;
+		assert_int_equal(FCGX_GetError(fcgx.in), 0);
+		take_out();
+	}
+	end();
+}
+
+TEST(libfcgi_gives_what_is_in_its_buffer_without_waiting_for_more)
+{
+	struct buf request = BUF_EMPTY;
+	char got[8];
+
+	begin();
+	add_begin(&request, 1, false);
+	add_params(&request, 1, GET);
+	add_body(&request, 1, "half", 4);
+	say(&peer, request.bytes, request.len);
+	assert_int_equal(accept_by_hand(), 0);
+	assert_int_equal(FCGX_GetChar(fcgx.in), 'h');
+	assert_int_equal(fcgx.in->stop - fcgx.in->rdNext, 3);
+	assert_int_equal(FCGX_GetStr(got, 3, fcgx.in), 3);
+	assert_memory_equal(got, "alf", 3);
+	buf_free(&request);
+	add_body(&request, 1, "rest", 4);
+	add_body_end(&request, 1);
+	say(&peer, request.bytes, request.len);
+	assert_int_equal(FCGX_GetStr(got, 8, fcgx.in), 4);
+	assert_memory_equal(got, "rest", 4);
+	assert_int_equal(FCGX_GetChar(fcgx.in), EOF);
+	assert_int_equal(FCGX_GetError(fcgx.in), 0);
+	buf_free(&request);
+	take_out();
+	end();
+}
+
+TEST(libfcgi_tells_the_end_of_a_body_from_a_hang_up_and_a_time_out)
+{
+	for (int hangs_up = 0; hangs_up < 2; hangs_up++) {
+		struct buf request = BUF_EMPTY;
+
+		begin();
+		patience_ms(20);
+		add_begin(&request, 1, false);
+		add_params(&request, 1, GET);
+		add_body(&request, 1, "half", 4);
+		say(&peer, request.bytes, request.len);
+		if (hangs_up)
+			shutdown(peer.fd, SHUT_WR);
+		assert_int_equal(accept_by_hand(), 0);
+		for (int i = 0; i < 4; i++)
+			assert_int_equal(FCGX_GetChar(fcgx.in), "half"[i]);
+		assert_int_equal(FCGX_GetChar(fcgx.in), EOF);
+		assert_int_not_equal(FCGX_GetError(fcgx.in), 0);
+		buf_free(&request);
+		take_out();
+		end();
+	}
+}
+
+TEST(libfcgi_closes_a_connection_that_begins_with_nothing)
+{
+	begin();
+	shutdown(peer.fd, SHUT_WR);
+	assert_true(accept_by_hand() < 0);
+	assert_int_equal(fcntl(fd, F_GETFD), -1);
+	assert_int_equal(errno, EBADF);
+	take_out();
+	expect_closed(&peer);
+	hang_up(&peer);
+}
+
+TEST(libfcgi_shows_a_head_cut_off_by_what_is_missing)
+{
+	struct buf request = BUF_EMPTY;
+
+	begin();
+	patience_ms(20);
+	add_begin(&request, 1, false);
+	say(&peer, request.bytes, request.len);
+	assert_int_equal(accept_by_hand(), 0);
+	assert_null(FCGX_GetParam("REQUEST_METHOD", fcgx.envp));
+	buf_free(&request);
+	take_out();
+	end();
+}
+
+/* ---- request_read ---- */
+
+static struct request request;
+
+static int
+read_request(size_t body_max_bytes)
+{
+	return request_read(&request, conn_of(fd), body_max_bytes);
+}
+
+/* answer ends the request, and looks at the web server's end that it came. */
+static void
+answer(int status)
+{
+	reply_error(&request.reply, status, NULL, "so it is");
+	request_free(&request);
+	expect_text(expect_reply(&peer, status), "so it is");
+	hang_up(&peer);
+}
+
+TEST(what_the_web_server_says_is_filled_in)
+{
+	begin();
+	say_request(&peer, true, LIST("REQUEST_METHOD", "POST", "SCRIPT_NAME", "/app",
+	    "PATH_INFO", "/msg", "REQUEST_URI", "/front/msg?x=1?2", "QUERY_STRING", "x=1?2",
+	    "CONTENT_TYPE", "text/plain", "HTTP_AUTHORIZATION", "Bearer x", "HTTP_COOKIE", "c=d",
+	    "HTTP_ACCEPT", "*/*", "HTTP_LAST_EVENT_ID", "7", "HTTP_ORIGIN", "http://o",
+	    "HTTP_HOST", "h", "HTTP_SEC_FETCH_SITE", "none", "ROWCAST_LOCAL", "1"), "the body");
+	assert_int_equal(read_request(100), 0);
+	assert_string_equal(request.method, "POST");
+	assert_string_equal(request.path, "/app/msg");
+	assert_string_equal(request.uri, "/front/msg");
+	assert_string_equal(request.query, "x=1?2");
+	assert_string_equal(request.content_type, "text/plain");
+	assert_string_equal(request.authorization, "Bearer x");
+	assert_string_equal(request.cookie, "c=d");
+	assert_string_equal(request.accept, "*/*");
+	assert_string_equal(request.last_event_id, "7");
+	assert_string_equal(request.origin, "http://o");
+	assert_string_equal(request.host, "h");
+	assert_string_equal(request.sec_fetch_site, "none");
+	assert_true(request.is_local);
+	assert_int_equal(request.body.len, 8);
+	assert_memory_equal(request.body.bytes, "the body", 8);
+	assert_true(request.reply.keep);
+	assert_int_equal(request.reply.request_id, 1);
+	request.reply.keep = false;
+	answer(400);
+}
+
+TEST(what_it_does_not_say_is_empty_or_null)
+{
+	begin();
+	say_request(&peer, false, LIST("REQUEST_METHOD", "GET", "CONTENT_TYPE", "",
+	    "HTTP_ROWCAST_LOCAL", "1"), NULL);
+	assert_int_equal(read_request(100), 0);
+	assert_string_equal(request.path, "");
+	assert_string_equal(request.uri, "");
+	assert_string_equal(request.query, "");
+	assert_null(request.content_type);
+	assert_null(request.authorization);
+	assert_null(request.cookie);
+	assert_null(request.accept);
+	assert_null(request.last_event_id);
+	assert_null(request.origin);
+	assert_null(request.host);
+	assert_null(request.sec_fetch_site);
+	assert_false(request.is_local);
+	assert_int_equal(request.body.len, 0);
+	assert_false(request.reply.keep);
+	answer(404);
+}
+
+TEST(a_request_without_a_method_is_gone)
+{
+	begin();
+	say_request(&peer, true, LIST("QUERY_STRING", "a"), NULL);
+	assert_int_equal(read_request(100), REQUEST_GONE);
+	expect_closed(&peer);
+	hang_up(&peer);
+	begin();
+	shutdown(peer.fd, SHUT_WR);
+	assert_int_equal(read_request(100), REQUEST_GONE);
+	expect_closed(&peer);
+	hang_up(&peer);
+}
+
+TEST(a_request_that_is_freed_unanswered_is_hung_up_on)
+{
+	begin();
+	say_request(&peer, true, GET, NULL);
+	assert_int_equal(read_request(100), 0);
+	request_free(&request);
+	expect_closed(&peer);
+	hang_up(&peer);
+}
+
+/* A web server that sends a large body must be able to: from a thread. */
+struct saying {
+	int fd;
+	struct buf bytes;
+	size_t n_said;
+	pthread_t thread;
+};
+
+static void *
+say_all(void *arg)
+{
+	struct saying *saying = arg;
+	ssize_t sent;
+
+	while (saying->n_said < saying->bytes.len
+	    && (sent = send(saying->fd, saying->bytes.bytes + saying->n_said,
+	    saying->bytes.len - saying->n_said, MSG_NOSIGNAL)) > 0)
+		saying->n_said += (size_t)sent;
+	return NULL;
+}
+
+static char
+letter(size_t i)
+{
+	return (char)('a' + i * 7 / 5 % 26);
+}
+
+/* post reads a POST with a body of that size, in records of all sizes, and
+ * returns the outcome. */
+static int
+post(size_t body_bytes, size_t body_max_bytes)
+{
+	struct saying saying = { .bytes = BUF_EMPTY };
+	char *body = mem_alloc(body_bytes + 1);
+	int outcome;
+
+	begin();
+	for (size_t i = 0; i < body_bytes; i++)
+		body[i] = letter(i);
+	add_begin(&saying.bytes, 1, true);
+	add_params(&saying.bytes, 1, LIST("REQUEST_METHOD", "POST"));
+	for (size_t at = 0, n; at < body_bytes; at += n) {
+		n = 1 + dice_throw(65535);
+		if (n > body_bytes - at)
+			n = body_bytes - at;
+		add_body(&saying.bytes, 1, body + at, n);
+	}
+	add_body_end(&saying.bytes, 1);
+	saying.fd = peer.fd;
+	assert_int_equal(pthread_create(&saying.thread, NULL, say_all, &saying), 0);
+	outcome = read_request(body_max_bytes);
+	if (outcome == 0) {
+		assert_int_equal(request.body.len, body_bytes);
+		assert_memory_equal(request.body.bytes, body, body_bytes);
+		assert_true(request.reply.keep);
+		request.reply.keep = false;  /* there is no intake to give it back to */
+	} else {
+		assert_true(request.body.capacity <= 2 * (body_max_bytes + 8192));
+		assert_false(request.reply.keep);
+	}
+	reply_error(&request.reply, 400, NULL, "so it is");
+	request_free(&request);
+	pthread_join(saying.thread, NULL);
+	/* A web server looks for the answer when it has sent all. */
+	assert_int_equal(saying.n_said == saying.bytes.len, body_bytes < 8 << 20);
+	expect_text(expect_reply(&peer, 400), "so it is");
+	hang_up(&peer);
+	buf_free(&saying.bytes);
+	free(body);
+	return outcome;
+}
+
+TEST(a_body_up_to_the_bound_is_read_whole)
+{
+	static const size_t sizes[] = { 0, 1, 8183, 8184, 8185, 8191, 8192, 8193, 65535, 65536, 300000 };
+
+	dice_begin();
+	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+		assert_int_equal(post(sizes[i], sizes[i] > 0 ? sizes[i] : 1), 0);
+		assert_int_equal(post(sizes[i], 400000), 0);
+	}
+}
+
+TEST(a_body_beyond_the_bound_is_refused_and_the_answer_can_be_read)
+{
+	static const size_t bounds[] = { 1, 8191, 8192, 8193, 65536 };
+
+	dice_begin();
+	for (size_t i = 0; i < sizeof(bounds) / sizeof(bounds[0]); i++) {
+		assert_int_equal(post(bounds[i] + 1, bounds[i]), REQUEST_TOO_LARGE);
+		assert_int_equal(post(bounds[i] + 100000, bounds[i]), REQUEST_TOO_LARGE);
+	}
+	assert_int_equal(post(3 << 20, 65536), REQUEST_TOO_LARGE);
+}
+
+TEST(a_body_far_beyond_the_bound_is_not_read_to_its_end_and_the_answer_can_be_read)
+{
+	assert_int_equal(post(12 << 20, 65536), REQUEST_TOO_LARGE);
+}
+
+TEST(a_body_that_does_not_come_in_time_is_too_slow)
+{
+	for (int hangs_up = 0; hangs_up < 2; hangs_up++) {
+		struct buf bytes = BUF_EMPTY;
+
+		begin();
+		patience_ms(20);
+		add_begin(&bytes, 1, true);
+		add_params(&bytes, 1, LIST("REQUEST_METHOD", "POST"));
+		add_body(&bytes, 1, "half", 4);
+		say(&peer, bytes.bytes, bytes.len);
+		if (hangs_up)
+			shutdown(peer.fd, SHUT_WR);
+		assert_int_equal(read_request(100), REQUEST_TOO_SLOW);
+		assert_string_equal(request.method, "POST");
+		assert_false(request.reply.keep);
+		answer(408);
+		buf_free(&bytes);
+	}
+}
+
+/* A byte now and then is no silence, and yet holds up a worker. */
+struct drip {
+	int fd;
+	mono_us every;     /* by the clock that read_body looks at */
+	int n;             /* bytes before the body's end; -1: until nobody takes them */
+	pthread_t thread;
+};
+
+static void *
+drip(void *arg)
+{
+	struct drip *d = arg;
+	struct buf byte = BUF_EMPTY, end_of_body = BUF_EMPTY;
+
+	add_body(&byte, 1, "x", 1);
+	add_body_end(&end_of_body, 1);
+	for (int i = 0; i != d->n && send(d->fd, byte.bytes, byte.len, MSG_NOSIGNAL) > 0; i++)
+		atomic_fetch_add(&clock_ahead_us, d->every);
+	send(d->fd, end_of_body.bytes, end_of_body.len, MSG_NOSIGNAL);
+	buf_free(&byte);
+	buf_free(&end_of_body);
+	return NULL;
+}
+
+/* dripped returns the outcome of a body that comes so. */
+static int
+dripped(mono_us every, int n)
+{
+	struct drip d = { .every = every, .n = n };
+	struct buf head = BUF_EMPTY;
+	int outcome;
+
+	begin();
+	add_begin(&head, 1, false);
+	add_params(&head, 1, LIST("REQUEST_METHOD", "POST"));
+	say(&peer, head.bytes, head.len);
+	d.fd = peer.fd;
+	assert_int_equal(pthread_create(&d.thread, NULL, drip, &d), 0);
+	outcome = read_request(1 << 20);
+	if (outcome == 0)
+		assert_int_equal(request.body.len, n);
+	reply_error(&request.reply, 408, NULL, "so it is");
+	request_free(&request);
+	pthread_join(d.thread, NULL);
+	expect_text(expect_reply(&peer, 408), "so it is");
+	hang_up(&peer);
+	buf_free(&head);
+	return outcome;
+}
+
+TEST(a_body_that_never_falls_silent_has_its_time_too)
+{
+	mono_us whole = INTAKE_REQUEST_MS * 1000;
+
+	assert_int_equal(dripped(whole / 100, 20), 0);
+	assert_int_equal(dripped(whole / 10, -1), REQUEST_TOO_SLOW);
+	assert_int_equal(dripped(whole * 2, -1), REQUEST_TOO_SLOW);
+}
+
+TEST(a_web_server_that_aborts_in_the_body_is_not_taken_for_its_end)
+{
+	struct buf bytes = BUF_EMPTY;
+
+	begin();
+	patience_ms(20);
+	add_begin(&bytes, 1, true);
+	add_params(&bytes, 1, LIST("REQUEST_METHOD", "POST"));
+	add_body(&bytes, 1, "half", 4);
+	add_record(&bytes, RECORD_ABORT, 1, NULL, 0);
+	say(&peer, bytes.bytes, bytes.len);
+	assert_int_equal(read_request(100), REQUEST_TOO_SLOW);
+	answer(408);
+	buf_free(&bytes);
+}
+
+static const struct CMUnitTest tests[] = {
+	cmocka_unit_test(libfcgi_reads_from_a_descriptor_put_in_by_hand),
+	cmocka_unit_test(libfcgi_writes_and_closes_nothing_once_the_descriptor_is_out),
+	cmocka_unit_test(libfcgi_says_whether_begin_asked_to_keep_the_connection),
+	cmocka_unit_test(libfcgi_reads_a_second_request_from_the_same_descriptor),
+	cmocka_unit_test(libfcgi_gives_what_is_in_its_buffer_without_waiting_for_more),
+	cmocka_unit_test(libfcgi_tells_the_end_of_a_body_from_a_hang_up_and_a_time_out),
+	cmocka_unit_test(libfcgi_closes_a_connection_that_begins_with_nothing),
+	cmocka_unit_test(libfcgi_shows_a_head_cut_off_by_what_is_missing),
+	cmocka_unit_test(what_the_web_server_says_is_filled_in),
+	cmocka_unit_test(what_it_does_not_say_is_empty_or_null),
+	cmocka_unit_test(a_request_without_a_method_is_gone),
+	cmocka_unit_test(a_request_that_is_freed_unanswered_is_hung_up_on),
+	cmocka_unit_test(a_body_up_to_the_bound_is_read_whole),
+	cmocka_unit_test(a_body_beyond_the_bound_is_refused_and_the_answer_can_be_read),
+	cmocka_unit_test(a_body_far_beyond_the_bound_is_not_read_to_its_end_and_the_answer_can_be_read),
+	cmocka_unit_test(a_body_that_does_not_come_in_time_is_too_slow),
+	cmocka_unit_test(a_body_that_never_falls_silent_has_its_time_too),
+	cmocka_unit_test(a_web_server_that_aborts_in_the_body_is_not_taken_for_its_end),
+};
+
+RUN_TESTS(tests)

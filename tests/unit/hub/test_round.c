@@ -1,0 +1,411 @@
+/* Each stream is one end of a SOCK_SEQPACKET pair, which keeps writes apart: one
+ * packet read is one write made. */
+
+#include "tests/unit/check.h"
+#include "tests/unit/dice.h"
+#include "tests/unit/harness.h"
+
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "app/hub/round.h"
+#include "lib/fcgi.h"
+#include "lib/mem.h"
+
+enum { STREAMS_MAX = 40, PACKET_MAX = 256 << 10 };
+
+struct side {
+	struct stream *s;
+	int fd;          /* the web server's end */
+	int64_t given;   /* id up to which its user's messages have been compared */
+};
+
+static struct roster roster;
+static struct ring ring;
+static struct round *a_round;
+static struct side sides[STREAMS_MAX];
+static size_t n_sides;
+static int64_t sent, next_id;
+static struct { const struct stream *s; int outcome; int64_t sent_then; } troubles[STREAMS_MAX];
+static size_t n_troubles;
+
+/* All messages ever added, for comparing. */
+static struct buf encoded[4096];
+static struct message added[4096];
+static size_t n_added;
+
+static void
+begin(void)
+{
+	roster = (struct roster){ 0 };
+	sent = 0;
+	next_id = 1;
+	n_sides = n_added = n_troubles = 0;
+	ring_init(&ring, 0);
+	a_round = round_new();
+}
+
+static void
+end(void)
+{
+	for (size_t i = 0; i < n_sides; i++) {
+		roster_remove(&roster, sides[i].s);
+		stream_free(sides[i].s);
+		close(sides[i].fd);
+	}
+	for (size_t i = 0; i < n_added; i++) {
+		message_free(&added[i]);
+		buf_free(&encoded[i]);
+	}
+	roster_free(&roster);
+	ring_free(&ring);
+	round_free(a_round);
+}
+
+static struct side *
+listening(const char *user, const char *const topics[])
+{
+	struct filter filter = { .user = mem_strdup(user) };
+	struct side *side = &sides[n_sides++];
+	int pair[2];
+
+	filter.topics = mem_alloc(8 * sizeof(char *));
+	for (; topics[filter.n_topics] != NULL; filter.n_topics++)
+		filter.topics[filter.n_topics] = mem_strdup(topics[filter.n_topics]);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair), 0);
+	side->given = 0;
+	side->s = stream_new(filter);
+	side->s->fd = pair[0];
+	side->s->request_id = 1;
+	side->s->state = STREAM_LIVE;
+	side->fd = pair[1];
+	roster_add(&roster, side->s);
+	return side;
+}
+
+/* add adds a message to a block, and encodes it by itself for comparing. An
+ * expires_at of 1 is long past. */
+static void
+add(struct block *block, const char *user, const char *topic, size_t data_len, wall_s expires_at)
+{
+	struct message *m = &added[n_added];
+	struct block alone = { 0 };
+
+	assert_true(n_added < 4096);
+	*m = (struct message){ .id = next_id++, .expires_at = expires_at, .data_len = data_len };
+	m->user = user != NULL ? mem_strdup(user) : NULL;
+	m->topic = topic != NULL ? mem_strdup(topic) : NULL;
+	m->data = mem_alloc(data_len + 1);
+	memset(m->data, 'a' + (int)(m->id % 26), data_len);
+	m->data[data_len] = '\0';
+	block_add(block, m);
+	block_add(&alone, m);
+	encoded[n_added++] = alone.bytes;
+	buf_free(&alone.names);
+	free(alone.entries);
+}
+
+/* news adds one message in a block of its own. */
+static void
+news(const char *user, const char *topic)
+{
+	struct block *block = block_new();
+
+	add(block, user, topic, 10, 0);
+	ring_add(&ring, block);
+}
+
+static void
+note_trouble(void *context, struct stream *s, int outcome)
+{
+	assert_ptr_equal(context, &ring);
+	troubles[n_troubles].s = s;
+	troubles[n_troubles].outcome = outcome;
+	troubles[n_troubles++].sent_then = s->cursor;
+	s->state = STREAM_BLOCKED;
+}
+
+static struct round_tally
+run(void)
+{
+	return round_run(a_round, &roster, &ring, &sent, 5, note_trouble, &ring);
+}
+
+/* expect_written: since the last time the stream was written once, all messages
+ * above side->given and up to `sent` that it wants, in order; or, where there
+ * is none, not at all. Returns how many. */
+static size_t
+expect_written(struct side *side)
+{
+	static char packet[PACKET_MAX];
+	struct buf expected = BUF_EMPTY;
+	size_t n = 0;
+
+	for (size_t i = 0; i < n_added; i++) {
+		const struct message *m = &added[i];
+
+		if (m->id <= side->given || m->id > sent || m->expires_at == 1
+		    || (m->user != NULL && strcmp(m->user, side->s->filter.user) != 0)
+		    || !stream_wants_topic(side->s, m->topic))
+			continue;
+		buf_add(&expected, encoded[i].bytes, encoded[i].len);
+		assert_true(side->s->told >= m->id);
+		n++;
+	}
+	side->given = sent;
+	if (n > 0) {
+		ssize_t got = recv(side->fd, packet, sizeof(packet), MSG_DONTWAIT);
+
+		assert_int_equal(got, FCGI_HEADER_BYTES + expected.len);
+		assert_memory_equal(packet + FCGI_HEADER_BYTES, expected.bytes, expected.len);
+	}
+	assert_int_equal(recv(side->fd, packet, sizeof(packet), MSG_DONTWAIT), -1);
+	buf_free(&expected);
+	return n;
+}
+
+TEST(a_message_goes_to_those_it_is_for)
+{
+	struct side *u, *ut, *v, *vt;
+	struct round_tally tally;
+
+	begin();
+	u = listening("u", LIST(NULL));
+	ut = listening("u", LIST("t"));
+	v = listening("v", LIST(NULL));
+	vt = listening("v", LIST("t", "x"));
+
+	news("u", NULL);
+	tally = run();
+	assert_int_equal(tally.n_written, 2);
+	assert_int_equal(tally.n_delivered, 2);
+	assert_int_equal(expect_written(u), 1);
+	assert_int_equal(expect_written(ut), 1);
+	assert_int_equal(expect_written(v), 0);
+	assert_int_equal(expect_written(vt), 0);
+
+	news(NULL, "t");
+	run();
+	assert_int_equal(expect_written(u), 0);
+	assert_int_equal(expect_written(ut), 1);
+	assert_int_equal(expect_written(v), 0);
+	assert_int_equal(expect_written(vt), 1);
+
+	news("v", "t");
+	run();
+	assert_int_equal(expect_written(ut), 0);
+	assert_int_equal(expect_written(v), 0);
+	assert_int_equal(expect_written(vt), 1);
+
+	news(NULL, NULL);
+	tally = run();
+	assert_int_equal(tally.n_written, 4);
+	for (size_t i = 0; i < n_sides; i++)
+		assert_int_equal(expect_written(&sides[i]), 1);
+
+	news("nobody", NULL);
+	news(NULL, "nothing");
+	tally = run();
+	assert_int_equal(tally.n_written, 0);
+	assert_int_equal(tally.n_delivered, 0);
+	assert_int_equal(sent, 6);
+	end();
+}
+
+TEST(messages_of_all_kinds_are_merged_in_the_order_of_ids_and_written_once)
+{
+	struct side *side;
+
+	begin();
+	side = listening("u", LIST("t"));
+	for (int i = 0; i < 5; i++) {
+		news("u", NULL);
+		news(NULL, NULL);
+		news(NULL, NULL);
+		news("v", NULL);
+		news(NULL, "t");
+		news("u", "t");
+	}
+	run();
+	assert_int_equal(sent, 30);
+	assert_int_equal(expect_written(side), 25);
+	end();
+}
+
+TEST(what_has_expired_is_not_sent)
+{
+	struct block *block;
+	struct side *side;
+
+	begin();
+	side = listening("u", LIST(NULL));
+	block = block_new();
+	add(block, NULL, NULL, 10, 1);
+	add(block, "u", NULL, 10, 1);
+	add(block, NULL, NULL, 10, 0);
+	add(block, NULL, NULL, 10, INT64_C(1) << 40);
+	ring_add(&ring, block);
+	run();
+	assert_int_equal(sent, 4);
+	assert_int_equal(expect_written(side), 2);
+	end();
+}
+
+TEST(only_live_streams_are_written)
+{
+	struct side *live, *behind;
+
+	begin();
+	live = listening("u", LIST(NULL));
+	behind = listening("u", LIST(NULL));
+	behind->s->state = STREAM_BEHIND;
+	news("u", NULL);
+	news(NULL, NULL);
+	run();
+	assert_int_equal(expect_written(live), 2);
+	assert_int_equal(behind->s->told, 0);
+	behind->given = sent;
+	assert_int_equal(expect_written(behind), 0);
+	end();
+}
+
+TEST(a_round_ends_at_a_bound_and_the_next_goes_on_there)
+{
+	struct block *block;
+	struct side *side;
+	size_t n = 0, n_rounds = 0;
+
+	begin();
+	side = listening("u", LIST("t"));
+	block = block_new();
+	for (int i = 0; i < 2 * STREAM_WRITE_MESSAGES + 1; i++)
+		add(block, i % 2 == 0 ? "u" : NULL, NULL, 10, 0);
+	ring_add(&ring, block);
+	for (; sent < next_id - 1; n_rounds++) {
+		run();
+		n += expect_written(side);
+	}
+	assert_int_equal(n, 2 * STREAM_WRITE_MESSAGES + 1);
+	assert_int_equal(n_rounds, 3);
+
+	block = block_new();
+	for (int i = 0; i < 7; i++)
+		add(block, NULL, i % 2 == 0 ? "t" : NULL, STREAM_WRITE_BYTES / 4, 0);
+	ring_add(&ring, block);
+	run();
+	assert_int_equal(expect_written(side), 4);
+	run();
+	assert_int_equal(expect_written(side), 3);
+	end();
+}
+
+TEST(a_block_without_messages_moves_the_round_on)
+{
+	struct block *block;
+	struct side *side;
+
+	begin();
+	side = listening("u", LIST(NULL));
+	block = block_new();
+	block->upto = 9;
+	ring_add(&ring, block);
+	assert_int_equal(run().n_written, 0);
+	assert_int_equal(sent, 9);
+	next_id = 10;
+	news(NULL, NULL);
+	run();
+	assert_int_equal(expect_written(side), 1);
+	end();
+}
+
+TEST(a_stream_in_trouble_is_reported_with_its_cursor_at_the_end_of_the_round)
+{
+	struct side *full, *gone, *well;
+	char filler[1000] = { 0 };
+
+	begin();
+	full = listening("u", LIST(NULL));
+	gone = listening("v", LIST(NULL));
+	well = listening("w", LIST(NULL));
+	while (send(full->s->fd, filler, sizeof(filler), MSG_DONTWAIT) > 0)
+		;
+	assert_int_equal(shutdown(gone->fd, SHUT_RDWR), 0);
+	full->s->cursor = gone->s->cursor = well->s->cursor = -1;
+	news("u", NULL);
+	news(NULL, NULL);
+	news("u", NULL);
+	news("nobody", NULL);
+	run();
+	assert_int_equal(n_troubles, 2);
+	for (size_t i = 0; i < n_troubles; i++) {
+		assert_int_equal(troubles[i].outcome,
+		    troubles[i].s == full->s ? STREAM_FULL : STREAM_GONE);
+		assert_int_equal(troubles[i].sent_then, 4);
+	}
+	assert_int_equal(full->s->unsent.len,
+	    FCGI_HEADER_BYTES + encoded[0].len + encoded[1].len + encoded[2].len);
+	assert_int_equal(full->s->told, 3);
+	assert_int_equal(well->s->cursor, -1);
+	assert_int_equal(expect_written(well), 1);
+	end();
+}
+
+TEST(any_roster_and_any_messages_are_delivered_as_one_by_one)
+{
+	static const char *const users[] = { "a", "b", "c", "d", NULL, NULL };
+	static const char *const topics[] = { "w", "x", "y", "z", NULL, NULL, NULL };
+
+	dice_begin();
+	for (int game = 0; game < 12; game++) {
+		begin();
+		for (int i = 0; i < STREAMS_MAX; i++) {
+			const char *mine[4] = { NULL };
+			size_t first = dice_throw(4), n = dice_throw(4);
+
+			for (size_t t = 0; t < n; t++)
+				mine[t] = topics[(first + t) % 4];
+			listening(users[dice_throw(4)], mine);
+		}
+		for (int step = 0; step < 25; step++) {
+			size_t n_blocks = 1 + dice_throw(3);
+			struct round_tally tally;
+			size_t n_written = 0, n_delivered = 0;
+
+			while (n_blocks-- > 0) {
+				struct block *block = block_new();
+				size_t n = dice_throw(8);
+
+				while (n-- > 0)
+					add(block, users[dice_throw(6)], topics[dice_throw(7)],
+					    dice_throw(300), dice_throw(10) == 0);
+				next_id += (int64_t)dice_throw(2);
+				block->upto = next_id - 1;
+				ring_add(&ring, block);
+			}
+			tally = run();
+			for (size_t i = 0; i < n_sides; i++) {
+				size_t n = expect_written(&sides[i]);
+
+				n_written += n > 0;
+				n_delivered += n;
+			}
+			assert_int_equal(tally.n_written, n_written);
+			assert_int_equal(tally.n_delivered, n_delivered);
+		}
+		assert_int_equal(n_troubles, 0);
+		end();
+	}
+}
+
+static const struct CMUnitTest tests[] = {
+	cmocka_unit_test(a_message_goes_to_those_it_is_for),
+	cmocka_unit_test(messages_of_all_kinds_are_merged_in_the_order_of_ids_and_written_once),
+	cmocka_unit_test(what_has_expired_is_not_sent),
+	cmocka_unit_test(only_live_streams_are_written),
+	cmocka_unit_test(a_round_ends_at_a_bound_and_the_next_goes_on_there),
+	cmocka_unit_test(a_block_without_messages_moves_the_round_on),
+	cmocka_unit_test(a_stream_in_trouble_is_reported_with_its_cursor_at_the_end_of_the_round),
+	cmocka_unit_test(any_roster_and_any_messages_are_delivered_as_one_by_one),
+};
+
+RUN_TESTS(tests)

@@ -1,0 +1,290 @@
+/* The tail in its thread, between a real store and a real hub; what it does is
+ * seen by a stream. */
+
+#include "tests/unit/check.h"
+#include "tests/unit/capture.h"
+#include "tests/unit/harness.h"
+
+#include <stdatomic.h>
+#include <unistd.h>
+
+#include "app/hub/hub.h"
+#include "app/hub/tail.h"
+#include "lib/clock.h"
+#include "lib/mem.h"
+
+static struct conf conf;
+static struct table table;
+static struct hub *hub;
+static struct tail *tail;
+static struct sqlite3 *foreign;
+static struct peer peer;
+
+/* join gives the hub a stream that has seen everything up to the cursor. */
+static void
+join(int64_t cursor)
+{
+	struct stream *s = stream_new((struct filter){ .user = mem_strdup("u") });
+
+	s->cursor = s->told = cursor;
+	s->cursor_off = true;
+	s->reply = (struct reply){ .conn = conn_of(peer_pair(&peer)), .request_id = 1 };
+	reply_stream_head(&s->reply, &s->unsent);
+	hub_join(hub, s, false);
+	expect_head(&peer);
+}
+
+static void
+begin(void)
+{
+	conf_of(&conf, NULL);
+	table_open(&table);
+	foreign = foreign_open(&table);
+	hub = hub_start(&conf, table.name, 0);
+	assert_non_null(hub);
+	tail = tail_start(table.name, 0, hub, NULL);
+	assert_non_null(tail);
+	join(0);
+}
+
+static void
+end(void)
+{
+	tail_stop(tail);
+	hub_stop(hub);
+	expect_end(&peer);
+	hang_up(&peer);
+	foreign_close(foreign);
+	table_close(&table);
+	conf_free(&conf);
+}
+
+TEST(own_commits_arrive_when_the_tail_is_woken)
+{
+	begin();
+	for (int i = 1; i <= 20; i++) {
+		assert_int_equal(commit(&table, "u", NULL, "own"), i);
+		tail_wake(tail);
+		expect_message(&peer, i, "own");
+	}
+	end();
+}
+
+TEST(foreign_commits_arrive_unasked)
+{
+	begin();
+	for (int i = 1; i <= 20; i++) {
+		foreign_run(foreign, "INSERT INTO message(data) VALUES('foreign')");
+		expect_message(&peer, i, "foreign");
+	}
+	end();
+}
+
+TEST(own_and_foreign_commits_arrive_in_the_order_of_their_ids)
+{
+	begin();
+	for (int i = 0; i < 100; i++) {
+		if (i % 3 == 0) {
+			commit(&table, NULL, NULL, "own");
+			tail_wake(tail);
+		} else {
+			foreign_run(foreign, "INSERT INTO message(data) VALUES('foreign')");
+		}
+	}
+	for (int i = 0; i < 100; i++)
+		expect_message(&peer, i + 1, i % 3 == 0 ? "own" : "foreign");
+	end();
+}
+
+TEST(what_is_not_committed_yet_or_rolled_back_does_not_arrive)
+{
+	begin();
+	foreign_run(foreign, "BEGIN; INSERT INTO message(data) VALUES('rolled back')");
+	tail_wake(tail);
+	foreign_run(foreign, "ROLLBACK");
+	foreign_run(foreign, "BEGIN; INSERT INTO message(data) VALUES('one');"
+	    " INSERT INTO message(data) VALUES('two')");
+	tail_wake(tail);
+	foreign_run(foreign, "SAVEPOINT s; INSERT INTO message(data) VALUES('not'); ROLLBACK TO s");
+	foreign_run(foreign, "COMMIT");
+	expect_message(&peer, 1, "one");
+	expect_message(&peer, 2, "two");
+	end();
+}
+
+TEST(a_transaction_of_many_rows_arrives_whole)
+{
+	begin();
+	foreign_run(foreign, "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n"
+	    " WHERE i < 10000) INSERT INTO message(data) SELECT 'row' FROM n");
+	for (int i = 1; i <= 10000; i++)
+		expect_message(&peer, i, "row");
+	end();
+}
+
+TEST(rows_that_are_gone_before_the_tail_looks_are_passed_over)
+{
+	begin();
+	foreign_run(foreign, "BEGIN; INSERT INTO message(data) VALUES('one');"
+	    " INSERT INTO message(data) VALUES('two');"
+	    " INSERT INTO message(data, expires_at) VALUES('three', 1);"
+	    " DELETE FROM message WHERE data = 'one'; COMMIT");
+	expect_message(&peer, 2, "two");
+	foreign_run(foreign, "INSERT INTO message(data) VALUES('four')");
+	expect_message(&peer, 4, "four");
+	end();
+}
+
+static bool
+was_said(const char *part)
+{
+	char said[CAPTURE_BYTES];
+	ssize_t n = pread(STDERR_FILENO, said, sizeof(said) - 1, 0);
+
+	said[n > 0 ? n : 0] = '\0';
+	return strstr(said, part) != NULL;
+}
+
+TEST(rows_that_cannot_be_read_for_a_while_arrive_when_they_can)
+{
+	begin();
+	foreign_run(foreign, "INSERT INTO message(data) VALUES('one')");
+	expect_message(&peer, 1, "one");
+	capture_begin();
+	foreign_run(foreign, "ALTER TABLE message RENAME COLUMN event TO renamed");
+	foreign_run(foreign, "INSERT INTO message(data) VALUES('two')");
+	WAIT_FOR(was_said("its messages cannot be read: no such column: event"));
+	foreign_run(foreign, "INSERT INTO message(data) VALUES('three')");
+	expect_nothing(&peer);
+	foreign_run(foreign, "ALTER TABLE message RENAME COLUMN renamed TO event");
+	expect_message(&peer, 2, "two");
+	expect_message(&peer, 3, "three");
+	capture_end();
+	foreign_run(foreign, "INSERT INTO message(data) VALUES('four')");
+	expect_message(&peer, 4, "four");
+	end();
+}
+
+TEST(a_tail_begins_above_what_it_is_told)
+{
+	conf_of(&conf, NULL);
+	table_open(&table);
+	foreign = foreign_open(&table);
+	for (int i = 0; i < 3; i++)
+		commit(&table, NULL, NULL, "before");
+	hub = hub_start(&conf, table.name, 3);
+	tail = tail_start(table.name, 3, hub, NULL);
+	join(3);
+	commit(&table, NULL, NULL, "after");
+	tail_wake(tail);
+	expect_message(&peer, 4, "after");
+	end();
+}
+
+TEST(a_stop_reads_what_was_committed_before)
+{
+	for (int i = 0; i < 20; i++) {
+		begin();
+		commit(&table, NULL, NULL, "the tail is not told of it");
+		tail_stop(tail);
+		hub_stop(hub);
+		expect_message(&peer, 1, "the tail is not told of it");
+		expect_end(&peer);
+		hang_up(&peer);
+		foreign_close(foreign);
+		table_close(&table);
+		conf_free(&conf);
+	}
+}
+
+static _Atomic int n_lost;
+
+static void
+count_lost(void)
+{
+	atomic_fetch_add(&n_lost, 1);
+}
+
+static bool
+was_lost(void)
+{
+	return atomic_load(&n_lost) > 0;
+}
+
+TEST(a_store_that_is_taken_away_is_told_once_and_what_it_had_is_sent)
+{
+	const char *path;
+	char *moved;
+
+	conf_of(&conf, NULL);
+	table_open(&table);
+	foreign = foreign_open(&table);
+	path = table.name + strlen("sqlite:");
+	moved = mem_printf("%s-moved", path);
+	hub = hub_start(&conf, table.name, 0);
+	tail = tail_start(table.name, 0, hub, count_lost);
+	join(0);
+	commit(&table, NULL, NULL, "stored");
+	capture_begin();
+	assert_int_equal(rename(path, moved), 0);
+	WAIT_FOR(was_lost());
+	expect_message(&peer, 1, "stored");
+	for (int i = 0; i < 10; i++)
+		tail_wake(tail);
+	tail_stop(tail);
+	assert_says(capture_end(), "was deleted, moved or replaced while it was open");
+	assert_int_equal(atomic_load(&n_lost), 1);
+	hub_stop(hub);
+	expect_end(&peer);
+	hang_up(&peer);
+	foreign_close(foreign);
+	capture_begin();
+	table_close(&table);
+	capture_end();
+	unlink(moved);
+	free(moved);
+	conf_free(&conf);
+}
+
+TEST(a_tail_that_cannot_read_says_so_and_goes_on_when_it_can)
+{
+	begin();
+	capture_begin();
+	foreign_run(foreign, "ALTER TABLE message RENAME TO away");
+	WAIT_FOR(tail_is_failing(tail));
+	foreign_run(foreign, "ALTER TABLE away RENAME TO message;"
+	    " INSERT INTO message(data) VALUES('back')");
+	tail_wake(tail);
+	expect_message(&peer, 1, "back");
+	WAIT_FOR(!tail_is_failing(tail));
+	assert_says(capture_end(), "no such table");
+	end();
+}
+
+TEST(without_a_store_there_is_no_tail)
+{
+	char *path = path_in_folder("nothing.db"), *name = mem_printf("sqlite:%s", path);
+
+	capture_begin();
+	assert_null(tail_start(name, 0, NULL, NULL));
+	assert_says(capture_end(), "nothing.db");
+	free(name);
+	free(path);
+}
+
+static const struct CMUnitTest tests[] = {
+	cmocka_unit_test(own_commits_arrive_when_the_tail_is_woken),
+	cmocka_unit_test(foreign_commits_arrive_unasked),
+	cmocka_unit_test(own_and_foreign_commits_arrive_in_the_order_of_their_ids),
+	cmocka_unit_test(what_is_not_committed_yet_or_rolled_back_does_not_arrive),
+	cmocka_unit_test(a_transaction_of_many_rows_arrives_whole),
+	cmocka_unit_test(rows_that_are_gone_before_the_tail_looks_are_passed_over),
+	cmocka_unit_test(rows_that_cannot_be_read_for_a_while_arrive_when_they_can),
+	cmocka_unit_test(a_tail_begins_above_what_it_is_told),
+	cmocka_unit_test(a_stop_reads_what_was_committed_before),
+	cmocka_unit_test(a_store_that_is_taken_away_is_told_once_and_what_it_had_is_sent),
+	cmocka_unit_test(a_tail_that_cannot_read_says_so_and_goes_on_when_it_can),
+	cmocka_unit_test(without_a_store_there_is_no_tail),
+};
+
+RUN_TESTS(tests)

@@ -1,0 +1,51 @@
+#include "tests/unit/check.h"
+
+#include "lib/buf.h"
+
+TEST(a_buf_grows_and_keeps_what_was_added)
+{
+	struct buf b = BUF_EMPTY;
+
+	for (int i = 0; i < 1000; i++)
+		buf_printf(&b, "%03d,", i);
+	assert_int_equal(b.len, 4000);
+	assert_memory_equal(b.bytes, "000,001,", 8);
+	assert_memory_equal(b.bytes + 3992, "998,999,", 8);
+	buf_free(&b);
+	assert_int_equal(b.len, 0);
+}
+
+TEST(what_is_empty_adds_nothing)
+{
+	struct buf b = BUF_EMPTY;
+
+	buf_add(&b, NULL, 0);
+	buf_add_str(&b, "");
+	buf_printf(&b, "%s", "");
+	assert_int_equal(b.len, 0);
+	assert_null(b.bytes);
+	buf_free(&b);
+}
+
+TEST(a_taken_buf_is_a_string_and_leaves_the_buf_empty)
+{
+	struct buf b = BUF_EMPTY;
+	char *s;
+
+	buf_add(&b, "a\0b", 3);
+	s = buf_take(&b);
+	assert_memory_equal(s, "a\0b", 4);
+	assert_null(b.bytes);
+	free(s);
+	s = buf_take(&b);
+	assert_string_equal(s, "");
+	free(s);
+}
+
+static const struct CMUnitTest tests[] = {
+	cmocka_unit_test(a_buf_grows_and_keeps_what_was_added),
+	cmocka_unit_test(what_is_empty_adds_nothing),
+	cmocka_unit_test(a_taken_buf_is_a_string_and_leaves_the_buf_empty),
+};
+
+RUN_TESTS(tests)

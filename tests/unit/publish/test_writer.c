@@ -1,0 +1,491 @@
+/* The writer runs in its thread, over a real store. The function that it calls
+ * after each commit is a gate: while it is closed the writer stands right behind
+ * a commit, and what is submitted meanwhile waits together. */
+
+#include "tests/unit/check.h"
+#include "tests/unit/capture.h"
+#include "tests/unit/harness.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "app/publish/writer.h"
+#include "lib/mailbox.h"
+#include "lib/mem.h"
+
+enum { ASKERS_MAX = 80 };
+
+static struct conf conf;
+static struct table table;
+static struct writer *writer;
+static struct peer askers[ASKERS_MAX];
+static size_t n_askers;
+
+static struct {
+	pthread_mutex_t lock;
+	pthread_cond_t changed;
+	bool closed;
+	int n_waiting;       /* the writer, in the gate */
+	int n_commits;
+} gate = { PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, false, 0, 0 };
+
+/* ---- verbs ---- */
+
+static void
+pass_gate(void *context)
+{
+	if (context != &gate)
+		abort();
+	pthread_mutex_lock(&gate.lock);
+	gate.n_commits++;
+	gate.n_waiting++;
+	pthread_cond_broadcast(&gate.changed);
+	while (gate.closed)
+		pthread_cond_wait(&gate.changed, &gate.lock);
+	gate.n_waiting--;
+	pthread_mutex_unlock(&gate.lock);
+}
+
+static void
+open_gate(void)
+{
+	pthread_mutex_lock(&gate.lock);
+	gate.closed = false;
+	pthread_cond_broadcast(&gate.changed);
+	pthread_mutex_unlock(&gate.lock);
+}
+
+static void
+wait_at_gate(void)
+{
+	pthread_mutex_lock(&gate.lock);
+	while (gate.n_waiting == 0)
+		pthread_cond_wait(&gate.changed, &gate.lock);
+	pthread_mutex_unlock(&gate.lock);
+}
+
+/* begin starts a writer; the table has its store, and another for the test. */
+static void
+begin(const char *const lines[])
+{
+	conf_of(&conf, lines);
+	table_open(&table);
+	gate.closed = false;
+	gate.n_commits = 0;
+	n_askers = 0;
+	writer = writer_start(&conf, store_open(table.name, STORE_OWNER), pass_gate, &gate);
+	assert_non_null(writer);
+}
+
+static void
+end(void)
+{
+	writer_stop(writer);
+	while (n_askers > 0)
+		hang_up(&askers[--n_askers]);
+	table_close(&table);
+	conf_free(&conf);
+}
+
+/* parse makes a publication of a request's body. */
+static struct publication
+parse(const char *type, const char *body, size_t len)
+{
+	struct publication p;
+
+	if (publication_parse(&p, "", type, body, len, 2 << 20) != 0)
+		fail_msg("%s", p.error);
+	return p;
+}
+
+/* give gives the writer a publication, and an asker waits for the reply. */
+static struct peer *
+give(struct publication p, const char *publisher)
+{
+	struct peer *asker = &askers[n_askers++];
+	struct reply reply = { .conn = conn_of(peer_pair(asker)), .request_id = 1 };
+
+	assert_true(n_askers <= ASKERS_MAX);
+	assert_int_equal(writer_submit(writer, &p, publisher, &reply), 0);
+	assert_null(reply.conn);
+	assert_int_equal(p.n, 0);
+	return asker;
+}
+
+static struct peer *
+submit_as(const char *publisher, const char *type, const char *body, size_t len)
+{
+	return give(parse(type, body, len), publisher);
+}
+
+/* submit_refused is for what only has to wait: the table refuses its first
+ * message, and so does not have to store the others. */
+static struct peer *
+submit_refused(const char *type, const char *body, size_t len)
+{
+	struct publication p = parse(type, body, len);
+
+	free(p.items[0].message.event);
+	p.items[0].message.event = mem_strdup("line\nbreak");
+	return give(p, "u");
+}
+
+static struct peer *
+submit(const char *form)
+{
+	return submit_as("u", "application/x-www-form-urlencoded", form, strlen(form));
+}
+
+/* close_gate leaves the writer right behind a commit of its own. */
+static void
+close_gate(void)
+{
+	gate.closed = true;
+	submit("msg=gate");
+	wait_at_gate();
+}
+
+static struct writer_counters
+counters(void)
+{
+	struct writer_counters now;
+
+	writer_count(writer, &now);
+	return now;
+}
+
+static bool
+count_row(void *n, const struct message *m __attribute__((unused)))
+{
+	++*(size_t *)n;
+	return true;
+}
+
+static size_t
+count_rows(void)
+{
+	struct store_bounds bounds;
+	int64_t upto;
+	size_t n = 0;
+
+	assert_int_equal(store_read(table.store, 0, NULL, count_row, &n, &bounds, &upto), 0);
+	return n;
+}
+
+/* ndjson_of returns n lines. */
+static struct buf
+ndjson_of(size_t n)
+{
+	struct buf lines = BUF_EMPTY;
+
+	while (n-- > 0)
+		buf_add_str(&lines, "{\"msg\":\"x\"}\n");
+	return lines;
+}
+
+/* ---- answers ---- */
+
+TEST(a_publication_is_answered_once_it_is_stored)
+{
+	struct peer *asker;
+
+	begin(NULL);
+	asker = submit("msg=one");
+	expect_text(expect_reply(asker, 201), "\r\n\r\n{\"id\":1}");
+	expect_closed(asker);
+	assert_int_equal(count_rows(), 1);
+	assert_int_equal(gate.n_commits, 1);
+	asker = submit("msg=two");
+	expect_text(expect_reply(asker, 201), "{\"id\":2}");
+	assert_int_equal(counters().n_committed, 2);
+	assert_int_equal(counters().n_commits, 2);
+	assert_false(counters().failing);
+	end();
+}
+
+TEST(lines_of_ndjson_are_answered_with_their_ids)
+{
+	static const char lines[] = "{\"msg\":\"a\"}\n{\"msg\":\"b\"}\n{\"msg\":\"c\"}\n";
+
+	begin(NULL);
+	expect_text(expect_reply(submit_as("u", "application/x-ndjson", lines, sizeof(lines) - 1),
+	    201), "{\"ids\":[1,2,3]}");
+	assert_int_equal(count_rows(), 3);
+	end();
+}
+
+TEST(a_key_that_was_there_is_answered_with_its_id)
+{
+	begin(NULL);
+	expect_text(expect_reply(submit("msg=a&key=k"), 201), "{\"id\":1}");
+	expect_text(expect_reply(submit("msg=b&key=k"), 200), "{\"id\":1}");
+	/* Another publisher's key is another key. */
+	expect_reply(submit_as("v", "application/x-www-form-urlencoded", "msg=c&key=k", 11), 201);
+	assert_int_equal(count_rows(), 2);
+	assert_int_equal(counters().n_committed, 2);
+	end();
+}
+
+TEST(a_key_given_twice_in_one_group_is_stored_once)
+{
+	struct peer *first, *second;
+
+	begin(NULL);
+	close_gate();
+	first = submit("msg=a&key=k");
+	second = submit("msg=b&key=k");
+	open_gate();
+	expect_text(expect_reply(first, 201), "{\"id\":2}");
+	expect_text(expect_reply(second, 200), "{\"id\":2}");
+	assert_int_equal(gate.n_commits, 2);
+	end();
+}
+
+TEST(what_the_table_refuses_is_answered_400_and_the_others_stand)
+{
+	size_t len = (1 << 20) + 1;
+	char *text = mem_alloc(len);
+	struct peer *before, *refused, *after;
+
+	memset(text, 'x', len);
+	begin(NULL);
+	close_gate();
+	before = submit("msg=before");
+	refused = submit_as("u", "text/plain", text, len);
+	after = submit("msg=after");
+	capture_begin();
+	open_gate();
+	expect_text(expect_reply(before, 201), "{\"id\":2}");
+	expect_text(expect_reply(refused, 400), "the table refuses the message");
+	expect_text(expect_reply(after, 201), "{\"id\":3}");
+	assert_says(capture_end(), "data must not be over 1 MiB");
+	assert_int_equal(gate.n_commits, 2);
+	assert_int_equal(count_rows(), 3);
+	assert_int_equal(counters().n_committed, 3);
+	free(text);
+	end();
+}
+
+/* All of them at once, though they would have been several commits. */
+TEST(a_table_that_stays_locked_is_answered_503_to_all_who_wait_and_nothing_is_stored)
+{
+	struct buf large = ndjson_of(WRITER_GROUP_MESSAGES);
+	struct sqlite3 *foreign;
+	struct peer *waiting[3];
+
+	begin(NULL);
+	foreign = foreign_open(&table);
+	close_gate();
+	foreign_run(foreign, "BEGIN IMMEDIATE");
+	capture_begin();
+	waiting[0] = submit("msg=locked out");
+	waiting[1] = submit_as("u", "application/x-ndjson", large.bytes, large.len);
+	waiting[2] = submit("msg=locked out too");
+	open_gate();
+	expect_text(expect_reply(waiting[0], 503), "another program keeps the store locked");
+	foreign_run(foreign, "COMMIT");
+	for (int i = 1; i < 3; i++)
+		expect_text(expect_reply(waiting[i], 503), "another program keeps the store locked");
+	assert_says(capture_end(), "locked by another program");
+	assert_true(counters().failing);
+	expect_reply(submit("msg=again"), 201);
+	assert_false(counters().failing);
+	assert_int_equal(count_rows(), 2);
+	foreign_close(foreign);
+	buf_free(&large);
+	end();
+}
+
+/* ---- groups ---- */
+
+TEST(what_waits_together_is_committed_together)
+{
+	enum { TOGETHER = 50 };
+	struct peer *waiting[TOGETHER];
+
+	begin(NULL);
+	close_gate();
+	for (int i = 0; i < TOGETHER; i++)
+		waiting[i] = submit("msg=x");
+	open_gate();
+	for (int i = 0; i < TOGETHER; i++) {
+		char *id = mem_printf("{\"id\":%d}", i + 2);
+
+		expect_text(expect_reply(waiting[i], 201), id);
+		free(id);
+	}
+	assert_int_equal(gate.n_commits, 2);
+	assert_int_equal(counters().n_commits, 2);
+	assert_int_equal(counters().n_committed, 1 + TOGETHER);
+	end();
+}
+
+TEST(a_group_ends_at_its_bound_and_a_larger_publication_goes_alone)
+{
+	struct buf large = ndjson_of(WRITER_GROUP_MESSAGES + 1);
+	struct buf half = ndjson_of(WRITER_GROUP_MESSAGES / 2);
+	struct peer *waiting[5];
+
+	begin(NULL);
+	close_gate();
+	waiting[0] = submit_as("u", "application/x-ndjson", half.bytes, half.len);
+	waiting[1] = submit_as("u", "application/x-ndjson", half.bytes, half.len);
+	waiting[2] = submit("msg=over the bound");
+	waiting[3] = submit_as("u", "application/x-ndjson", large.bytes, large.len);
+	waiting[4] = submit("msg=last");
+	open_gate();
+	for (int i = 0; i < 5; i++)
+		expect_reply(waiting[i], 201);
+	/* The gate's; two halves; the one; the large one; the last. */
+	assert_int_equal(gate.n_commits, 5);
+	assert_int_equal(count_rows(), 3 + 2 * WRITER_GROUP_MESSAGES + 1);
+	buf_free(&large);
+	buf_free(&half);
+	end();
+}
+
+/* ---- the queue ---- */
+
+/* expect_full: the writer takes nothing more, and leaves all with the caller. */
+static void
+expect_full(const char *type, const char *body, size_t len)
+{
+	struct peer asker;
+	struct reply reply = { .conn = conn_of(peer_pair(&asker)), .request_id = 1 };
+	struct publication p = parse(type, body, len);
+	size_t n = p.n;
+
+	assert_int_equal(writer_submit(writer, &p, "u", &reply), WRITER_FULL);
+	assert_non_null(reply.conn);
+	assert_int_equal(p.n, n);
+	reply_error(&reply, 503, NULL, "full");
+	expect_text(expect_reply(&asker, 503), "full");
+	publication_free(&p);
+	hang_up(&asker);
+}
+
+TEST(beyond_so_many_messages_the_queue_is_full_and_empties_again)
+{
+	struct buf lines = ndjson_of(PUBLICATION_MAX_MESSAGES);
+	struct buf rest = ndjson_of(PUBLICATION_MAX_MESSAGES - 1);
+	size_t n = WRITER_QUEUE_MESSAGES / PUBLICATION_MAX_MESSAGES - 1;
+	struct peer *last;
+
+	begin(NULL);
+	close_gate();  /* with one message, which counts until it is answered */
+	for (size_t i = 0; i < n; i++)
+		submit_refused("application/x-ndjson", lines.bytes, lines.len);
+	expect_full("application/x-ndjson", lines.bytes, lines.len);
+	last = submit_refused("application/x-ndjson", rest.bytes, rest.len);
+	expect_full("text/plain", "x", 1);
+	capture_begin();
+	open_gate();
+	expect_reply(last, 400);
+	capture_end();
+	expect_reply(submit("msg=x"), 201);
+	buf_free(&lines);
+	buf_free(&rest);
+	end();
+}
+
+TEST(beyond_so_many_bytes_the_queue_is_full)
+{
+	size_t len = 1 << 20;
+	char *text = mem_alloc(len);
+
+	memset(text, 'x', len);
+	begin(NULL);
+	close_gate();
+	for (int i = 0; i < WRITER_QUEUE_BYTES / (1 << 20) - 1; i++)
+		submit_refused("text/plain", text, len);
+	expect_full("text/plain", text, len);
+	capture_begin();
+	open_gate();
+	end();
+	capture_end();
+	free(text);
+}
+
+/* ---- the end ---- */
+
+TEST(a_stop_commits_and_answers_what_was_submitted)
+{
+	enum { SUBMITTED = 40 };
+	struct peer *waiting[SUBMITTED];
+
+	begin(NULL);
+	for (int i = 0; i < SUBMITTED; i++)
+		waiting[i] = submit("msg=x");
+	writer_stop(writer);
+	for (int i = 0; i < SUBMITTED; i++)
+		expect_reply(waiting[i], 201);
+	assert_int_equal(count_rows(), SUBMITTED);
+	while (n_askers > 0)
+		hang_up(&askers[--n_askers]);
+	table_close(&table);
+	conf_free(&conf);
+}
+
+/* ---- retention ---- */
+
+/* wait_for_oldest returns when the oldest row has that id. */
+static void
+wait_for_oldest(int64_t id)
+{
+	mono_us deadline = clock_mono_us() + (mono_us)PATIENCE_MS * 1000;
+	struct mailbox never;
+	struct store_bounds bounds;
+
+	mailbox_init(&never);
+	for (;;) {
+		assert_int_equal(store_bounds(table.store, &bounds), 0);
+		if (bounds.oldest >= id)
+			break;
+		assert_true(clock_mono_us() < deadline);
+		store_wait(table.store, never.wake_fd);
+	}
+	assert_int_equal(bounds.oldest, id);
+	mailbox_free(&never);
+}
+
+TEST(rows_beyond_keep_rows_are_deleted_when_there_is_nothing_else_to_do)
+{
+	struct buf lines = ndjson_of(1500);
+
+	begin(LIST("keep_rows = 100"));
+	expect_reply(submit_as("u", "application/x-ndjson", lines.bytes, lines.len), 201);
+	wait_for_oldest(1401);
+	assert_int_equal(count_rows(), 100);
+	buf_free(&lines);
+	end();
+}
+
+TEST(reloaded_retention_is_in_force_from_then_on)
+{
+	begin(LIST("keep_rows = 0", "keep_for = 0"));
+	expect_reply(submit("msg=old"), 201);
+	table_run(&table, "UPDATE message SET created_at = 1000");
+	expect_reply(submit("msg=young"), 201);
+	conf.keep_for_s = 3600;
+	writer_reload(writer, &conf);
+	wait_for_oldest(2);
+	end();
+}
+
+static const struct CMUnitTest tests[] = {
+	cmocka_unit_test(a_publication_is_answered_once_it_is_stored),
+	cmocka_unit_test(lines_of_ndjson_are_answered_with_their_ids),
+	cmocka_unit_test(a_key_that_was_there_is_answered_with_its_id),
+	cmocka_unit_test(a_key_given_twice_in_one_group_is_stored_once),
+	cmocka_unit_test(what_the_table_refuses_is_answered_400_and_the_others_stand),
+	cmocka_unit_test(a_table_that_stays_locked_is_answered_503_to_all_who_wait_and_nothing_is_stored),
+	cmocka_unit_test(what_waits_together_is_committed_together),
+	cmocka_unit_test(a_group_ends_at_its_bound_and_a_larger_publication_goes_alone),
+	cmocka_unit_test(beyond_so_many_messages_the_queue_is_full_and_empties_again),
+	cmocka_unit_test(beyond_so_many_bytes_the_queue_is_full),
+	cmocka_unit_test(a_stop_commits_and_answers_what_was_submitted),
+	cmocka_unit_test(rows_beyond_keep_rows_are_deleted_when_there_is_nothing_else_to_do),
+	cmocka_unit_test(reloaded_retention_is_in_force_from_then_on),
+};
+
+RUN_TESTS(tests)

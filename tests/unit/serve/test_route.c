@@ -1,0 +1,340 @@
+/* A whole rowcast behind its socket; the test is the web server. */
+
+#include "tests/unit/check.h"
+#include "tests/unit/harness.h"
+
+#include <poll.h>
+#include <sys/socket.h>
+
+#include "lib/clock.h"
+#include "lib/mem.h"
+
+static struct rowcast rowcast;
+static char *bearer;   /* Authorization of user u, who may publish and administer */
+
+static int
+setup(void **state __attribute__((unused)))
+{
+	char *token;
+
+	rowcast_start(&rowcast, LIST("workers = 2", "max_message = 100",
+	    "allow_origin = http://a.example https://b.example:8443"));
+	token = token_of(&rowcast, "u", "rowcast:publish rowcast:admin");
+	bearer = mem_printf("Bearer %s", token);
+	free(token);
+	return 0;
+}
+
+static int
+teardown(void **state __attribute__((unused)))
+{
+	free(bearer);
+	rowcast_stop(&rowcast);
+	return 0;
+}
+
+/* asked sends a request and returns the reply, which has to have that status;
+ * good until the next one. */
+static const char *
+asked(int status, const char *const params[], const char *body)
+{
+	static struct peer peer = { .fd = -1 };
+	const char *reply;
+
+	hang_up(&peer);
+	call(&rowcast, &peer);
+	say_request(&peer, false, params, body);
+	reply = expect_reply(&peer, status);
+	expect_closed(&peer);
+	return reply;
+}
+
+static const char *
+got(int status, const char *path)
+{
+	return asked(status, LIST("REQUEST_METHOD", "GET", "SCRIPT_NAME", path), NULL);
+}
+
+static void
+expect_no_text(const char *text, const char *part)
+{
+	if (strstr(text, part) != NULL)
+		fail_msg("did not expect \"%s\" in \"%s\"", part, text);
+}
+
+/* ---- paths ---- */
+
+TEST(a_path_is_matched_at_its_end_whatever_it_is_mounted_under)
+{
+	expect_text(got(200, "/healthz"), "ok");
+	expect_text(got(200, "/app/healthz"), "ok");
+	expect_text(got(200, "/a/b/c.fcgi/healthz"), "ok");
+	expect_text(got(200, "/events/healthz"), "ok");
+	expect_text(got(400, "/app/events"), "token is required");
+	expect_text(got(400, "/app/msg"), "token is required");
+	expect_text(got(400, "/app/status"), "token is required");
+	expect_text(got(200, "/app/metrics"), "rowcast_streams 0\n");
+}
+
+TEST(what_is_no_path_of_ours_is_not_found)
+{
+	static const char *const paths[] = {
+		"", "/", "/healthz/", "/healthz/x", "/xhealthz", "healthz", "/Healthz", "/health",
+		"/events/", "/msg.php", "/a/healthz ",
+	};
+
+	for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++)
+		expect_text(got(404, paths[i]), "{\"error\":\"there is nothing at this path;");
+}
+
+TEST(script_name_and_path_info_make_one_path)
+{
+	asked(200, LIST("REQUEST_METHOD", "GET", "SCRIPT_NAME", "/x.fcgi", "PATH_INFO", "/healthz"),
+	    NULL);
+	asked(200, LIST("REQUEST_METHOD", "GET", "SCRIPT_NAME", "/heal", "PATH_INFO", "thz"), NULL);
+	asked(404, LIST("REQUEST_METHOD", "GET", "SCRIPT_NAME", "/healthz", "PATH_INFO", "/x"), NULL);
+}
+
+TEST(the_uri_counts_where_the_path_says_nothing)
+{
+	asked(200, LIST("REQUEST_METHOD", "GET", "SCRIPT_NAME", "/index.fcgi",
+	    "REQUEST_URI", "/app/healthz?x=/y"), NULL);
+	/* The web server may have rewritten it: the path comes first. */
+	expect_text(asked(200, LIST("REQUEST_METHOD", "GET", "SCRIPT_NAME", "/healthz",
+	    "REQUEST_URI", "/metrics"), NULL), "ok");
+	asked(404, LIST("REQUEST_METHOD", "GET", "SCRIPT_NAME", "/x",
+	    "REQUEST_URI", "/y?/healthz"), NULL);
+}
+
+/* ---- methods ---- */
+
+TEST(other_methods_are_refused_and_the_right_ones_named)
+{
+	static const struct { const char *path, *method, *allow; } cases[] = {
+		{ "/events", "POST", "Allow: GET\r\n" },
+		{ "/healthz", "DELETE", "Allow: GET, HEAD\r\n" },
+		{ "/metrics", "POST", "Allow: GET, HEAD\r\n" },
+		{ "/status", "PUT", "Allow: GET, HEAD\r\n" },
+		{ "/msg", "PUT", "Allow: GET, POST\r\n" },
+		{ "/msg", "OPTIONS", "Allow: GET, POST\r\n" },
+		/* Parts of the names of methods are none. */
+		{ "/msg", "ET", "Allow: GET, POST\r\n" },
+		{ "/msg", "OST", "Allow: GET, POST\r\n" },
+		{ "/msg", "P", "Allow: GET, POST\r\n" },
+		{ "/msg", "GET,", "Allow: GET, POST\r\n" },
+		{ "/msg", "GET, POST", "Allow: GET, POST\r\n" },
+		{ "/msg", ",", "Allow: GET, POST\r\n" },
+		{ "/msg", "get", "Allow: GET, POST\r\n" },
+		{ "/events", "T", "Allow: GET\r\n" },
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		const char *reply = asked(405, LIST("REQUEST_METHOD", cases[i].method,
+		    "SCRIPT_NAME", cases[i].path, "HTTP_AUTHORIZATION", bearer), NULL);
+
+		expect_text(reply, cases[i].allow);
+		expect_text(reply, "{\"error\":\"the method must be one of: ");
+	}
+}
+
+TEST(to_head_the_answer_is_that_to_get_without_the_body)
+{
+	static const struct { const char *path; int status; } cases[] = {
+		{ "/healthz", 200 }, { "/metrics", 200 }, { "/status", 400 },
+		{ "/nothing", 404 }, { "/events", 405 }, { "/msg", 405 },
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		const char *reply = asked(cases[i].status, LIST("REQUEST_METHOD", "HEAD",
+		    "SCRIPT_NAME", cases[i].path), NULL);
+
+		assert_string_equal(strstr(reply, "\r\n\r\n"), "\r\n\r\n");
+	}
+}
+
+/* ---- CORS ---- */
+
+TEST(an_origin_of_the_configuration_may_read_the_answer)
+{
+	const char *reply = asked(200, LIST("REQUEST_METHOD", "GET", "SCRIPT_NAME", "/healthz",
+	    "HTTP_ORIGIN", "https://b.example:8443"), NULL);
+
+	expect_text(reply, "\r\nAccess-Control-Allow-Origin: https://b.example:8443\r\n"
+	    "Access-Control-Allow-Credentials: true\r\nVary: Origin\r\n");
+	/* Errors too, or the page would not learn what is wrong. */
+	reply = asked(404, LIST("REQUEST_METHOD", "GET", "HTTP_ORIGIN", "http://a.example"), NULL);
+	expect_text(reply, "\r\nAccess-Control-Allow-Origin: http://a.example\r\n");
+}
+
+TEST(no_other_origin_may)
+{
+	static const char *const origins[] = {
+		"http://a.example:80", "https://a.example", "http://a.example.org", "http://A.example",
+		"http://x.a.example", "http://a.exampl", "https://b.example", "null", "*", "",
+	};
+
+	expect_no_text(got(200, "/healthz"), "Access-Control");
+	for (size_t i = 0; i < sizeof(origins) / sizeof(origins[0]); i++) {
+		expect_no_text(asked(200, LIST("REQUEST_METHOD", "GET", "SCRIPT_NAME", "/healthz",
+		    "HTTP_ORIGIN", origins[i]), NULL), "Access-Control");
+		asked(405, LIST("REQUEST_METHOD", "OPTIONS", "SCRIPT_NAME", "/msg",
+		    "HTTP_ORIGIN", origins[i]), NULL);
+	}
+}
+
+TEST(a_preflight_is_answered_without_a_token)
+{
+	const char *reply = asked(204, LIST("REQUEST_METHOD", "OPTIONS", "SCRIPT_NAME", "/msg",
+	    "HTTP_ORIGIN", "http://a.example",
+	    "HTTP_ACCESS_CONTROL_REQUEST_METHOD", "POST"), NULL);
+
+	expect_text(reply, "Access-Control-Allow-Origin: http://a.example\r\n");
+	expect_text(reply, "Access-Control-Allow-Methods: GET, POST\r\n");
+	expect_text(reply, "Access-Control-Allow-Headers: Authorization, Content-Type,"
+	    " Last-Event-ID\r\n");
+	expect_no_text(reply, "Content-Type: ");
+	asked(404, LIST("REQUEST_METHOD", "OPTIONS", "SCRIPT_NAME", "/x",
+	    "HTTP_ORIGIN", "http://a.example"), NULL);
+}
+
+/* ---- handlers ---- */
+
+static const char *
+post(int status, const char *authorization, const char *body)
+{
+	return asked(status, LIST("REQUEST_METHOD", "POST", "SCRIPT_NAME", "/msg",
+	    "CONTENT_TYPE", "text/plain", "HTTP_AUTHORIZATION", authorization), body);
+}
+
+TEST(a_message_that_is_posted_comes_to_the_stream_of_its_user)
+{
+	char *token = token_of(&rowcast, "u", NULL), *query = mem_printf("token=%s", token);
+	struct peer stream;
+	long long cursor = -1;
+
+	call(&rowcast, &stream);
+	say_request(&stream, false, LIST("REQUEST_METHOD", "GET", "SCRIPT_NAME", "/events",
+	    "QUERY_STRING", query, "HTTP_ACCEPT", "text/event-stream"), NULL);
+	expect_head(&stream);
+	assert_int_equal(sscanf(strstr(next_block(&stream), "id: "), "id: %lld", &cursor), 1);
+	expect_text(post(201, bearer, "hello"), "{\"id\":");
+	expect_message(&stream, cursor + 1, "hello");
+	hang_up(&stream);
+	free(query);
+	free(token);
+}
+
+/* Only its beginning is shown, and never half a character. */
+TEST(an_id_that_is_none_is_told_in_a_gap_as_far_as_it_can_be_shown)
+{
+	static const struct { const char *id, *shown; } ids[] = {
+		{ "x", "x" },
+		{ "12345678901234567890", "12345678901234567890" },  /* beyond 63 bits */
+		{ "-1", "-1" },
+		{ "\"", "\\\"" },
+		{ "\xff", "" },
+		{ "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\xc3\xa4",
+		    "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa" },
+	};
+
+	for (size_t i = 0; i < sizeof(ids) / sizeof(ids[0]); i++) {
+		char *expected = mem_printf("event: rowcast.gap\ndata: {\"reason\":\"invalid\","
+		    "\"requested\":\"%s\",", ids[i].shown);
+		struct peer stream;
+
+		call(&rowcast, &stream);
+		say_request(&stream, false, LIST("REQUEST_METHOD", "GET", "SCRIPT_NAME", "/events",
+		    "HTTP_AUTHORIZATION", bearer, "HTTP_LAST_EVENT_ID", ids[i].id), NULL);
+		expect_head(&stream);
+		next_block(&stream);
+		expect_text(next_block(&stream), expected);
+		hang_up(&stream);
+		free(expected);
+	}
+}
+
+TEST(a_body_that_is_too_large_is_refused_whatever_is_asked)
+{
+	size_t len = 2 << 20;
+	char *body = mem_alloc(len + 1);
+
+	memset(body, 'x', len);
+	body[len] = '\0';
+	expect_text(post(413, bearer, body), "{\"error\":\"the body is too large: ");
+	expect_text(post(413, "", body), "the body is too large");
+	asked(404, LIST("REQUEST_METHOD", "POST", "SCRIPT_NAME", "/x"), body);
+	asked(405, LIST("REQUEST_METHOD", "PUT", "SCRIPT_NAME", "/msg"), body);
+	body[101] = '\0';
+	post(413, bearer, body);
+	body[100] = '\0';
+	post(201, bearer, body);
+	free(body);
+}
+
+TEST(a_body_that_takes_too_long_is_refused)
+{
+	struct buf head = BUF_EMPTY, byte = BUF_EMPTY;
+	struct pollfd answer = { .events = POLLIN };
+	struct peer peer;
+
+	add_begin(&head, 1, false);
+	add_params(&head, 1, LIST("REQUEST_METHOD", "POST", "SCRIPT_NAME", "/msg",
+	    "CONTENT_TYPE", "text/plain", "HTTP_AUTHORIZATION", bearer));
+	add_body(&byte, 1, "x", 1);
+	call(&rowcast, &peer);
+	say(&peer, head.bytes, head.len);
+	answer.fd = peer.fd;
+	/* It never falls silent, so only its whole time can end it. */
+	while (poll(&answer, 1, 1) == 0
+	    && send(peer.fd, byte.bytes, byte.len, MSG_NOSIGNAL) > 0)
+		atomic_fetch_add(&clock_ahead_us, 500000);
+	expect_text(expect_reply(&peer, 408), "{\"error\":\"the body did not come in time\"}");
+	expect_closed(&peer);
+	hang_up(&peer);
+	buf_free(&byte);
+	buf_free(&head);
+}
+
+TEST(a_status_is_for_who_may_administer_and_for_direct_peers)
+{
+	char *token = token_of(&rowcast, "u", "rowcast:publish");
+	char *plain = mem_printf("Bearer %s", token);
+
+	expect_text(asked(200, LIST("REQUEST_METHOD", "GET", "SCRIPT_NAME", "/status",
+	    "HTTP_AUTHORIZATION", bearer), NULL), "{\"version\":");
+	expect_text(asked(403, LIST("REQUEST_METHOD", "GET", "SCRIPT_NAME", "/status",
+	    "HTTP_AUTHORIZATION", plain), NULL), "rowcast:admin");
+	asked(400, LIST("REQUEST_METHOD", "GET", "SCRIPT_NAME", "/status"), NULL);
+	asked(401, LIST("REQUEST_METHOD", "GET", "SCRIPT_NAME", "/status",
+	    "HTTP_AUTHORIZATION", "Bearer x"), NULL);
+	asked(200, LIST("REQUEST_METHOD", "GET", "SCRIPT_NAME", "/status",
+	    REQUEST_LOCAL_PARAM, "1"), NULL);
+	/* What a browser sends comes with HTTP_ before it. */
+	asked(400, LIST("REQUEST_METHOD", "GET", "SCRIPT_NAME", "/status",
+	    "HTTP_" REQUEST_LOCAL_PARAM, "1"), NULL);
+	free(plain);
+	free(token);
+}
+
+static const struct CMUnitTest tests[] = {
+	cmocka_unit_test(a_path_is_matched_at_its_end_whatever_it_is_mounted_under),
+	cmocka_unit_test(what_is_no_path_of_ours_is_not_found),
+	cmocka_unit_test(script_name_and_path_info_make_one_path),
+	cmocka_unit_test(the_uri_counts_where_the_path_says_nothing),
+	cmocka_unit_test(other_methods_are_refused_and_the_right_ones_named),
+	cmocka_unit_test(to_head_the_answer_is_that_to_get_without_the_body),
+	cmocka_unit_test(an_origin_of_the_configuration_may_read_the_answer),
+	cmocka_unit_test(no_other_origin_may),
+	cmocka_unit_test(a_preflight_is_answered_without_a_token),
+	cmocka_unit_test(a_message_that_is_posted_comes_to_the_stream_of_its_user),
+	cmocka_unit_test(an_id_that_is_none_is_told_in_a_gap_as_far_as_it_can_be_shown),
+	cmocka_unit_test(a_body_that_is_too_large_is_refused_whatever_is_asked),
+	cmocka_unit_test(a_body_that_takes_too_long_is_refused),
+	cmocka_unit_test(a_status_is_for_who_may_administer_and_for_direct_peers),
+};
+
+int
+main(void)
+{
+	return cmocka_run_group_tests(tests, setup, teardown);
+}

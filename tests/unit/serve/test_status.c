@@ -1,0 +1,237 @@
+/* What a rowcast says of itself, when all is well and when its table is not. */
+
+#include "tests/unit/capture.h"
+#include "tests/unit/check.h"
+#include "tests/unit/harness.h"
+
+#include <inttypes.h>
+#include <jansson.h>
+
+#include "lib/mem.h"
+
+static struct rowcast rowcast;
+static struct table table;   /* the same one; without a handle of its own */
+static char *bearer;
+
+static int
+setup(void **state __attribute__((unused)))
+{
+	char *token;
+
+	rowcast_start(&rowcast, LIST("workers = 2"));
+	table.name = rowcast.conf.store;
+	token = token_of(&rowcast, "u", "rowcast:admin");
+	bearer = mem_printf("Bearer %s", token);
+	free(token);
+	return 0;
+}
+
+static int
+teardown(void **state __attribute__((unused)))
+{
+	free(bearer);
+	rowcast_stop(&rowcast);
+	return 0;
+}
+
+/* asked returns the reply, good until the next one. */
+static const char *
+asked(int status, const char *method, const char *path, const char *body)
+{
+	static struct peer peer = { .fd = -1 };
+
+	hang_up(&peer);
+	call(&rowcast, &peer);
+	say_request(&peer, false, LIST("REQUEST_METHOD", method, "SCRIPT_NAME", path,
+	    "CONTENT_TYPE", body != NULL ? "text/plain" : "", "HTTP_AUTHORIZATION", bearer), body);
+	return expect_reply(&peer, status);
+}
+
+static const char *
+body_of(const char *reply)
+{
+	return strstr(reply, "\r\n\r\n") + 4;
+}
+
+/* ---- health ---- */
+
+static void
+is_healthy(void)
+{
+	assert_string_equal(body_of(asked(200, "GET", "/healthz", NULL)), "ok");
+}
+
+/* tail_becomes waits for the tail's own look at the table. Until it has come, an
+ * answer may still tell of what stood there before. */
+static void
+tail_becomes(bool failing)
+{
+	tail_wake(rowcast.service.tail);
+	WAIT_FOR(tail_is_failing(rowcast.service.tail) == failing);
+}
+
+TEST(who_can_read_and_has_committed_is_healthy)
+{
+	is_healthy();
+	asked(201, "POST", "/msg", "a message");
+	is_healthy();
+}
+
+TEST(a_table_that_cannot_be_read_is_told_until_it_can)
+{
+	capture_begin();
+	table_run(&table, "ALTER TABLE message RENAME TO taken_away");
+	expect_text(asked(503, "GET", "/healthz", NULL),
+	    "{\"error\":\"the store cannot be read; see the log\"}");
+	expect_text(asked(503, "GET", "/events", NULL), "Retry-After: 1\r\n");
+	/* The counters are told all the same. */
+	asked(200, "GET", "/metrics", NULL);
+	asked(200, "GET", "/status", NULL);
+	tail_becomes(true);
+	table_run(&table, "ALTER TABLE taken_away RENAME TO message");
+	tail_becomes(false);
+	is_healthy();
+	assert_says(capture_end(), "its first and last id cannot be read: no such table: message");
+}
+
+TEST(a_commit_that_failed_is_told_until_one_succeeds)
+{
+	capture_begin();
+	table_run(&table, "ALTER TABLE message RENAME COLUMN key TO renamed");
+	expect_text(asked(503, "POST", "/msg", "lost"),
+	    "{\"error\":\"nothing was stored: the store cannot be written; see the log\"}");
+	expect_text(asked(503, "GET", "/healthz", NULL),
+	    "{\"error\":\"the last commit did not succeed; see the log\"}");
+	expect_text(asked(200, "GET", "/metrics", NULL), "\nrowcast_last_commit_failed 1\n");
+	table_run(&table, "ALTER TABLE message RENAME COLUMN renamed TO key");
+	expect_text(asked(503, "GET", "/healthz", NULL), "the last commit");
+	asked(201, "POST", "/msg", "stored");
+	is_healthy();
+	expect_text(asked(200, "GET", "/metrics", NULL), "\nrowcast_last_commit_failed 0\n");
+	assert_says(capture_end(), "a message cannot be stored: ");
+}
+
+/* ---- counters ---- */
+
+/* metric returns the value on the name's own line of the Prometheus text. */
+static int64_t
+metric(const char *text, const char *name)
+{
+	char *line = mem_printf("\nrowcast_%s ", name);
+	const char *at = strstr(text, line);
+	int64_t value;
+
+	if (at == NULL)
+		fail_msg("no %s in %s", name, text);
+	assert_int_equal(sscanf(at + strlen(line), "%" SCNd64 "\n", &value), 1);
+	free(line);
+	return value;
+}
+
+/* wait_for_metric asks until it has the value: what was sent is counted just
+ * after it has left, and who has hung up when that is seen. */
+static void
+wait_for_metric(const char *name, int64_t value)
+{
+	WAIT_FOR(metric(asked(200, "GET", "/metrics", NULL), name) == value);
+}
+
+TEST(each_metric_has_its_help_and_its_type_before_its_value)
+{
+	char *text = mem_strdup(body_of(asked(200, "GET", "/metrics", NULL))), *at = text;
+	char *name = NULL, *line;
+	int n_metrics = 0, place = 0;
+
+	while ((line = strsep(&at, "\n")) != NULL && at != NULL) {
+		char word[64], type[16];
+		int64_t value;
+
+		if (place == 0) {
+			assert_int_equal(sscanf(line, "# HELP %63s %*s", word), 1);
+			free(name);
+			name = mem_strdup(word);
+			assert_memory_equal(name, "rowcast_", 8);
+		} else if (place == 1) {
+			assert_int_equal(sscanf(line, "# TYPE %63s %15s", word, type), 2);
+			assert_true(strcmp(type, "counter") == 0 || strcmp(type, "gauge") == 0);
+			assert_int_equal(strcmp(type, "counter") == 0,
+			    strstr(name, "_total") != NULL);
+		} else {
+			assert_int_equal(sscanf(line, "%63s %" SCNd64, word, &value), 2);
+			n_metrics++;
+		}
+		assert_string_equal(word, name);
+		place = (place + 1) % 3;
+	}
+	assert_int_equal(place, 0);
+	assert_string_equal(line, "");  /* the last line has its end */
+	assert_true(n_metrics > 10);
+	free(name);
+	free(text);
+}
+
+TEST(what_happens_is_counted)
+{
+	char *before = mem_strdup(asked(200, "GET", "/metrics", NULL));
+	int64_t newest = metric(before, "newest_id");
+	struct peer stream;
+	const char *after;
+
+	call(&rowcast, &stream);
+	say_request(&stream, false, LIST("REQUEST_METHOD", "GET", "SCRIPT_NAME", "/events",
+	    "HTTP_AUTHORIZATION", bearer), NULL);
+	expect_head(&stream);
+	expect_start(&stream, newest);
+	asked(201, "POST", "/msg", "counted");
+	table_run(&table, "INSERT INTO message(data) VALUES('of another program')");
+	expect_message(&stream, newest + 1, "counted");
+	expect_message(&stream, newest + 2, "of another program");
+	wait_for_metric("deliveries_total", metric(before, "deliveries_total") + 2);
+	after = asked(200, "GET", "/metrics", NULL);
+	assert_int_equal(metric(after, "streams"), metric(before, "streams") + 1);
+	assert_int_equal(metric(after, "streams_joined_total"),
+	    metric(before, "streams_joined_total") + 1);
+	assert_int_equal(metric(after, "messages_committed_total"),
+	    metric(before, "messages_committed_total") + 1);
+	assert_int_equal(metric(after, "newest_id"), newest + 2);
+	assert_int_equal(metric(after, "sent_id"), newest + 2);
+	hang_up(&stream);
+	wait_for_metric("streams", metric(before, "streams"));
+	free(before);
+}
+
+TEST(the_status_has_the_same_names_as_json)
+{
+	char *text = mem_strdup(body_of(asked(200, "GET", "/metrics", NULL)));
+	json_t *status = json_loads(body_of(asked(200, "GET", "/status", NULL)), 0, NULL), *value;
+	const char *name;
+	size_t n = 0;
+
+	assert_string_equal(json_string_value(json_object_get(status, "version")), PACKAGE_VERSION);
+	json_object_foreach(status, name, value) {
+		if (strcmp(name, "version") == 0)
+			continue;
+		n++;
+		/* The uptime may have grown. */
+		if (strcmp(name, "uptime_seconds") != 0)
+			assert_int_equal(json_integer_value(value), metric(text, name));
+	}
+	assert_true(n > 10);
+	json_decref(status);
+	free(text);
+}
+
+static const struct CMUnitTest tests[] = {
+	cmocka_unit_test(who_can_read_and_has_committed_is_healthy),
+	cmocka_unit_test(a_table_that_cannot_be_read_is_told_until_it_can),
+	cmocka_unit_test(a_commit_that_failed_is_told_until_one_succeeds),
+	cmocka_unit_test(each_metric_has_its_help_and_its_type_before_its_value),
+	cmocka_unit_test(what_happens_is_counted),
+	cmocka_unit_test(the_status_has_the_same_names_as_json),
+};
+
+int
+main(void)
+{
+	return cmocka_run_group_tests(tests, setup, teardown);
+}

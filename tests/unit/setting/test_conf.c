@@ -1,0 +1,406 @@
+#include "tests/unit/check.h"
+#include "tests/unit/capture.h"
+
+#include "app/setting/conf.h"
+#include "lib/mem.h"
+
+enum { MAX_OPTIONS = 8 };
+
+static struct conf conf;
+
+/* load reads text as the file and the options, up to a NULL, behind it. */
+static int
+load(const char *text, const char *const *given)
+{
+	const char *path = capture_file("rowcast.conf", text, strlen(text), 0600);
+	char *options[MAX_OPTIONS];
+	size_t n = 0;
+	int result;
+
+	for (; given != NULL && given[n] != NULL; n++)
+		options[n] = strdup(given[n]);
+	result = conf_load(&conf, path, options, n);
+	while (n > 0)
+		free(options[--n]); /* what conf holds are copies */
+	return result;
+}
+
+#define OPTIONS(...) ((const char *const[]){ __VA_ARGS__, NULL })
+
+static void
+loads(const char *text, const char *const *options)
+{
+	capture_begin();
+	if (load(text, options) != 0)
+		fail_msg("refused: %s", capture_end());
+	assert_string_equal(capture_end(), "");
+}
+
+/* refused returns what the log says about text and options. */
+static const char *
+refused(const char *text, const char *const *options)
+{
+	const char *said;
+	int result;
+
+	capture_begin();
+	result = load(text, options);
+	said = capture_end();
+	assert_int_equal(result, -1);
+	return said;
+}
+
+/* Each line of the configuration at a time, with a key file beside it. */
+static void
+line_loads(const char *line)
+{
+	char *text = mem_printf("jwt_key_file = /k\n%s\n", line);
+
+	loads(text, NULL);
+	conf_free(&conf);
+	free(text);
+}
+
+static void
+line_refused(const char *line, const char *why)
+{
+	char *text = mem_printf("jwt_key_file = /k\n%s\n", line);
+	const char *said = refused(text, NULL);
+
+	assert_says(said, "error: conf: /tmp/rowcast-test-");
+	assert_says(said, "/rowcast.conf:2: ");
+	assert_says(said, why);
+	assert_ptr_equal(strchr(said, '\n'), said + strlen(said) - 1); /* told once */
+	free(text);
+}
+
+TEST(the_defaults_are_those_of_the_manual)
+{
+	loads("jwt_key_file = /etc/rowcast/key", NULL);
+	assert_string_equal(conf.listen, "unix:/run/rowcast/rowcast.sock");
+	assert_int_equal(conf.listen_mode, 0660);
+	assert_string_equal(conf.store, "sqlite:/var/lib/rowcast/rowcast.db");
+	assert_string_equal(conf.jwt_alg, "HS256");
+	assert_int_equal(conf.n_jwt_key_files, 1);
+	assert_string_equal(conf.jwt_key_files[0], "/etc/rowcast/key");
+	assert_string_equal(conf.jwt_user_claim, "sub");
+	assert_null(conf.jwt_issuer);
+	assert_null(conf.jwt_audience);
+	assert_int_equal(conf.n_workers, 32);
+	assert_int_equal(conf.heartbeat_ms, 15000);
+	assert_int_equal(conf.retry_min_ms, 2000);
+	assert_int_equal(conf.retry_max_ms, 6000);
+	assert_int_equal(conf.max_streams, 10000);
+	assert_int_equal(conf.max_streams_per_user, 16);
+	assert_int_equal(conf.max_message_bytes, 65536);
+	assert_int_equal(conf.keep_for_s, 7 * 86400);
+	assert_int_equal(conf.keep_rows, 1000000);
+	assert_int_equal(conf.n_allow_origins, 0);
+	assert_int_equal(conf.log_level, LOG_LEVEL_INFO);
+	conf_free(&conf);
+	assert_null(conf.listen);
+	conf_free(&conf);
+}
+
+TEST(a_file_sets_every_key)
+{
+	loads("listen = 127.0.0.1:9000\n"
+	    "listen_mode = 0600\n"
+	    "store = sqlite:/tmp/x.db\n"
+	    "jwt_alg = ES384\n"
+	    "jwt_key_file = /new\n"
+	    "jwt_key_file = /old\n"
+	    "jwt_user_claim = user_id\n"
+	    "jwt_issuer = https://id.example/\n"
+	    "jwt_audience = rowcast\n"
+	    "workers = 4\n"
+	    "heartbeat = 100ms\n"
+	    "retry = 1s..2s\n"
+	    "max_streams = 20k\n"
+	    "max_streams_per_user = 3\n"
+	    "max_message = 1M\n"
+	    "keep_for = 1h\n"
+	    "keep_rows = 0\n"
+	    "allow_origin = https://a.example  http://localhost:3000\thttps://[::1]:8443\n"
+	    "log_level = debug\n", NULL);
+	assert_string_equal(conf.listen, "127.0.0.1:9000");
+	assert_int_equal(conf.listen_mode, 0600);
+	assert_string_equal(conf.store, "sqlite:/tmp/x.db");
+	assert_string_equal(conf.jwt_alg, "ES384");
+	assert_int_equal(conf.n_jwt_key_files, 2);
+	assert_string_equal(conf.jwt_key_files[0], "/new");
+	assert_string_equal(conf.jwt_key_files[1], "/old");
+	assert_string_equal(conf.jwt_user_claim, "user_id");
+	assert_string_equal(conf.jwt_issuer, "https://id.example/");
+	assert_string_equal(conf.jwt_audience, "rowcast");
+	assert_int_equal(conf.n_workers, 4);
+	assert_int_equal(conf.heartbeat_ms, 100);
+	assert_int_equal(conf.retry_min_ms, 1000);
+	assert_int_equal(conf.retry_max_ms, 2000);
+	assert_int_equal(conf.max_streams, 20480);
+	assert_int_equal(conf.max_streams_per_user, 3);
+	assert_int_equal(conf.max_message_bytes, 1048576);
+	assert_int_equal(conf.keep_for_s, 3600);
+	assert_int_equal(conf.keep_rows, 0);
+	assert_int_equal(conf.n_allow_origins, 3);
+	assert_string_equal(conf.allow_origins[0], "https://a.example");
+	assert_string_equal(conf.allow_origins[1], "http://localhost:3000");
+	assert_string_equal(conf.allow_origins[2], "https://[::1]:8443");
+	assert_int_equal(conf.log_level, LOG_LEVEL_DEBUG);
+	conf_free(&conf);
+}
+
+TEST(an_option_replaces_what_the_file_says)
+{
+	loads("jwt_key_file = /k\nworkers = 4\nworkers = 5\njwt_issuer = i\n"
+	    "allow_origin = https://a.example\n",
+	    OPTIONS("workers=6", "jwt_issuer=", "allow_origin=https://b.example", "workers=7"));
+	assert_int_equal(conf.n_workers, 7);
+	assert_null(conf.jwt_issuer);
+	assert_int_equal(conf.n_allow_origins, 1);
+	assert_string_equal(conf.allow_origins[0], "https://b.example");
+	conf_free(&conf);
+}
+
+TEST(key_files_of_the_options_replace_those_of_the_file)
+{
+	loads("jwt_key_file = /a\njwt_key_file = /b\n", OPTIONS("jwt_key_file=/c"));
+	assert_int_equal(conf.n_jwt_key_files, 1);
+	assert_string_equal(conf.jwt_key_files[0], "/c");
+	conf_free(&conf);
+
+	loads("", OPTIONS("jwt_key_file=/c", "jwt_key_file=/d=e"));
+	assert_int_equal(conf.n_jwt_key_files, 2);
+	assert_string_equal(conf.jwt_key_files[1], "/d=e");
+	conf_free(&conf);
+}
+
+TEST(three_key_files_in_one_source_are_too_many)
+{
+	const char *said = refused("jwt_key_file = /a\njwt_key_file = /b\njwt_key_file = /c\n", NULL);
+
+	assert_says(said, "rowcast.conf:3: jwt_key_file: 2 key files are the most there can be\n");
+}
+
+TEST(a_missing_key_file_setting_is_said_plainly)
+{
+	const char *said = refused("workers = 4\n", NULL);
+
+	assert_says(said, "rowcast.conf: jwt_key_file is missing: it names the file with the secret, "
+	    "or the public key, that tokens are checked with\n");
+}
+
+TEST(every_fault_is_told_with_its_line)
+{
+	const char *said = refused("workers = 0\n\nwrokers = 4\noops\n",
+	    OPTIONS("heartbeat=never", "nonsense", "a=b"));
+
+	assert_says(said, "rowcast.conf:1: workers: must be from 1 to 1024\n");
+	assert_says(said, "rowcast.conf:3: wrokers: unknown key\n");
+	assert_says(said, "rowcast.conf:4: expected `key = value`\n");
+	assert_says(said, "conf: -o heartbeat=never: expected a time such as 500ms, 15s, 10m, 1h or 7d\n");
+	assert_says(said, "conf: -o nonsense: expected KEY=VALUE\n");
+	assert_says(said, "conf: -o a=b: unknown key\n");
+	assert_says(said, "jwt_key_file is missing");
+}
+
+TEST(a_named_file_that_is_not_there_is_an_error)
+{
+	capture_begin();
+	assert_int_equal(conf_load(&conf, "/nonexistent/rowcast.conf", NULL, 0), -1);
+	assert_string_equal(capture_end(), "error: conf: /nonexistent/rowcast.conf: cannot be read: "
+	    "No such file or directory\n");
+	capture_begin();
+	assert_int_equal(conf_load(&conf, "/", NULL, 0), -1);
+	assert_string_equal(capture_end(), "error: conf: /: cannot be read: Is a directory\n");
+}
+
+TEST(the_default_file_may_be_missing)
+{
+	char option[] = "jwt_key_file=/k";
+	char *options[] = { option };
+
+	if (access(CONF_DEFAULT_FILE, F_OK) == 0)
+		skip(); /* this machine has one */
+	capture_begin();
+	assert_int_equal(conf_load(&conf, NULL, options, 1), 0);
+	assert_string_equal(capture_end(), "");
+	conf_free(&conf);
+	capture_begin();
+	assert_int_equal(conf_load(&conf, NULL, NULL, 0), -1);
+	assert_says(capture_end(), "conf: " CONF_DEFAULT_FILE ": jwt_key_file is missing");
+}
+
+TEST(numbers_keep_to_their_bounds)
+{
+	line_loads("workers = 1");
+	line_loads("workers = 1024");
+	line_refused("workers = 0", "workers: must be from 1 to 1024");
+	line_refused("workers = 1025", "workers: must be from 1 to 1024");
+	line_refused("workers = 99999999999999999999", "workers: must be from 1 to 1024");
+	line_refused("workers = -1", "workers: expected a number such as 500, 64k or 1M");
+	line_refused("workers =", "workers: expected a number");
+	line_loads("max_streams = 1M");
+	line_refused("max_streams = 1048577", "must be from 1 to 1048576");
+	line_refused("max_streams = 0", "must be from 1 to 1048576");
+	line_loads("max_streams_per_user = 1M");
+	line_refused("max_streams_per_user = 0", "must be from 1 to 1048576");
+	line_loads("max_message = 1");
+	line_loads("max_message = 1M");
+	line_refused("max_message = 1048577", "max_message: must be from 1 to 1048576");
+	line_refused("max_message = 0", "max_message: must be from 1 to 1048576");
+	line_loads("keep_rows = 1099511627776");
+	line_refused("keep_rows = 1099511627777", "must be from 0 to 1099511627776");
+}
+
+TEST(times_keep_to_their_bounds)
+{
+	line_loads("heartbeat = 100ms");
+	line_loads("heartbeat = 1h");
+	line_refused("heartbeat = 99ms", "heartbeat: must be from 100ms to 1h");
+	line_refused("heartbeat = 3601", "heartbeat: must be from 100ms to 1h");
+	line_refused("heartbeat = 0", "heartbeat: must be from 100ms to 1h");
+	line_refused("heartbeat = 99999999999999999d", "heartbeat: must be from 100ms to 1h");
+	line_loads("keep_for = 0");
+	line_loads("keep_for = 1s");
+	line_loads("keep_for = 36500d");
+	line_refused("keep_for = 999ms", "keep_for: must be from 1s to 36500d, or 0 for no bound");
+	line_refused("keep_for = 36501d", "keep_for: must be from 1s to 36500d, or 0 for no bound");
+	line_loads("retry = 10ms..1d");
+	line_loads("retry = 3s");
+	line_refused("retry = 9ms..1s", "retry: must be from 10ms to 1d");
+	line_refused("retry = 1s..86401s", "retry: must be from 10ms to 1d");
+	line_refused("retry = 6s..2s", "retry: the range begins above its end");
+	line_refused("retry = 2s-6s", "retry: expected a range of times such as 2s..6s");
+}
+
+TEST(listen_is_a_unix_socket_or_a_host_and_port)
+{
+	char line[256];
+	int length;
+
+	line_loads("listen = unix:/a");
+	line_loads("listen = localhost:1");
+	line_loads("listen = 0.0.0.0:65535");
+	line_loads("listen = [::1]:9000");
+	line_refused("listen = unix:a", "the path of a unix socket must begin with '/'");
+	line_refused("listen = unix:/", "the path of a unix socket must begin with '/'");
+	line_refused("listen = unix:", "the path of a unix socket must begin with '/'");
+	line_refused("listen =", "expected unix:/PATH or HOST:PORT such as 127.0.0.1:9000");
+	line_refused("listen = /run/x.sock", "expected unix:/PATH or HOST:PORT");
+	line_refused("listen = 9000", "expected unix:/PATH or HOST:PORT");
+	line_refused("listen = :9000", "expected unix:/PATH or HOST:PORT");
+	line_refused("listen = localhost:0", "expected unix:/PATH or HOST:PORT");
+	line_refused("listen = localhost:65536", "expected unix:/PATH or HOST:PORT");
+	line_refused("listen = localhost:http", "expected unix:/PATH or HOST:PORT");
+	line_refused("listen = ::1:9000", "expected unix:/PATH or HOST:PORT");
+	line_refused("listen = a b:9000", "expected unix:/PATH or HOST:PORT");
+	/* sun_path takes 107 bytes and a NUL. */
+	length = snprintf(line, sizeof(line), "listen = unix:/%0106d", 0);
+	assert_int_equal(length, 14 + 107);
+	line_loads(line);
+	snprintf(line, sizeof(line), "listen = unix:/%0107d", 0);
+	line_refused(line, "the path of a unix socket may have 107 bytes at most");
+}
+
+TEST(listen_mode_is_octal)
+{
+	line_loads("listen_mode = 666");
+	line_loads("listen_mode = 0777");
+	line_refused("listen_mode = 0888", "listen_mode: expected permissions in octal such as 0660");
+	line_refused("listen_mode = 1777", "expected permissions in octal");
+	line_refused("listen_mode = 60", "expected permissions in octal");
+	line_refused("listen_mode = 00660", "expected permissions in octal");
+	line_refused("listen_mode = rw-rw----", "expected permissions in octal");
+	line_refused("listen_mode =", "expected permissions in octal");
+}
+
+TEST(words_are_taken_from_their_lists)
+{
+	static const char *const algs[] = {
+		"HS256", "HS384", "HS512", "RS256", "RS384", "RS512", "ES256", "ES384", "ES512",
+	};
+	char line[64];
+
+	for (size_t i = 0; i < sizeof(algs) / sizeof(algs[0]); i++) {
+		snprintf(line, sizeof(line), "jwt_alg = %s", algs[i]);
+		line_loads(line);
+	}
+	line_refused("jwt_alg = none", "jwt_alg: expected one of HS256, HS384, HS512, RS256");
+	line_refused("jwt_alg = hs256", "expected one of");
+	line_refused("jwt_alg = PS256", "expected one of");
+	line_refused("jwt_alg = HS256 RS256", "expected one of");
+	line_refused("jwt_alg =", "expected one of");
+	line_loads("log_level = error");
+	line_loads("log_level = warn");
+	line_refused("log_level = verbose", "log_level: expected error, warn, info or debug");
+	line_refused("store = postgres://x", "store: expected sqlite:PATH");
+	line_refused("store = sqlite:", "store: expected sqlite:PATH");
+	line_refused("store = sqlite::memory:", "store: the store must be a file");
+	line_refused("jwt_key_file =", "jwt_key_file: expected the path of a file");
+}
+
+TEST(a_claim_with_another_meaning_cannot_name_the_user)
+{
+	char line[512];
+
+	line_loads("jwt_user_claim = uid");
+	line_refused("jwt_user_claim =", "jwt_user_claim: expected the name of a claim, 1 to 255 bytes");
+	line_refused("jwt_user_claim = exp", "jwt_user_claim: this claim does not name a user");
+	line_refused("jwt_user_claim = scope", "this claim does not name a user");
+	snprintf(line, sizeof(line), "jwt_user_claim = %0255d", 0);
+	line_loads(line);
+	snprintf(line, sizeof(line), "jwt_user_claim = %0256d", 0);
+	line_refused(line, "expected the name of a claim, 1 to 255 bytes");
+}
+
+TEST(origins_look_as_browsers_send_them)
+{
+	static const char *const wrong[] = {
+		"*", "null", "example.org", "https://", "https://*", "https://*.example.org", "://a",
+		"https://a/", "https://a/path", "https://a?b", "https://a#b", "https://user@a",
+		"https://A.example", "HTTPS://a", "https://a:", "https://a:0", "https://a:65536",
+		"https://a:08443", "https://a:443", "http://a:80", "https:a", "https:/a", "https://[::1",
+		"https://a:1:2", "1https://a",
+	};
+	char line[2048];
+	size_t len;
+
+	line_loads("allow_origin =");
+	line_loads("allow_origin = http://a:443 https://a:80 app+x.y-z://host https://xn--bcher-kva.example");
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+		char why[256];
+
+		snprintf(line, sizeof(line), "allow_origin = https://ok.example %s", wrong[i]);
+		snprintf(why, sizeof(why), "allow_origin: %s is not of the form scheme://host[:port], "
+		    "in lower case, without a path, '*' or the scheme's own port", wrong[i]);
+		line_refused(line, why);
+	}
+	len = (size_t)snprintf(line, sizeof(line), "allow_origin =");
+	for (int i = 0; i < 64; i++)
+		len += (size_t)snprintf(line + len, sizeof(line) - len, " https://a%d", i);
+	line_loads(line);
+	snprintf(line + len, sizeof(line) - len, " https://a64");
+	line_refused(line, "allow_origin: 64 origins are the most there can be");
+}
+
+static const struct CMUnitTest tests[] = {
+	cmocka_unit_test(the_defaults_are_those_of_the_manual),
+	cmocka_unit_test(a_file_sets_every_key),
+	cmocka_unit_test(an_option_replaces_what_the_file_says),
+	cmocka_unit_test(key_files_of_the_options_replace_those_of_the_file),
+	cmocka_unit_test(three_key_files_in_one_source_are_too_many),
+	cmocka_unit_test(a_missing_key_file_setting_is_said_plainly),
+	cmocka_unit_test(every_fault_is_told_with_its_line),
+	cmocka_unit_test(a_named_file_that_is_not_there_is_an_error),
+	cmocka_unit_test(the_default_file_may_be_missing),
+	cmocka_unit_test(numbers_keep_to_their_bounds),
+	cmocka_unit_test(times_keep_to_their_bounds),
+	cmocka_unit_test(listen_is_a_unix_socket_or_a_host_and_port),
+	cmocka_unit_test(listen_mode_is_octal),
+	cmocka_unit_test(words_are_taken_from_their_lists),
+	cmocka_unit_test(a_claim_with_another_meaning_cannot_name_the_user),
+	cmocka_unit_test(origins_look_as_browsers_send_them),
+};
+
+RUN_TESTS(tests)

@@ -1,0 +1,1330 @@
+/* The contract, and what is promised to those who open the file themselves. */
+
+#include "tests/unit/store/contract.h"
+
+#include <inttypes.h>
+#include <spawn.h>
+#include <sqlite3.h>
+#include <sys/wait.h>
+
+extern char **environ;
+
+static char path[128];
+static sqlite3 *foreign;       /* another program's connection */
+static sqlite3 *newest_db;     /* the connection opened last, by anybody */
+
+/* ---- the file ---- */
+
+/* file_of returns the path of the file with this suffix. */
+static const char *
+file_of(const char *suffix)
+{
+	static char name[160];
+
+	snprintf(name, sizeof(name), "%s%s", path, suffix);
+	return name;
+}
+
+/* new_file leaves an empty file, which is an empty database, at path. */
+static const char *
+new_file(void)
+{
+	static char name[160];
+
+	snprintf(path, sizeof(path), "%s", capture_file("store.db", "", 0, 0600));
+	unlink(file_of("-wal"));
+	unlink(file_of("-shm"));
+	snprintf(name, sizeof(name), "sqlite:%s", path);
+	return name;
+}
+
+struct content {
+	char *bytes;
+	size_t len;
+};
+
+static struct content
+content_of(const char *name)
+{
+	struct content c = { NULL, 0 };
+	struct stat st;
+	int fd = open(name, O_RDONLY | O_CLOEXEC);
+
+	assert_true(fd >= 0);
+	assert_int_equal(fstat(fd, &st), 0);
+	c.len = (size_t)st.st_size;
+	c.bytes = mem_alloc(c.len + 1);
+	assert_int_equal(read(fd, c.bytes, c.len), c.len);
+	close(fd);
+	return c;
+}
+
+/* ---- verbs of the other program ---- */
+
+/* does: the foreign connection can run this. */
+static void
+does(const char *sql)
+{
+	char *error = NULL;
+
+	if (sqlite3_exec(foreign, sql, NULL, NULL, &error) != SQLITE_OK)
+		fail_msg("%s: %s", sql, error);
+}
+
+/* is_told: it cannot, and hears this sentence. */
+static void
+is_told(const char *sql, const char *sentence)
+{
+	char *error = NULL;
+
+	if (sqlite3_exec(foreign, sql, NULL, NULL, &error) == SQLITE_OK)
+		fail_msg("%s: was done", sql);
+	if (strstr(error, sentence) == NULL)
+		fail_msg("%s: \"%s\" instead of \"%s\"", sql, error, sentence);
+	sqlite3_free(error);
+}
+
+static int64_t
+number(const char *sql)
+{
+	sqlite3_stmt *statement;
+	int64_t n;
+
+	assert_int_equal(sqlite3_prepare_v2(foreign, sql, -1, &statement, NULL), SQLITE_OK);
+	assert_int_equal(sqlite3_step(statement), SQLITE_ROW);
+	n = sqlite3_column_int64(statement, 0);
+	sqlite3_finalize(statement);
+	return n;
+}
+
+static void
+foreign_open(void)
+{
+	assert_int_equal(sqlite3_open(path, &foreign), SQLITE_OK);
+	sqlite3_busy_timeout(foreign, 10000);
+}
+
+static void
+foreign_close(void)
+{
+	assert_int_equal(sqlite3_close(foreign), SQLITE_OK);
+	foreign = NULL;
+}
+
+static int
+note_connection(sqlite3 *db, char **error, const void *api)
+{
+	(void)error;
+	(void)api;
+	newest_db = db;
+	return SQLITE_OK;
+}
+
+/* open_both opens the store and a foreign connection, for most tests here. */
+static int
+open_both(void **state)
+{
+	int rc;
+
+	assert_int_equal(sqlite3_auto_extension((void (*)(void))note_connection), SQLITE_OK);
+	rc = contract_open(state);
+	sqlite3_cancel_auto_extension((void (*)(void))note_connection);
+	foreign_open();
+	return rc;
+}
+
+static int
+close_both(void **state)
+{
+	/* A test that failed may have left something open. */
+	sqlite3_close_v2(foreign);
+	foreign = NULL;
+	return contract_close(state);
+}
+
+/* begin_anew leaves the foreign connection on a new file, and no store yet. */
+static void
+begin_anew(void)
+{
+	store_close(contract_store);
+	contract_store = NULL;
+	foreign_close();
+	contract_name = new_file();
+	foreign_open();
+}
+
+/* ---- what the table refuses, and in which words ---- */
+
+#define ID_TOO_LOW "id must be above the highest ever given, or streams would miss the row"
+
+TEST(only_data_is_required)
+{
+	does("INSERT INTO message(data) VALUES('hello')");
+	does("INSERT INTO message(user, data) VALUES(42, 17)");
+	read_all();
+	assert_int_equal(seen.n, 2);
+	assert_string_equal(seen.last.user, "42");
+	assert_string_equal(seen.last.data, "17");
+	assert_int_equal(number("SELECT count(*) FROM message"
+	    " WHERE created_at BETWEEN strftime('%s', 'now') - 60 AND strftime('%s', 'now') + 60"), 2);
+	is_told("INSERT INTO message(user) VALUES('42')", "NOT NULL constraint failed: message.data");
+	is_told("INSERT INTO message(data) VALUES(NULL)", "NOT NULL constraint failed: message.data");
+}
+
+TEST(an_id_is_not_above_the_highest_ever_given)
+{
+	is_told("INSERT INTO message(id, data) VALUES(0, 'a')", ID_TOO_LOW);
+	is_told("INSERT INTO message(id, data) VALUES(-1, 'a')", ID_TOO_LOW);
+	does("INSERT INTO message(id, data) VALUES(10, 'a')");
+	does("INSERT INTO message(data) VALUES('b')");
+	is_told("INSERT INTO message(id, data) VALUES(5, 'c')", ID_TOO_LOW);
+	is_told("INSERT INTO message(rowid, data) VALUES(5, 'c')", ID_TOO_LOW);
+	is_told("INSERT OR IGNORE INTO message(id, data) VALUES(5, 'c')", ID_TOO_LOW);
+	is_told("INSERT OR REPLACE INTO message(id, data) VALUES(5, 'c')", ID_TOO_LOW);
+	does("DELETE FROM message");
+	is_told("INSERT INTO message(id, data) VALUES(11, 'c')", ID_TOO_LOW);
+	does("INSERT INTO message(id, data) VALUES(12, 'c')");
+	does("INSERT INTO message(data) VALUES('d')");
+	assert_int_equal(number("SELECT max(id) FROM message"), 13);
+}
+
+TEST(an_existing_row_is_not_replaced)
+{
+	does("INSERT INTO message(data) VALUES('a')");
+	is_told("INSERT INTO message(id, data) VALUES(1, 'b')", ID_TOO_LOW);
+	is_told("INSERT INTO message(rowid, data) VALUES(1, 'b')", ID_TOO_LOW);
+	is_told("INSERT OR IGNORE INTO message(id, data) VALUES(1, 'b')", ID_TOO_LOW);
+	is_told("INSERT OR REPLACE INTO message(id, data) VALUES(1, 'b')", ID_TOO_LOW);
+	is_told("REPLACE INTO message(id, data) VALUES(1, 'b')", ID_TOO_LOW);
+	assert_int_equal(number("SELECT count(*) FROM message WHERE data = 'a'"), 1);
+}
+
+TEST(rows_of_one_statement_become_visible_together_so_any_order_will_do)
+{
+	does("INSERT INTO message(id, data) VALUES(9, 'a'), (3, 'b'), (5, 'c')");
+	holds(3);
+	assert_int_equal(seen.ids[0], 3);
+	assert_int_equal(seen.bounds.newest, 9);
+	is_told("INSERT INTO message(id, data) VALUES(7, 'd')", ID_TOO_LOW);
+	is_told("INSERT INTO message(id, data) VALUES(12, 'd'), (9, 'e')", ID_TOO_LOW);
+	is_told("INSERT INTO message(id, data) VALUES(12, 'd'), (12, 'e')", ID_TOO_LOW);
+	holds(3);
+}
+
+TEST(an_id_does_not_change_by_any_of_its_names)
+{
+	static const char *const names[] = { "id", "ID", "rowid", "_rowid_", "oid" };
+
+	does("INSERT INTO message(data) VALUES('a')");
+	does("INSERT INTO message(data) VALUES('b')");
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		char sql[128];
+
+		snprintf(sql, sizeof(sql), "UPDATE message SET %s = 99 WHERE id = 1", names[i]);
+		is_told(sql, "id of a message cannot change");
+		snprintf(sql, sizeof(sql), "UPDATE message SET data = 'c', %s = id + 5", names[i]);
+		is_told(sql, "id of a message cannot change");
+		snprintf(sql, sizeof(sql), "UPDATE message SET %s = id", names[i]);
+		does(sql);
+	}
+	is_told("INSERT INTO message(id, data) VALUES(1, 'x')"
+	    " ON CONFLICT(id) DO UPDATE SET id = 50", ID_TOO_LOW);
+	does("UPDATE message SET data = 'd' WHERE id = 1");
+	holds(2);
+	assert_int_equal(seen.ids[1], 2);
+}
+
+TEST(an_event_holds_no_line_break)
+{
+	static const char sentence[] = "event must be text without a line break";
+
+	is_told("INSERT INTO message(event, data) VALUES('a' || char(10), 'x')", sentence);
+	is_told("INSERT INTO message(event, data) VALUES(char(13) || 'b', 'x')", sentence);
+	is_told("INSERT INTO message(event, data) VALUES('a' || char(13, 10) || 'b', 'x')", sentence);
+	is_told("INSERT INTO message(event, data) VALUES('a' || char(0) || 'b', 'x')", sentence);
+	is_told("INSERT INTO message(event, data) VALUES(x'61', 'x')", sentence);
+	does("INSERT INTO message(event, data) VALUES('a b: c', 'x')");
+	is_told("UPDATE message SET event = char(10)", sentence);
+	holds(1);
+}
+
+TEST(data_is_text_without_u_0000)
+{
+	static const char sentence[] = "data must be text without U+0000";
+
+	is_told("INSERT INTO message(data) VALUES(x'6162')", sentence);
+	is_told("INSERT INTO message(data) VALUES(char(0))", sentence);
+	is_told("INSERT INTO message(data) VALUES('a' || char(0) || 'b')", sentence);
+	is_told("INSERT INTO message(data) VALUES('a' || char(0))", sentence);
+	does("INSERT INTO message(data) VALUES('')");
+	is_told("UPDATE message SET data = x'00'", sentence);
+	holds(1);
+}
+
+TEST(data_is_not_over_1_mib_counted_in_bytes)
+{
+	static const char sentence[] = "data must not be over 1 MiB";
+
+	does("INSERT INTO message(data) VALUES(replace(hex(zeroblob(524288)), '0', 'x'))");
+	is_told("INSERT INTO message(data)"
+	    " VALUES(replace(hex(zeroblob(524288)), '0', 'x') || 'y')", sentence);
+	is_told("INSERT INTO message(data)"
+	    " VALUES(replace(hex(zeroblob(262145)), '0', char(233)))", sentence);
+	holds(1);
+	assert_int_equal(seen.last.data_len, 1 << 20);
+}
+
+TEST(users_and_topics_are_names)
+{
+	static const char *const columns[] = { "user", "topic" };
+
+	for (size_t i = 0; i < 2; i++) {
+		static const char *const values[] = { "''", "x'61'", "char(0)", "'a' || char(0) || 'b'" };
+		char sql[128], sentence[128];
+
+		snprintf(sentence, sizeof(sentence), "%s must be NULL or text, not empty and without U+0000",
+		    columns[i]);
+		for (size_t j = 0; j < sizeof(values) / sizeof(values[0]); j++) {
+			snprintf(sql, sizeof(sql), "INSERT INTO message(%s, data) VALUES(%s, 'x')",
+			    columns[i], values[j]);
+			is_told(sql, sentence);
+		}
+		snprintf(sql, sizeof(sql), "INSERT INTO message(%s, data) VALUES('ok', 'x')", columns[i]);
+		does(sql);
+		snprintf(sql, sizeof(sql), "UPDATE message SET %s = ''", columns[i]);
+		is_told(sql, sentence);
+	}
+	holds(2);
+}
+
+TEST(times_are_unix_seconds)
+{
+	static const char expires[] = "expires_at must be NULL or a number of Unix seconds";
+	static const char created[] = "created_at must be a number of Unix seconds";
+
+	is_told("INSERT INTO message(data, expires_at) VALUES('a', '2030-01-01')", expires);
+	is_told("INSERT INTO message(data, expires_at) VALUES('a', datetime('now'))", expires);
+	is_told("INSERT INTO message(data, expires_at) VALUES('a', 1.5)", expires);
+	is_told("INSERT INTO message(data, expires_at) VALUES('a', x'01')", expires);
+	is_told("INSERT INTO message(data, created_at) VALUES('a', 'now')", created);
+	is_told("INSERT INTO message(data, created_at) VALUES('a', NULL)", "NOT NULL");
+	does("INSERT INTO message(data, expires_at) VALUES('a', '4102444800')");
+	does("INSERT INTO message(data, expires_at) VALUES('a', strftime('%s', 'now', '+1 hour'))");
+	does("INSERT INTO message(data, created_at) VALUES('a', 1)");
+	holds(3);
+}
+
+TEST(a_key_is_unique)
+{
+	struct message m = message_with_key("k", "a");
+
+	append_to(contract_store, "p", &m, 1);
+	is_told("INSERT INTO message(data, key) SELECT 'b', key FROM message", "UNIQUE");
+	does("INSERT INTO message(data, key) VALUES('b', 'k')");
+	holds(2);
+}
+
+TEST(a_refusal_is_logged_with_its_sentence)
+{
+	struct message m = message_with_event("a\nb", "x");
+
+	capture_begin();
+	assert_true(append_to(contract_store, "p", &m, 1).refused);
+	assert_says(capture_end(), "refused a message: CHECK constraint failed:"
+	    " event must be text without a line break\n");
+}
+
+/* ---- what other programs commit ---- */
+
+/* shell runs sql in the sqlite3 shell, another process, and skips the test
+ * where there is none. */
+static void
+shell(const char *sql)
+{
+	union { const char *lent; char *text; } words[] = {
+		{ "sqlite3" }, { "-cmd" }, { ".timeout 10000" }, { path }, { sql },
+	};
+	char *argv[6] = { NULL };
+	pid_t child;
+	int status, rc;
+
+	for (size_t i = 0; i < 5; i++)
+		argv[i] = words[i].text;
+	rc = posix_spawnp(&child, "sqlite3", NULL, NULL, argv, environ);
+	if (rc == ENOENT) {
+		print_message("# the sqlite3 shell is missing: apt-get install sqlite3\n");
+		skip();
+	}
+	assert_int_equal(rc, 0);
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_int_equal(status, 0);
+}
+
+TEST(a_row_of_another_process_ends_the_wait)
+{
+	struct store *reader = open_as(STORE_READER);
+
+	for (int64_t id = 1; id <= 3; id++) {
+		read_from(reader, 0, NULL, 0);
+		store_wait(reader, contract_wake);
+		shell("INSERT INTO message(user, data) VALUES('42', 'hello')");
+		wait_until(reader, id - 1);
+		assert_int_equal(seen.ids[0], id);
+		assert_string_equal(seen.last.user, "42");
+	}
+	store_close(reader);
+}
+
+static void *
+insert_by_shell(void *arg)
+{
+	union { const char *lent; char *text; } words[] = {
+		{ "sqlite3" }, { path }, { "INSERT INTO message(data) VALUES('hello')" },
+	};
+	char *argv[] = { words[0].text, words[1].text, words[2].text, NULL };
+	pid_t child;
+	int status;
+
+	if (posix_spawnp(&child, "sqlite3", NULL, NULL, argv, environ) != 0
+	    || waitpid(child, &status, 0) != child || status != 0)
+		return arg;
+	return NULL;
+}
+
+TEST(a_row_of_another_process_ends_a_wait_that_is_under_way)
+{
+	struct store *reader = open_as(STORE_READER);
+	pthread_t thread;
+	void *failed;
+
+	shell("SELECT 1 WHERE 0");
+	thread_start(&thread, "shell", insert_by_shell, reader);
+	wait_until(reader, 0);
+	pthread_join(thread, &failed);
+	assert_null(failed);
+	assert_string_equal(seen.last.data, "hello");
+	store_close(reader);
+}
+
+TEST(a_row_is_noticed_after_the_log_was_emptied_and_the_file_rewritten)
+{
+	struct store *reader = open_as(STORE_READER);
+	struct stat st;
+
+	add(NULL, NULL, "a");
+	wait_until(reader, 0);
+	does("PRAGMA wal_checkpoint(TRUNCATE)");
+	assert_int_equal(stat(file_of("-wal"), &st), 0);
+	assert_int_equal(st.st_size, 0);
+	does("INSERT INTO message(data) VALUES('b')");
+	wait_until(reader, 1);
+	assert_string_equal(seen.last.data, "b");
+	does("VACUUM");
+	does("INSERT INTO message(data) VALUES('c')");
+	wait_until(reader, 2);
+	assert_string_equal(seen.last.data, "c");
+	store_close(reader);
+}
+
+/* The last to close removes the log; who opens next makes a new one. */
+TEST(a_row_is_noticed_in_a_log_that_is_another_file_than_before)
+{
+	struct store *reader;
+	struct stat st;
+
+	add(NULL, NULL, "a");
+	foreign_close();
+	store_close(contract_store);
+	contract_store = NULL;
+	assert_int_equal(stat(file_of("-wal"), &st), -1);
+	reader = open_as(STORE_READER);
+	read_from(reader, 0, NULL, 0);
+	store_wait(reader, contract_wake);
+	foreign_open();
+	does("INSERT INTO message(data) VALUES('b')");
+	wait_until(reader, 1);
+	assert_string_equal(seen.last.data, "b");
+	store_close(reader);
+}
+
+TEST(a_row_that_is_rolled_back_was_never_there)
+{
+	does("BEGIN");
+	does("INSERT INTO message(data) VALUES('a')");
+	holds(0);
+	does("ROLLBACK");
+	holds(0);
+	bounds_are(1, 0);
+	does("BEGIN");
+	does("INSERT INTO message(data) VALUES('b')");
+	does("COMMIT");
+	holds(1);
+	assert_int_equal(seen.ids[0], 1);
+}
+
+TEST(a_deleted_row_is_never_read_again_nor_is_its_id_given)
+{
+	add(NULL, NULL, "a");
+	add(NULL, NULL, "secret");
+	does("DELETE FROM message WHERE data = 'secret'");
+	holds(1);
+	bounds_are(1, 2);
+	assert_int_equal(add(NULL, NULL, "b"), 3);
+	does("DELETE FROM message");
+	bounds_are(4, 3);
+	does("INSERT INTO message(data) VALUES('c')");
+	bounds_are(4, 4);
+}
+
+TEST(a_file_in_utf_16_is_read_in_utf_8)
+{
+	begin_anew();
+	does("PRAGMA encoding = 'UTF-16le'; CREATE TABLE orders(id INTEGER PRIMARY KEY)");
+	contract_store = open_as(STORE_OWNER);
+	does("INSERT INTO message(user, data) VALUES('42', char(233, 128512))");
+	read_all();
+	assert_string_equal(seen.last.user, "42");
+	assert_string_equal(seen.last.data, "\xc3\xa9\xf0\x9f\x98\x80");
+	assert_int_equal(seen.last.data_len, 6);
+}
+
+/* commit_before_rows commits a row when the store is about to read rows, and so
+ * has read the bounds. */
+static int
+commit_before_rows(unsigned type, void *context, void *statement, void *text)
+{
+	bool *done = context;
+
+	(void)type;
+	(void)statement;
+	if (!*done && strncmp(text, "SELECT id, user", 15) == 0) {
+		*done = true;
+		does("INSERT INTO message(data) VALUES('between')");
+	}
+	return 0;
+}
+
+TEST(a_row_committed_between_bounds_and_rows_belongs_to_the_next_read)
+{
+	bool done = false;
+
+	add(NULL, NULL, "a");
+	sqlite3_trace_v2(newest_db, SQLITE_TRACE_STMT, commit_before_rows, &done);
+	read_all();
+	assert_true(done);
+	assert_int_equal(seen.n, 1);
+	assert_int_equal(seen.upto, 1);
+	assert_int_equal(seen.bounds.newest, 1);
+	read_from(contract_store, seen.upto, NULL, 0);
+	assert_string_equal(seen.last.data, "between");
+}
+
+/* ---- when the store cannot ---- */
+
+static struct message two[2];
+static struct append *
+two_to_append(void)
+{
+	static struct append a;
+
+	two[0] = message_of(NULL, NULL, "a");
+	two[1] = message_of(NULL, NULL, "b");
+	a = (struct append){ .messages = two, .n = 2, .publisher = "p" };
+	return &a;
+}
+
+TEST(a_store_locked_by_another_program_is_busy_and_then_as_before)
+{
+	struct append *appends[] = { two_to_append() };
+	mono_us began;
+
+	does("BEGIN IMMEDIATE");
+	does("INSERT INTO message(data) VALUES('theirs')");
+	/* Before it a slice of retention, which must not wait as long. */
+	began = clock_mono_us();
+	assert_int_equal(store_trim(contract_store, 0, 0, 100), -1);
+	assert_true(clock_mono_us() - began < 1500000);
+	capture_begin();
+	began = clock_mono_us();
+	assert_int_equal(store_append(contract_store, appends, 1), STORE_BUSY);
+	assert_true(clock_mono_us() - began > 1500000);
+	assert_says(capture_end(), "locked by another program for over 2000 ms\n");
+	/* Readers never wait. */
+	holds(0);
+	does("COMMIT");
+	holds(1);
+	assert_int_equal(store_append(contract_store, appends, 1), 0);
+	holds(3);
+}
+
+TEST(a_trim_that_finds_the_store_locked_says_nothing_and_does_nothing)
+{
+	add_many(20, 1);
+	does("BEGIN IMMEDIATE");
+	capture_begin();
+	assert_int_equal(store_trim(contract_store, 0, 0, 100), -1);
+	assert_string_equal(capture_end(), "");
+	does("COMMIT");
+	assert_int_equal(store_trim(contract_store, 0, 0, 100), 20);
+}
+
+TEST(a_full_disk_stores_nothing_of_the_whole_call)
+{
+	struct message small = message_of(NULL, NULL, "small"), big = small;
+	struct append a = { .messages = &small, .n = 1, .publisher = "p" };
+	struct append b = { .messages = &big, .n = 1, .publisher = "p" };
+	struct append *appends[] = { &a, &b };
+	char *data = mem_zalloc(200001);
+	char sql[64];
+
+	memset(data, 'x', 200000);
+	big.data = data;
+	big.data_len = 200000;
+	add(NULL, NULL, "before");
+	/* The bound belongs to a connection: to the store's own. */
+	snprintf(sql, sizeof(sql), "PRAGMA max_page_count = %" PRId64, number("PRAGMA page_count"));
+	assert_int_equal(sqlite3_exec(newest_db, sql, NULL, NULL, NULL), SQLITE_OK);
+	capture_begin();
+	assert_int_equal(store_append(contract_store, appends, 2), STORE_FULL);
+	assert_says(capture_end(), "a message cannot be stored: no room on the disk\n");
+	holds(1);
+	bounds_are(1, 1);
+	/* What needs no more room is taken, and all is once there is some. */
+	assert_int_equal(add(NULL, NULL, "small"), 2);
+	assert_int_equal(sqlite3_exec(newest_db, "PRAGMA max_page_count = 100000", NULL, NULL,
+	    NULL), SQLITE_OK);
+	assert_int_equal(store_append(contract_store, appends, 2), 0);
+	holds(4);
+	free(data);
+}
+
+TEST(a_table_that_is_gone_is_a_fault_that_is_logged)
+{
+	struct append *appends[] = { two_to_append() };
+	struct store_bounds bounds;
+	int64_t upto;
+
+	does("DROP TABLE message");
+	capture_begin();
+	assert_int_equal(store_append(contract_store, appends, 1), -1);
+	assert_says(capture_end(), "a message cannot be stored: no such table");
+	capture_begin();
+	assert_int_equal(store_bounds(contract_store, &bounds), -1);
+	assert_says(capture_end(), "no such table");
+	/* The same again is no news. */
+	capture_begin();
+	assert_int_equal(store_read(contract_store, 0, NULL, note_row, &seen, &bounds, &upto), -1);
+	assert_string_equal(capture_end(), "");
+	capture_begin();
+	assert_int_equal(store_trim(contract_store, 1, 1, 1), -1);
+	assert_says(capture_end(), "old messages cannot be deleted: no such table");
+}
+
+/* ---- a store that is taken away ---- */
+
+/* is_replaced: neither an append nor a read takes this for the store that was
+ * opened, and each says so once. The rows that were stored before are read. */
+static void
+is_replaced(struct store *reader, size_t n_before, const char *sentence)
+{
+	struct append *appends[] = { two_to_append() };
+
+	for (int i = 0; i < 2; i++) {
+		const char *log;
+
+		capture_begin();
+		assert_int_equal(store_append(contract_store, appends, 1), STORE_REPLACED);
+		log = capture_end();
+		if (i == 0) {
+			assert_says(log, path);
+			assert_says(log, sentence);
+		} else {
+			assert_string_equal(log, "");
+		}
+		message_free(&seen.last);
+		seen.n = seen.most = 0;
+		capture_begin();
+		store_wait(reader, contract_wake);
+		assert_int_equal(store_read(reader, 0, NULL, note_row, &seen, &seen.bounds,
+		    &seen.upto), STORE_REPLACED);
+		log = capture_end();
+		if (i == 0)
+			assert_says(log, sentence);
+		else
+			assert_string_equal(log, "");
+		assert_int_equal(seen.n, n_before);
+		assert_int_equal(seen.upto, n_before);
+	}
+}
+
+/* close_all closes what is open, as a program that ends does. */
+static void
+close_all(struct store *reader)
+{
+	store_close(reader);
+	store_close(contract_store);
+	contract_store = NULL;
+	foreign_close();
+}
+
+/* n_rows_in asks a program that knows nothing of any of this. */
+static int64_t
+n_rows_in(const char *name)
+{
+	int64_t n;
+
+	assert_int_equal(sqlite3_open(name, &foreign), SQLITE_OK);
+	n = number("SELECT count(*) FROM message");
+	assert_int_equal(number("SELECT integrity_check = 'ok' FROM pragma_integrity_check"), 1);
+	foreign_close();
+	return n;
+}
+
+TEST(a_deleted_file_takes_no_more_messages)
+{
+	struct store *reader = open_as(STORE_READER);
+
+	add_many(3, 0);
+	assert_int_equal(unlink(path), 0);
+	is_replaced(reader, 3, "was deleted, moved or replaced while it was open");
+	close_all(reader);
+	/* What has the name next begins from nothing. */
+	contract_store = open_as(STORE_OWNER);
+	foreign_open();
+	bounds_are(1, 0);
+	assert_int_equal(add(NULL, NULL, "new"), 1);
+}
+
+TEST(a_file_that_is_moved_away_takes_its_last_messages_along)
+{
+	const char *moved = capture_file("moved.db", "", 0, 0600);
+	struct store *reader = open_as(STORE_READER);
+	struct stat st;
+
+	add_many(3, 0);
+	assert_int_equal(rename(path, moved), 0);
+	is_replaced(reader, 3, "was deleted, moved or replaced while it was open");
+	close_all(reader);
+	assert_int_equal(stat(file_of("-wal"), &st), 0);
+	assert_int_equal(st.st_size, 0);
+	assert_int_equal(n_rows_in(moved), 3);
+	foreign_open();
+}
+
+TEST(another_file_in_its_place_is_left_as_it_is)
+{
+	const char *other = capture_file("other.db", "", 0, 0600);
+	struct store *reader = open_as(STORE_READER);
+	struct content before, after;
+	char sql[256];
+
+	add_many(3, 0);
+	unlink(other);
+	does("INSERT INTO message(data) VALUES('four')");
+	snprintf(sql, sizeof(sql), "VACUUM INTO '%s'", other);
+	does(sql);
+	add_many(3, 0);
+	before = content_of(other);
+	assert_int_equal(rename(other, path), 0);
+	is_replaced(reader, 7, "was deleted, moved or replaced while it was open");
+	close_all(reader);
+	after = content_of(path);
+	assert_int_equal(after.len, before.len);
+	assert_memory_equal(after.bytes, before.bytes, before.len);
+	free(before.bytes);
+	free(after.bytes);
+	/* Nothing of the old one's -wal comes over it. */
+	assert_int_equal(n_rows_in(path), 4);
+	contract_store = open_as(STORE_OWNER);
+	foreign_open();
+	assert_int_equal(add(NULL, NULL, "five"), 5);
+}
+
+TEST(without_its_wal_a_store_takes_no_more_messages_and_keeps_those_it_has)
+{
+	struct store *reader = open_as(STORE_READER);
+
+	add_many(3, 0);
+	assert_int_equal(unlink(file_of("-wal")), 0);
+	is_replaced(reader, 3, "had its -wal deleted or replaced while it was open");
+	close_all(reader);
+	assert_int_equal(n_rows_in(path), 3);
+	foreign_open();
+}
+
+/* restore puts the content of another file into this one, as .restore does: the
+ * file stays, and so do those who have it open. */
+static void
+restore(const char *from)
+{
+	sqlite3_backup *backup;
+	sqlite3 *source;
+
+	assert_int_equal(sqlite3_open(from, &source), SQLITE_OK);
+	backup = sqlite3_backup_init(foreign, "main", source, "main");
+	assert_non_null(backup);
+	assert_int_equal(sqlite3_backup_step(backup, -1), SQLITE_DONE);
+	assert_int_equal(sqlite3_backup_finish(backup), SQLITE_OK);
+	sqlite3_close(source);
+}
+
+TEST(a_backup_restored_in_place_is_noticed_by_its_ids)
+{
+	const char *backup = capture_file("backup.db", "", 0, 0600);
+	struct store *reader = open_as(STORE_READER);
+	char sql[256];
+	int64_t upto;
+
+	add_many(3, 0);
+	unlink(backup);
+	snprintf(sql, sizeof(sql), "VACUUM INTO '%s'", backup);
+	does(sql);
+	add_many(3, 0);
+	read_from(reader, 0, NULL, 0);
+	assert_int_equal(seen.n, 6);
+	restore(backup);
+	capture_begin();
+	store_wait(reader, contract_wake);
+	assert_int_equal(store_read(reader, 6, NULL, note_row, &seen, &seen.bounds, &upto),
+	    STORE_REPLACED);
+	assert_says(capture_end(), "got an older state, from a backup perhaps, while it was open");
+	assert_int_equal(upto, 6);
+	store_close(reader);
+	holds(3);
+}
+
+TEST(what_sqlite_does_with_its_files_by_itself_replaces_nothing)
+{
+	static const char *const statements[] = { "PRAGMA wal_checkpoint(TRUNCATE)", "VACUUM",
+	    "REINDEX", "PRAGMA incremental_vacuum", "PRAGMA wal_checkpoint(RESTART)" };
+	struct store *reader = open_as(STORE_READER);
+
+	for (size_t i = 0; i < sizeof(statements) / sizeof(statements[0]); i++) {
+		does(statements[i]);
+		add(NULL, NULL, "own");
+		does("INSERT INTO message(data) VALUES('foreign')");
+		store_wait(reader, contract_wake);
+		read_from(reader, 0, NULL, 0);
+		assert_int_equal(seen.n, 2 * (i + 1));
+		foreign_close();
+		foreign_open();
+	}
+	/* Nobody can take the -wal away from those who have the file open. */
+	is_told("PRAGMA journal_mode = DELETE", "locked");
+	store_close(reader);
+}
+
+/* ---- retention by age ---- */
+
+TEST(rows_older_than_the_bound_go_from_the_oldest_on)
+{
+	for (int age = 90; age > 0; age -= 10) {
+		char sql[128];
+
+		snprintf(sql, sizeof(sql), "INSERT INTO message(data, created_at)"
+		    " VALUES('x', strftime('%%s', 'now') - %d)", age * 1000);
+		does(sql);
+	}
+	assert_int_equal(store_trim(contract_store, 100000, 0, 100), 0);
+	assert_int_equal(store_trim(contract_store, 65000, 0, 2), 2);
+	assert_int_equal(store_trim(contract_store, 65000, 0, 2), 1);
+	assert_int_equal(store_trim(contract_store, 65000, 0, 2), 0);
+	bounds_are(4, 9);
+	assert_int_equal(store_trim(contract_store, 45000, 0, 100), 2);
+	bounds_are(6, 9);
+	assert_int_equal(store_trim(contract_store, 5000, 0, 100), 4);
+	bounds_are(10, 9);
+}
+
+/* A gap in the middle would be one that no cursor shows. */
+TEST(an_old_row_behind_a_younger_one_stays)
+{
+	does("INSERT INTO message(data, created_at) VALUES('a', 1), ('b', strftime('%s', 'now')),"
+	    " ('c', 1), ('d', 1)");
+	assert_int_equal(store_trim(contract_store, 1000, 0, 100), 1);
+	assert_int_equal(store_trim(contract_store, 1000, 0, 100), 0);
+	bounds_are(2, 4);
+	holds(3);
+}
+
+/* A clock ran ahead for a while: what came then has no age that could be known. */
+TEST(a_row_dated_in_the_future_goes_with_the_next_that_is_not)
+{
+	does("INSERT INTO message(data, created_at) VALUES('a', 1), ('b', 4102444800), ('c', 1),"
+	    " ('d', 4102444800), ('e', strftime('%s', 'now')), ('f', 4102444800), ('g', 1)");
+	assert_int_equal(store_trim(contract_store, 1000, 0, 100), 3);
+	assert_int_equal(store_trim(contract_store, 1000, 0, 100), 0);
+	bounds_are(4, 7);
+	does("UPDATE message SET created_at = 1 WHERE data = 'e'");
+	assert_int_equal(store_trim(contract_store, 1000, 0, 100), 4);
+	bounds_are(8, 7);
+}
+
+TEST(a_long_run_of_rows_dated_in_the_future_is_passed_over_in_slices)
+{
+	int n, slices = 0;
+
+	does("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 250)"
+	    " INSERT INTO message(data, created_at) SELECT 'x', 4102444800 FROM n");
+	does("INSERT INTO message(data, created_at) VALUES('a', 1), ('b', strftime('%s', 'now'))");
+	while ((n = store_trim(contract_store, 1000, 0, 100)) == 0 && slices < 10)
+		slices++;
+	assert_int_equal(slices, 2);
+	assert_int_equal(n, 100);
+	assert_int_equal(store_trim(contract_store, 1000, 0, 100), 100);
+	assert_int_equal(store_trim(contract_store, 1000, 0, 100), 51);
+	assert_int_equal(store_trim(contract_store, 1000, 0, 100), 0);
+	bounds_are(252, 252);
+}
+
+/* What a machine without a battery does before it has asked for the time. */
+TEST(where_every_row_is_dated_in_the_future_nothing_goes)
+{
+	does("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 50)"
+	    " INSERT INTO message(data, created_at) SELECT 'x', 4102444800 FROM n");
+	for (int i = 0; i < 10; i++)
+		assert_int_equal(store_trim(contract_store, 1000, 0, 20), 0);
+	/* And when the clock is right again, all is as ever. */
+	does("UPDATE message SET created_at = CASE WHEN id <= 30 THEN 1"
+	    " ELSE strftime('%s', 'now') END");
+	assert_int_equal(store_trim(contract_store, 1000, 0, 20), 20);
+	assert_int_equal(store_trim(contract_store, 1000, 0, 20), 10);
+	bounds_are(31, 50);
+}
+
+TEST(a_row_dated_in_1970_takes_no_younger_one_with_it)
+{
+	does("INSERT INTO message(data) VALUES('young')");
+	does("INSERT INTO message(data, created_at) VALUES('x', 0), ('y', -5), ('z', 1)");
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(store_trim(contract_store, 1000, 0, 100), 0);
+	bounds_are(1, 4);
+}
+
+TEST(many_rows_too_many_go_as_fast_as_they_are_asked_for)
+{
+	does("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 25000)"
+	    " INSERT INTO message(data) SELECT 'x' FROM n");
+	for (int i = 0; i < 8; i++)
+		assert_int_equal(store_trim(contract_store, 0, 1000, 3000), 3000);
+	assert_int_equal(store_trim(contract_store, 0, 1000, 3000), 0);
+	bounds_are(24001, 25000);
+}
+
+TEST(whichever_bound_is_reached_first_counts)
+{
+	does("INSERT INTO message(data, created_at) VALUES('a', 1), ('b', 1), ('c', 1)");
+	add_many(20, 0);
+	add_many(10, 1);
+	assert_int_equal(store_trim(contract_store, 1000, 10, 100), 23);
+	bounds_are(14, 33);
+	holds(10);
+}
+
+TEST(one_slice_is_shared_by_expiry_age_and_number)
+{
+	does("INSERT INTO message(data, created_at) VALUES('a', 1), ('b', 1), ('c', 1)");
+	add_many(4, 0);
+	add_many(3, 1);
+	assert_int_equal(store_trim(contract_store, 1000, 2, 2), 2);
+	assert_int_equal(store_trim(contract_store, 1000, 2, 2), 2);
+	assert_int_equal(store_trim(contract_store, 1000, 2, 2), 2);
+	assert_int_equal(store_trim(contract_store, 1000, 2, 2), 2);
+	assert_int_equal(store_trim(contract_store, 1000, 2, 2), 0);
+	bounds_are(6, 10);
+	holds(2);
+}
+
+/* ---- files that were there before ---- */
+
+/* refuses: the file at path is not opened, for this reason, and not touched. */
+static void
+refuses(enum store_access access, const char *why)
+{
+	struct content before = content_of(path), after;
+	char name[160];
+
+	snprintf(name, sizeof(name), "sqlite:%s", path);
+	capture_begin();
+	assert_null(store_open(name, access));
+	assert_says(capture_end(), why);
+	after = content_of(path);
+	assert_int_equal(after.len, before.len);
+	assert_memory_equal(after.bytes, before.bytes, before.len);
+	free(before.bytes);
+	free(after.bytes);
+}
+
+TEST(a_newer_schema_is_refused)
+{
+	new_file();
+	foreign_open();
+	does("CREATE TABLE rowcast_schema(version INTEGER NOT NULL);"
+	    "INSERT INTO rowcast_schema VALUES(1), (99)");
+	foreign_close();
+	refuses(STORE_OWNER, "its schema has version 99, this rowcast knows up to 2:"
+	    " use a newer rowcast\n");
+	refuses(STORE_READER, "its schema has version 99");
+}
+
+TEST(a_newer_file_of_our_own_is_refused)
+{
+	store_close(store_open(new_file(), STORE_OWNER));
+	foreign_open();
+	does("PRAGMA user_version = 99");
+	foreign_close();
+	refuses(STORE_OWNER, "its schema has version 99, this rowcast knows up to 2:"
+	    " use a newer rowcast\n");
+	refuses(STORE_READER, "its schema has version 99");
+}
+
+TEST(another_program_s_message_table_is_refused_and_left_alone)
+{
+	new_file();
+	foreign_open();
+	does("CREATE TABLE message(id INTEGER PRIMARY KEY, body TEXT);"
+	    "INSERT INTO message(body) VALUES('theirs')");
+	foreign_close();
+	refuses(STORE_OWNER, "has a table named message that is not rowcast's: choose another file\n");
+	refuses(STORE_READER, "has a table named message that is not rowcast's");
+	foreign_open();
+	assert_int_equal(number("SELECT count(*) FROM sqlite_schema"), 1);
+	assert_int_equal(number("SELECT count(*) FROM message WHERE body = 'theirs'"), 1);
+	foreign_close();
+}
+
+TEST(a_file_that_is_no_database_is_refused_and_left_alone)
+{
+	static const char short_text[] = "just a note\n";
+	char *long_text = mem_alloc(10000);
+
+	memset(long_text, 'x', 10000);
+	new_file();
+	capture_file("store.db", short_text, strlen(short_text), 0600);
+	refuses(STORE_OWNER, "file is not a database");
+	refuses(STORE_READER, "file is not a database");
+	capture_file("store.db", long_text, 10000, 0600);
+	refuses(STORE_OWNER, "file is not a database");
+	refuses(STORE_READER, "file is not a database");
+	free(long_text);
+}
+
+static void
+is_not_opened(const char *name, enum store_access access, const char *why)
+{
+	capture_begin();
+	assert_null(store_open(name, access));
+	assert_says(capture_end(), why);
+}
+
+TEST(without_its_folder_or_its_scheme_a_store_is_refused)
+{
+	is_not_opened("sqlite:/nowhere/at/all/rowcast.db", STORE_OWNER, "error: store:"
+	    " /nowhere/at/all/rowcast.db: cannot be opened: unable to open database file"
+	    " (is the folder there, and ours to write?)\n");
+	is_not_opened("sqlite:/", STORE_OWNER, "error: store: /: cannot be opened");
+	is_not_opened("/some/path", STORE_OWNER, "error: store: /some/path: must begin with sqlite:\n");
+	is_not_opened("", STORE_OWNER, "must begin with sqlite:\n");
+}
+
+TEST(a_reader_creates_nothing)
+{
+	const char *name = new_file();
+	struct stat st;
+
+	is_not_opened(name, STORE_READER, "holds no messages yet: start `rowcast serve` first\n");
+	assert_int_equal(stat(path, &st), 0);
+	assert_int_equal(st.st_size, 0);
+	unlink(path);
+	is_not_opened(name, STORE_READER, "cannot be opened");
+	assert_int_equal(stat(path, &st), -1);
+}
+
+TEST(a_new_file_is_marked_as_ours)
+{
+	assert_int_equal(number("PRAGMA application_id"), 0x726f7763);
+	assert_int_equal(number("PRAGMA user_version"), 2);
+	assert_int_equal(number("SELECT max(version) FROM rowcast_schema"), 2);
+	assert_int_equal(number("SELECT 'wal' = journal_mode FROM pragma_journal_mode"), 1);
+}
+
+TEST(a_file_opened_again_is_made_only_once)
+{
+	int64_t n = number("SELECT count(*) FROM sqlite_schema");
+
+	add(NULL, NULL, "a");
+	for (int i = 0; i < 3; i++)
+		store_close(open_as(STORE_OWNER));
+	assert_int_equal(number("SELECT count(*) FROM sqlite_schema"), n);
+	assert_int_equal(number("SELECT count(*) FROM rowcast_schema"), 1);
+	holds(1);
+}
+
+static void *
+open_it(void *arg)
+{
+	struct store *store = store_open(contract_name, STORE_OWNER);
+
+	if (store == NULL)
+		return arg;
+	store_close(store);
+	return NULL;
+}
+
+TEST(those_who_start_at_once_make_the_schema_once)
+{
+	enum { N = 6 };
+	pthread_t threads[N];
+	int n_failed = 0;
+
+	for (int round = 0; round < 10; round++) {
+		contract_name = new_file();
+		for (int i = 0; i < N; i++)
+			thread_start(&threads[i], "opener", open_it, &threads[i]);
+		for (int i = 0; i < N; i++) {
+			void *failed;
+
+			pthread_join(threads[i], &failed);
+			n_failed += failed != NULL;
+		}
+		assert_int_equal(n_failed, 0);
+		foreign_open();
+		assert_int_equal(number("SELECT count(*) FROM rowcast_schema"), 1);
+		foreign_close();
+	}
+}
+
+/* begin_in_application_file leaves an application's own file, with our tables. */
+static void
+begin_in_application_file(void)
+{
+	begin_anew();
+	does("PRAGMA user_version = 7; PRAGMA application_id = 1234;"
+	    "CREATE TABLE orders(id INTEGER PRIMARY KEY, user TEXT, state TEXT)");
+	contract_store = open_as(STORE_OWNER);
+}
+
+TEST(an_application_s_file_gets_our_tables_and_keeps_its_marks)
+{
+	begin_in_application_file();
+	assert_int_equal(number("PRAGMA user_version"), 7);
+	assert_int_equal(number("PRAGMA application_id"), 1234);
+	assert_int_equal(number("SELECT count(*) FROM orders"), 0);
+	add(NULL, NULL, "a");
+	does("PRAGMA user_version = 8000");
+	store_close(contract_store);
+	contract_store = open_as(STORE_OWNER);
+	holds(1);
+	assert_int_equal(number("PRAGMA user_version"), 8000);
+}
+
+TEST(an_application_s_marks_are_kept_even_before_its_first_table)
+{
+	begin_anew();
+	does("PRAGMA user_version = 7");
+	contract_store = open_as(STORE_OWNER);
+	assert_int_equal(number("PRAGMA user_version"), 7);
+	assert_int_equal(number("PRAGMA application_id"), 0);
+}
+
+#define PUBLISH_ORDERS \
+	"CREATE TRIGGER order_news AFTER UPDATE OF state ON orders BEGIN" \
+	" INSERT INTO message(user, topic, data) VALUES(NEW.user, 'orders', NEW.state); END"
+
+TEST(a_trigger_on_the_application_s_table_publishes_with_its_transaction)
+{
+	begin_in_application_file();
+	does(PUBLISH_ORDERS);
+	does("INSERT INTO orders VALUES(1, '42', 'new')");
+	does("BEGIN");
+	does("UPDATE orders SET state = 'paid'");
+	holds(0);
+	does("ROLLBACK");
+	holds(0);
+	bounds_are(1, 0);
+	does("BEGIN");
+	does("UPDATE orders SET state = 'paid'");
+	does("UPDATE orders SET state = 'sent'");
+	holds(0);
+	does("COMMIT");
+	wait_until(contract_store, 0);
+	assert_int_equal(seen.n, 2);
+	assert_string_equal(seen.last.user, "42");
+	assert_string_equal(seen.last.topic, "orders");
+	assert_string_equal(seen.last.data, "sent");
+}
+
+TEST(a_message_the_table_refuses_takes_the_application_s_statement_with_it)
+{
+	begin_in_application_file();
+	does(PUBLISH_ORDERS);
+	does("INSERT INTO orders VALUES(1, '42', 'new')");
+	is_told("UPDATE orders SET state = x'00'", "data must be text without U+0000");
+	assert_int_equal(number("SELECT count(*) FROM orders WHERE state = 'new'"), 1);
+	holds(0);
+}
+
+TEST(an_application_s_trigger_on_our_table_does_not_confuse_ids)
+{
+	struct message m = message_with_key("k", "a");
+
+	begin_in_application_file();
+	does("CREATE TRIGGER copy AFTER INSERT ON message BEGIN"
+	    " INSERT INTO orders(id, state) VALUES(NEW.id + 1000, NEW.data); END");
+	append_to(contract_store, "p", &m, 1);
+	assert_int_equal(m.id, 1);
+	assert_int_equal(number("SELECT max(id) FROM orders"), 1001);
+	assert_true(append_to(contract_store, "p", &m, 1).existed);
+	assert_int_equal(m.id, 1);
+}
+
+TEST(an_application_s_trigger_that_publishes_too_does_not_confuse_ids)
+{
+	enum { N = 40 };
+	struct message messages[N];
+
+	does("CREATE TRIGGER copy AFTER INSERT ON message WHEN NEW.user IS NULL BEGIN"
+	    " INSERT INTO message(user, data) VALUES('auditor', NEW.data); END");
+	for (int i = 0; i < N; i++)
+		messages[i] = message_of(NULL, NULL, "x");
+	append_to(contract_store, "p", messages, N);
+	holds(2 * N);
+	for (int i = 0; i < N; i++)
+		assert_int_equal(messages[i].id, seen.ids[2 * i]);
+}
+
+TEST(rows_that_an_application_s_trigger_ignores_are_refused)
+{
+	enum { N = 40 };
+	struct message messages[N];
+	struct append a = { .messages = messages, .n = N, .publisher = "p" };
+	struct append *appends[] = { &a };
+
+	does("CREATE TRIGGER mute BEFORE INSERT ON message WHEN NEW.user = 'muted' BEGIN"
+	    " SELECT RAISE(IGNORE); END");
+	for (int i = 0; i < N; i++)
+		messages[i] = message_of(i == 20 ? "muted" : NULL, NULL, "x");
+	for (int i = 0; i < 3; i++) {
+		a.n = i == 0 ? N : i == 1 ? 21 : 1;
+		messages[a.n - 1].user = messages[20].user;
+		capture_begin();
+		assert_int_equal(store_append(contract_store, appends, 1), 0);
+		assert_says(capture_end(), "refused a message");
+		assert_true(a.refused);
+		holds(0);
+	}
+}
+
+/* ---- segments of the index ---- */
+
+/* Both at the edges of segments and with whole segments missing, up to the last
+ * id that there can be. */
+TEST(a_filtered_read_crosses_segments_and_holes)
+{
+	static const int64_t mine[] = { 1, 2047, 2048, 4095, 4096, 1000000, INT64_MAX };
+	enum { N = sizeof(mine) / sizeof(mine[0]) };
+	char user[] = "7";
+	struct filter filter = { .user = user };
+
+	does("INSERT INTO message(id, user, data) VALUES(1, '7', 'x'), (2, '8', 'x'),"
+	    " (2047, NULL, 'x'), (2048, '7', 'x'), (2049, '8', 'x'), (4095, '7', 'x'),"
+	    " (4096, NULL, 'x'), (9000, '8', 'x'), (1000000, '7', 'x'),"
+	    " (9223372036854775807, '7', 'x')");
+	for (int first = 0; first < N; first++) {
+		read_from(contract_store, first == 0 ? 0 : mine[first - 1], &filter, 0);
+		assert_int_equal(seen.n, N - first);
+		assert_memory_equal(seen.ids, mine + first, (N - first) * sizeof(mine[0]));
+	}
+	read_from(contract_store, INT64_MAX, &filter, 0);
+	assert_int_equal(seen.n, 0);
+}
+
+TEST(an_older_schema_is_upgraded_in_place)
+{
+	char user[] = "7";
+	struct filter filter = { .user = user };
+
+	add("7", NULL, "a");
+	add("8", NULL, "b");
+	does("DROP INDEX message_address; CREATE INDEX message_address ON message(user, topic);"
+	    "UPDATE rowcast_schema SET version = 1; PRAGMA user_version = 1");
+	store_close(contract_store);
+	is_not_opened(contract_name, STORE_READER, "its schema has version 1: start this version's"
+	    " `rowcast serve` first, which upgrades it\n");
+	contract_store = open_as(STORE_OWNER);
+	assert_int_equal(number("PRAGMA user_version"), 2);
+	assert_int_equal(number("SELECT max(version) FROM rowcast_schema"), 2);
+	holds(2);
+	read_from(contract_store, 0, &filter, 0);
+	assert_int_equal(seen.n, 1);
+	assert_int_equal(add("7", NULL, "c"), 3);
+}
+
+#define SQLITE_TEST(name) cmocka_unit_test_setup_teardown(name, open_both, close_both)
+
+static const struct CMUnitTest own_tests[] = {
+	SQLITE_TEST(only_data_is_required),
+	SQLITE_TEST(an_id_is_not_above_the_highest_ever_given),
+	SQLITE_TEST(an_existing_row_is_not_replaced),
+	SQLITE_TEST(rows_of_one_statement_become_visible_together_so_any_order_will_do),
+	SQLITE_TEST(an_id_does_not_change_by_any_of_its_names),
+	SQLITE_TEST(an_event_holds_no_line_break),
+	SQLITE_TEST(data_is_text_without_u_0000),
+	SQLITE_TEST(data_is_not_over_1_mib_counted_in_bytes),
+	SQLITE_TEST(users_and_topics_are_names),
+	SQLITE_TEST(times_are_unix_seconds),
+	SQLITE_TEST(a_key_is_unique),
+	SQLITE_TEST(a_refusal_is_logged_with_its_sentence),
+	SQLITE_TEST(a_row_of_another_process_ends_the_wait),
+	SQLITE_TEST(a_row_of_another_process_ends_a_wait_that_is_under_way),
+	SQLITE_TEST(a_row_is_noticed_after_the_log_was_emptied_and_the_file_rewritten),
+	SQLITE_TEST(a_row_is_noticed_in_a_log_that_is_another_file_than_before),
+	SQLITE_TEST(a_row_that_is_rolled_back_was_never_there),
+	SQLITE_TEST(a_deleted_row_is_never_read_again_nor_is_its_id_given),
+	SQLITE_TEST(a_file_in_utf_16_is_read_in_utf_8),
+	SQLITE_TEST(a_row_committed_between_bounds_and_rows_belongs_to_the_next_read),
+	SQLITE_TEST(a_store_locked_by_another_program_is_busy_and_then_as_before),
+	SQLITE_TEST(a_trim_that_finds_the_store_locked_says_nothing_and_does_nothing),
+	SQLITE_TEST(a_full_disk_stores_nothing_of_the_whole_call),
+	SQLITE_TEST(a_table_that_is_gone_is_a_fault_that_is_logged),
+	SQLITE_TEST(a_deleted_file_takes_no_more_messages),
+	SQLITE_TEST(a_file_that_is_moved_away_takes_its_last_messages_along),
+	SQLITE_TEST(another_file_in_its_place_is_left_as_it_is),
+	SQLITE_TEST(without_its_wal_a_store_takes_no_more_messages_and_keeps_those_it_has),
+	SQLITE_TEST(a_backup_restored_in_place_is_noticed_by_its_ids),
+	SQLITE_TEST(what_sqlite_does_with_its_files_by_itself_replaces_nothing),
+	SQLITE_TEST(rows_older_than_the_bound_go_from_the_oldest_on),
+	SQLITE_TEST(an_old_row_behind_a_younger_one_stays),
+	SQLITE_TEST(a_row_dated_in_the_future_goes_with_the_next_that_is_not),
+	SQLITE_TEST(a_long_run_of_rows_dated_in_the_future_is_passed_over_in_slices),
+	SQLITE_TEST(where_every_row_is_dated_in_the_future_nothing_goes),
+	SQLITE_TEST(a_row_dated_in_1970_takes_no_younger_one_with_it),
+	SQLITE_TEST(many_rows_too_many_go_as_fast_as_they_are_asked_for),
+	SQLITE_TEST(whichever_bound_is_reached_first_counts),
+	SQLITE_TEST(one_slice_is_shared_by_expiry_age_and_number),
+	cmocka_unit_test(a_newer_schema_is_refused),
+	cmocka_unit_test(a_newer_file_of_our_own_is_refused),
+	cmocka_unit_test(another_program_s_message_table_is_refused_and_left_alone),
+	cmocka_unit_test(a_file_that_is_no_database_is_refused_and_left_alone),
+	cmocka_unit_test(without_its_folder_or_its_scheme_a_store_is_refused),
+	cmocka_unit_test(a_reader_creates_nothing),
+	SQLITE_TEST(a_new_file_is_marked_as_ours),
+	SQLITE_TEST(a_file_opened_again_is_made_only_once),
+	cmocka_unit_test(those_who_start_at_once_make_the_schema_once),
+	SQLITE_TEST(an_application_s_file_gets_our_tables_and_keeps_its_marks),
+	SQLITE_TEST(an_application_s_marks_are_kept_even_before_its_first_table),
+	SQLITE_TEST(a_trigger_on_the_application_s_table_publishes_with_its_transaction),
+	SQLITE_TEST(a_message_the_table_refuses_takes_the_application_s_statement_with_it),
+	SQLITE_TEST(an_application_s_trigger_on_our_table_does_not_confuse_ids),
+	SQLITE_TEST(an_application_s_trigger_that_publishes_too_does_not_confuse_ids),
+	SQLITE_TEST(rows_that_an_application_s_trigger_ignores_are_refused),
+	SQLITE_TEST(a_filtered_read_crosses_segments_and_holes),
+	SQLITE_TEST(an_older_schema_is_upgraded_in_place),
+};
+
+int
+main(void)
+{
+	return store_contract_run("store_sqlite", new_file, own_tests,
+	    sizeof(own_tests) / sizeof(own_tests[0]));
+}
