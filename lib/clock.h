@@ -3,6 +3,7 @@
 #define LIB_CLOCK_H
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 typedef int64_t mono_us; /* microseconds, never going back; only differences mean anything */
@@ -10,6 +11,21 @@ typedef int64_t wall_s;  /* seconds since 1970-01-01 UTC; may jump either way */
 
 mono_us clock_mono_us(void);
 wall_s clock_wall_s(void);
+
+/* When something ends, if ever: the zero value never does. */
+struct expiry {
+	bool ends;
+	wall_s at;       /* from this second on it is over; unused where it never ends */
+};
+
+#define EXPIRY_NEVER ((struct expiry){ .ends = false })
+#define EXPIRY_AT(second) ((struct expiry){ .ends = true, .at = (second) })
+
+static inline bool
+expiry_is_over(struct expiry expiry, wall_s now)
+{
+	return expiry.ends && expiry.at <= now;
+}
 
 /* How far the first clock is ahead of the system's. Only tests add to it, so as
  * not to wait for a minute to be over, and never take away. */

@@ -63,12 +63,10 @@ line_end(const char *at, const char *end)
 }
 
 void
-sse_event(struct buf *out, int64_t id, const char *event, const char *data, size_t data_len)
+sse_event(struct buf *out, const char *event, const char *data, size_t data_len)
 {
 	const char *at = data, *end = data + data_len;
 
-	if (id >= 0)
-		sse_id(out, id);
 	if (event != NULL && *event != '\0') {
 		buf_add_str(out, "event: ");
 		buf_add_str(out, event);

@@ -9,11 +9,10 @@
 
 #include "lib/buf.h"
 
-/* sse_event adds one whole event: `id:` (left out where id is negative),
- * `event:` (left out where NULL or empty; holds no CR or LF), a `data:` line
- * for each line of the data, whether CR, LF or CRLF ends it, and the blank
- * line. */
-void sse_event(struct buf *out, int64_t id, const char *event, const char *data, size_t data_len);
+/* sse_event adds an event: `event:` (left out where NULL or empty; holds no CR or
+ * LF), a `data:` line for each line of the data, whether CR, LF or CRLF ends it,
+ * and the blank line. Where it has an id, sse_id comes before. */
+void sse_event(struct buf *out, const char *event, const char *data, size_t data_len);
 
 /* sse_retry and sse_id add one field line, without the blank line that ends
  * the block: they go into blocks of several fields. */

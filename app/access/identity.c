@@ -38,22 +38,22 @@ read_user(const json_t *claims, const char *name, char **user)
 /* A NumericDate may have a fraction (RFC 7519 2). Rounded down, exp comes up to
  * a second early, never late; nbf is compared as it is. */
 static const char *
-read_times(const json_t *claims, wall_s now, wall_s *expires_at)
+read_times(const json_t *claims, wall_s now, struct expiry *expiry)
 {
 	const json_t *exp = json_object_get(claims, "exp");
 	const json_t *nbf = json_object_get(claims, "nbf");
 
-	*expires_at = 0;
 	if (exp != NULL) {
 		if (!json_is_number(exp))
 			return "exp is not a number";
+		*expiry = EXPIRY_AT(0);
 		if (json_number_value(exp) >= (double)TIME_MAX_S)
-			*expires_at = TIME_MAX_S;
+			expiry->at = TIME_MAX_S;
 		else if (json_is_integer(exp))
-			*expires_at = json_integer_value(exp);
+			expiry->at = json_integer_value(exp);
 		else if (json_real_value(exp) > 0)
-			*expires_at = (wall_s)json_real_value(exp);
-		if (*expires_at <= now)
+			expiry->at = (wall_s)json_real_value(exp);
+		if (expiry_is_over(*expiry, now))
 			return "it has expired";
 	}
 	if (nbf != NULL) {
@@ -148,7 +148,7 @@ read_claims(const json_t *claims, const struct claim_rules *rules, wall_s now,
 {
 	const char *why;
 
-	if ((why = read_times(claims, now, &id->expires_at)) != NULL ||
+	if ((why = read_times(claims, now, &id->expiry)) != NULL ||
 	    (why = check_issuer(claims, rules->issuer)) != NULL ||
 	    (why = check_audience(claims, rules->audience)) != NULL ||
 	    (why = read_user(claims, rules->user_claim, &id->user)) != NULL ||

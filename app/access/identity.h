@@ -14,7 +14,7 @@ struct identity {
 	size_t n_topics;
 	bool may_publish;  /* scope rowcast:publish */
 	bool may_admin;    /* scope rowcast:admin */
-	wall_s expires_at; /* exp; 0: the token never expires */
+	struct expiry expiry;  /* exp */
 };
 
 /* What the configuration asks of claims. */

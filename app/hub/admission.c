@@ -24,7 +24,7 @@ refuse(struct hub *hub, struct stream *s, int status, const char *reason,
 		char *data = mem_printf("{\"reason\":\"%s\"}", reason);
 
 		sse_retry(&event, retry_ms);
-		sse_event(&event, -1, "rowcast.busy", data, strlen(data));
+		sse_event(&event, "rowcast.busy", data, strlen(data));
 		reply_event(&s->reply, &event);
 		free(data);
 		buf_free(&event);

@@ -46,11 +46,12 @@ block_add(struct block *block, const struct message *m)
 	}
 	entry = &block->entries[block->n++];
 	entry->id = m->id;
-	entry->expires_at = m->expires_at;
+	entry->expiry = m->expiry;
 	entry->user = add_name(block, m->user);
 	entry->topic = add_name(block, m->topic);
 	entry->at = block->bytes.len;
-	sse_event(&block->bytes, m->id, m->event, m->data, m->data_len);
+	sse_id(&block->bytes, m->id);
+	sse_event(&block->bytes, m->event, m->data, m->data_len);
 	entry->len = block->bytes.len - entry->at;
 	block->upto = m->id;
 }

@@ -15,7 +15,7 @@
 
 struct block_entry {
 	int64_t id;
-	wall_s expires_at;       /* 0: never */
+	struct expiry expiry;    /* not sent from then on */
 	size_t at;               /* its event starts at bytes.bytes + at */
 	size_t len;              /* and has so many bytes */
 	uint32_t user, topic;    /* offsets in names, or BLOCK_NO_NAME: for all, on any */

@@ -40,7 +40,8 @@ add_row(void *context, const struct message *m)
 {
 	struct page *page = context;
 
-	sse_event(&page->events, m->id, m->event, m->data, m->data_len);
+	sse_id(&page->events, m->id);
+	sse_event(&page->events, m->event, m->data, m->data_len);
 	page->last_id = m->id;
 	page->n++;
 	return page->events.len < STREAM_WRITE_BYTES;

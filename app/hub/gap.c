@@ -15,6 +15,7 @@ gap_add(struct buf *out, int64_t cursor, const char *reason, const char *request
 	jsontext_add_string(&data, requested);
 	buf_printf(&data, ",\"oldest\":%" PRId64 ",\"newest\":%" PRId64 "}",
 	    bounds->oldest, bounds->newest);
-	sse_event(out, cursor, "rowcast.gap", data.bytes, data.len);
+	sse_id(out, cursor);
+	sse_event(out, "rowcast.gap", data.bytes, data.len);
 	buf_free(&data);
 }

@@ -49,8 +49,8 @@ heartbeat_set(struct hub *hub, struct stream *s)
 
 	if (due <= hub->now)
 		due = hub->now + period;  /* it is not quiet: look again later */
-	if (s->expires_at != 0) {
-		mono_us left = s->expires_at * 1000000 - clock_wall_us();
+	if (s->expiry.ends) {
+		mono_us left = s->expiry.at * 1000000 - clock_wall_us();
 
 		if (left < due - hub->now)
 			due = hub->now + left;
@@ -81,7 +81,7 @@ expire(struct hub *hub, struct stream *s)
 
 	/* Nothing else may be sent, so a write that is blocked is given up. */
 	if (s->state != STREAM_BLOCKED) {
-		sse_event(&event, -1, "rowcast.expired", data, strlen(data));
+		sse_event(&event, "rowcast.expired", data, strlen(data));
 		if (stream_write_buf(s, &event, hub->now) != 0) {
 			/* It is closed anyway. */
 		}
@@ -104,7 +104,7 @@ heartbeat_run(struct hub *hub)
 		/* The token's end, and a look at a stream that is not quiet, have time. */
 		if (timer->due > hub->now && !silent)
 			break;
-		if (s->expires_at != 0 && clock_wall_us() >= s->expires_at * 1000000) {
+		if (s->expiry.ends && clock_wall_us() >= s->expiry.at * 1000000) {
 			expire(hub, s);
 			continue;
 		}

@@ -36,7 +36,7 @@ collect(struct hub *hub, struct stream *s)
 			break;
 		}
 		s->cursor = entry->id;
-		if ((entry->expires_at == 0 || entry->expires_at > now)
+		if (!expiry_is_over(entry->expiry, now)
 		    && stream_wants(s, block_user(block, entry), block_topic(block, entry)))
 			slices_add(&hub->slices, block, entry);
 	}

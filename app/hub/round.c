@@ -139,7 +139,7 @@ collect(struct round *round, const struct roster *roster, const struct ring *rin
 		if (entry == NULL)
 			return ring->top;
 		sent = entry->id;
-		if (entry->expires_at != 0 && entry->expires_at <= now)
+		if (expiry_is_over(entry->expiry, now))
 			continue;
 		n_bytes += entry->len;
 		round->items[round->n_items] = (struct item){ block, entry };

@@ -55,7 +55,7 @@ struct stream {
 	bool probed;               /* a second heartbeat is due, to see who is still there */
 	int64_t cursor;            /* has been sent all up to here; unused while live */
 	int64_t told;              /* highest id that the client was told */
-	wall_s expires_at;         /* the token's exp; 0: never */
+	struct expiry expiry;      /* the token's exp */
 	mono_us written_at;
 	struct buf unsent;         /* whole bytes of records, from unsent_at on */
 	size_t unsent_at;

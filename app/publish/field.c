@@ -167,7 +167,7 @@ read_ttl(struct field_reader *reader, struct message *m, const struct field_valu
 	}
 	if (ttl_s <= 0 || ttl_s > TTL_MAX_S)
 		goto beyond;
-	m->expires_at = reader->now + ttl_s;
+	m->expiry = EXPIRY_AT(reader->now + ttl_s);
 	return 0;
 
 malformed:

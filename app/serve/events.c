@@ -182,7 +182,7 @@ open_stream(struct worker *worker, struct request *request, struct subscription 
 	start = find_start(sub->last_event_id, &bounds);
 	s = stream_new(take_filter(sub, id));
 	s->cursor = start.cursor;
-	s->expires_at = id->expires_at;
+	s->expiry = id->expiry;
 	s->cursor_off = sub->cursor_off;
 	s->accepts_events = request->accept != NULL
 	    && strstr(request->accept, "text/event-stream") != NULL;

@@ -24,7 +24,7 @@ struct message {
 	char *data;         /* UTF-8; data_len bytes and a NUL */
 	size_t data_len;
 	char *key;          /* idempotency key as the publisher gave it; NULL: none */
-	wall_s expires_at;  /* not sent from then on; 0: never expires */
+	struct expiry expiry;  /* not sent from then on */
 };
 
 /* message_free frees the strings, which the message owns, not the struct. */

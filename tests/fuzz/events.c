@@ -22,7 +22,7 @@ int
 auth_check(struct auth *auth __attribute__((unused)), const char *token __attribute__((unused)),
     struct identity *id)
 {
-	*id = (struct identity){ .user = mem_strdup("42"), .n_topics = 2, .expires_at = EXPIRES_AT };
+	*id = (struct identity){ .user = mem_strdup("42"), .n_topics = 2, .expiry = EXPIRY_AT(EXPIRES_AT) };
 	id->topics = mem_alloc(2 * sizeof(id->topics[0]));
 	id->topics[0] = mem_strdup("news");
 	id->topics[1] = mem_strdup("room/*");
@@ -183,7 +183,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	events_handle(&worker, &request);
 	REQUIRE(request.reply.conn == NULL);
 	if (joined != NULL) {
-		REQUIRE(joined->expires_at == EXPIRES_AT && joined->reply.conn != NULL);
+		REQUIRE(joined->expiry.at == EXPIRES_AT && joined->reply.conn != NULL);
 		check_filter(&joined->filter);
 		check_told(joined, header);
 		check_query(query, joined, header);

@@ -46,8 +46,8 @@ check_item(const struct publication_item *item, size_t max_bytes, wall_s before,
 	if (m->event != NULL)
 		REQUIRE(strpbrk(m->event, "\r\n") == NULL && strncmp(m->event, "rowcast.", 8) != 0);
 	REQUIRE(!item->all || m->user == NULL);
-	if (m->expires_at != 0)
-		REQUIRE(m->expires_at > before && m->expires_at <= after + TEN_YEARS_S);
+	if (m->expiry.ends)
+		REQUIRE(m->expiry.at > before && m->expiry.at <= after + TEN_YEARS_S);
 	REQUIRE(m->id == 0);
 }
 

@@ -51,7 +51,7 @@ check_identity(const struct identity *id, wall_s now)
 {
 	REQUIRE(*id->user != '\0' && strlen(id->user) <= USER_MAX_BYTES);
 	REQUIRE(text_is_utf8(id->user, strlen(id->user)));
-	REQUIRE(id->expires_at == 0 || id->expires_at > now);
+	REQUIRE(!expiry_is_over(id->expiry, now));
 	for (size_t i = 0; i < id->n_topics; i++) {
 		REQUIRE(*id->topics[i] != '\0' && text_is_utf8(id->topics[i], strlen(id->topics[i])));
 		if (strchr(id->topics[i], '*') == NULL)
@@ -117,14 +117,14 @@ check_claims(struct auth *auth, struct input *in, bool strict)
 	if (why == NULL) {
 		check_identity(&id, now);
 		REQUIRE(outcome == 0 || !right || strlen(token) > AUTH_TOKEN_MAX_BYTES
-		    || (id.expires_at != 0 && id.expires_at <= clock_wall_s()));
+		    || expiry_is_over(id.expiry, clock_wall_s()));
 	} else {
 		REQUIRE(text_is_sentence(why));
 	}
 	if (outcome == 0 && why == NULL)
 		REQUIRE(strcmp(id.user, checked.user) == 0 && id.n_topics == checked.n_topics
 		    && id.may_publish == checked.may_publish && id.may_admin == checked.may_admin
-		    && id.expires_at == checked.expires_at);
+		    && id.expiry.ends == checked.expiry.ends && id.expiry.at == checked.expiry.at);
 	if (outcome == 0)
 		identity_free(&checked);
 	if (why == NULL)

@@ -91,8 +91,8 @@ bind_message(struct sql_statement *insert, int place, const struct message *m)
 	sql_bind_text(insert, place + 1, m->topic);
 	sql_bind_text(insert, place + 2, m->event);
 	sql_bind_bytes(insert, place + 3, m->data, m->data_len);
-	if (m->expires_at != 0)
-		sql_bind_int64(insert, place + 4, m->expires_at);
+	if (m->expiry.ends)
+		sql_bind_int64(insert, place + 4, m->expiry.at);
 	else
 		sql_bind_null(insert, place + 4);
 }

@@ -118,10 +118,10 @@ give_rows(struct sql_statement *rows, struct reading *reading)
 			.event = text_at(rows, 3),
 			.data = text_at(rows, 4),
 			.data_len = sql_bytes(rows, 4),
-			.expires_at = sql_int64(rows, 5),
+			.expiry = { !sql_is_null(rows, 5), sql_int64(rows, 5) },
 		};
 
-		if (m.expires_at != 0 && m.expires_at <= reading->now)
+		if (expiry_is_over(m.expiry, reading->now))
 			continue;
 		if (!reading->take_row(reading->context, &m)) {
 			reading->upto = m.id;

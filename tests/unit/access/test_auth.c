@@ -415,7 +415,7 @@ TEST(the_identity_is_what_the_claims_say)
 	open_with("HS256", secret_file("secret", SECRET));
 	assert_int_equal(auth_check(auth, token, &id), 0);
 	assert_string_equal(id.user, "42");
-	assert_int_equal(id.expires_at, INT64_C(99999999999));
+	assert_int_equal(id.expiry.at, INT64_C(99999999999));
 	assert_int_equal(id.n_topics, 2);
 	assert_true(id.may_publish);
 	assert_false(id.may_admin);
@@ -575,7 +575,7 @@ TEST(what_is_signed_is_accepted)
 		assert_string_equal(id.topics[1], "room/*");
 		assert_true(id.may_admin);
 		assert_false(id.may_publish);
-		assert_in_range(id.expires_at, before + 3600, clock_wall_s() + 3600);
+		assert_in_range(id.expiry.at, before + 3600, clock_wall_s() + 3600);
 		identity_free(&id);
 		free(token);
 

@@ -37,7 +37,8 @@ static void
 expires(const char *json, wall_s expected)
 {
 	accepts(json);
-	assert_int_equal(id.expires_at, expected);
+	assert_int_equal(id.expiry.ends, expected != 0);
+	assert_int_equal(id.expiry.at, expected);
 	identity_free(&id);
 }
 

@@ -7,7 +7,7 @@ add(struct block *block, int64_t id, const char *user, const char *topic, const 
 {
 	char text[64], user_text[64], topic_text[64];
 	struct message m = { .id = id, .data = text, .data_len = strlen(data),
-	    .expires_at = id * 10 };
+	    .expiry = EXPIRY_AT(id * 10) };
 
 	/* Copies, gone when this returns: a block may keep nothing of m. */
 	strcpy(text, data);
@@ -28,7 +28,8 @@ entry_is(const struct block *block, size_t i, int64_t id, const char *user, cons
 	const struct block_entry *entry = &block->entries[i];
 
 	assert_int_equal(entry->id, id);
-	assert_int_equal(entry->expires_at, id * 10);
+	assert_true(entry->expiry.ends);
+	assert_int_equal(entry->expiry.at, id * 10);
 	if (user == NULL)
 		assert_null(block_user(block, entry));
 	else
@@ -90,7 +91,7 @@ TEST(the_event_s_name_is_among_its_bytes)
 	struct block *block = block_new();
 	char event[] = "note", data[] = "a";
 	struct message m = { .id = 1, .event = event, .data = data, .data_len = 1,
-	    .expires_at = 10 };
+	    .expiry = EXPIRY_AT(10) };
 
 	block_add(block, &m);
 	entry_is(block, 0, 1, NULL, NULL, "id: 1\nevent: note\ndata: a\n\n");

@@ -55,7 +55,7 @@ struct wish {
 	bool resumes;
 	bool cursor_off;
 	bool no_browser;      /* the request does not accept text/event-stream */
-	wall_s expires_at;
+	struct expiry expiry;
 	int send_buffer;      /* 0: the system's own */
 };
 
@@ -79,7 +79,7 @@ ask(struct peer *peer, const struct wish *wish)
 	s->cursor = s->told = wish->cursor;
 	s->cursor_off = wish->cursor_off;
 	s->accepts_events = !wish->no_browser;
-	s->expires_at = wish->expires_at;
+	s->expiry = wish->expiry;
 	s->reply = (struct reply){ .conn = conn_of(fd), .request_id = 1 };
 	reply_stream_head(&s->reply, &s->unsent);
 	if (!wish->cursor_off) {
@@ -755,8 +755,8 @@ TEST(a_stream_ends_when_its_token_does)
 	int64_t late_us;
 
 	begin();
-	JOIN(&peer, .user = "u", .expires_at = expires_at);
-	JOIN(&blocked, .user = "v", .expires_at = expires_at, .send_buffer = 1);
+	JOIN(&peer, .user = "u", .expiry = EXPIRY_AT(expires_at));
+	JOIN(&blocked, .user = "v", .expiry = EXPIRY_AT(expires_at), .send_buffer = 1);
 	JOIN(&other, .user = "u");
 	publish("v", NULL, text);
 	expect_event(&peer, "event: rowcast.expired\ndata: {\"reason\":\"the token has expired\"}");

@@ -84,15 +84,15 @@ listening(const char *user, const char *const topics[])
 }
 
 /* add adds a message to a block, and encodes it by itself for comparing. An
- * expires_at of 1 is long past. */
+ * EXPIRY_AT(1) is long past. */
 static void
-add(struct block *block, const char *user, const char *topic, size_t data_len, wall_s expires_at)
+add(struct block *block, const char *user, const char *topic, size_t data_len, struct expiry expiry)
 {
 	struct message *m = &added[n_added];
 	struct block alone = { 0 };
 
 	assert_true(n_added < 4096);
-	*m = (struct message){ .id = next_id++, .expires_at = expires_at, .data_len = data_len };
+	*m = (struct message){ .id = next_id++, .data_len = data_len, .expiry = expiry };
 	m->user = user != NULL ? mem_strdup(user) : NULL;
 	m->topic = topic != NULL ? mem_strdup(topic) : NULL;
 	m->data = mem_alloc(data_len + 1);
@@ -111,7 +111,7 @@ news(const char *user, const char *topic)
 {
 	struct block *block = block_new();
 
-	add(block, user, topic, 10, 0);
+	add(block, user, topic, 10, EXPIRY_NEVER);
 	ring_add(&ring, block);
 }
 
@@ -144,7 +144,7 @@ expect_written(struct side *side)
 	for (size_t i = 0; i < n_added; i++) {
 		const struct message *m = &added[i];
 
-		if (m->id <= side->given || m->id > sent || m->expires_at == 1
+		if (m->id <= side->given || m->id > sent || m->expiry.at == 1
 		    || (m->user != NULL && strcmp(m->user, side->s->filter.user) != 0)
 		    || !stream_wants_topic(side->s, m->topic))
 			continue;
@@ -240,10 +240,10 @@ TEST(what_has_expired_is_not_sent)
 	begin();
 	side = listening("u", LIST(NULL));
 	block = block_new();
-	add(block, NULL, NULL, 10, 1);
-	add(block, "u", NULL, 10, 1);
-	add(block, NULL, NULL, 10, 0);
-	add(block, NULL, NULL, 10, INT64_C(1) << 40);
+	add(block, NULL, NULL, 10, EXPIRY_AT(1));
+	add(block, "u", NULL, 10, EXPIRY_AT(1));
+	add(block, NULL, NULL, 10, EXPIRY_NEVER);
+	add(block, NULL, NULL, 10, EXPIRY_AT(INT64_C(1) << 40));
 	ring_add(&ring, block);
 	run();
 	assert_int_equal(sent, 4);
@@ -279,7 +279,7 @@ TEST(a_round_ends_at_a_bound_and_the_next_goes_on_there)
 	side = listening("u", LIST("t"));
 	block = block_new();
 	for (int i = 0; i < 2 * STREAM_WRITE_MESSAGES + 1; i++)
-		add(block, i % 2 == 0 ? "u" : NULL, NULL, 10, 0);
+		add(block, i % 2 == 0 ? "u" : NULL, NULL, 10, EXPIRY_NEVER);
 	ring_add(&ring, block);
 	for (; sent < next_id - 1; n_rounds++) {
 		run();
@@ -290,7 +290,7 @@ TEST(a_round_ends_at_a_bound_and_the_next_goes_on_there)
 
 	block = block_new();
 	for (int i = 0; i < 7; i++)
-		add(block, NULL, i % 2 == 0 ? "t" : NULL, STREAM_WRITE_BYTES / 4, 0);
+		add(block, NULL, i % 2 == 0 ? "t" : NULL, STREAM_WRITE_BYTES / 4, EXPIRY_NEVER);
 	ring_add(&ring, block);
 	run();
 	assert_int_equal(expect_written(side), 4);
@@ -377,7 +377,7 @@ TEST(any_roster_and_any_messages_are_delivered_as_one_by_one)
 
 				while (n-- > 0)
 					add(block, users[dice_throw(6)], topics[dice_throw(7)],
-					    dice_throw(300), dice_throw(10) == 0);
+					    dice_throw(300), dice_throw(10) == 0 ? EXPIRY_AT(1) : EXPIRY_NEVER);
 				next_id += (int64_t)dice_throw(2);
 				block->upto = next_id - 1;
 				ring_add(&ring, block);

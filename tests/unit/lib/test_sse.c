@@ -161,6 +161,16 @@ expect_same(const struct buf *seen, const struct buf *expected)
 		assert_memory_equal(seen->bytes, expected->bytes, seen->len);
 }
 
+enum { NO_ID = -1 };  /* the event has none */
+
+static void
+add_event(struct buf *out, int64_t id, const char *event, const char *data, size_t len)
+{
+	if (id != NO_ID)
+		sse_id(out, id);
+	sse_event(out, event, data, len);
+}
+
 /* one sends a single event and reads it back. */
 static void
 one(int64_t id, const char *event, const char *data, size_t len)
@@ -170,7 +180,7 @@ one(int64_t id, const char *event, const char *data, size_t len)
 	struct reader r;
 
 	memcpy(exact, data, len);
-	sse_event(&out, id, event, exact, len);
+	add_event(&out, id, event, exact, len);
 	reader_read(&r, &out);
 	expect_event(&expected, id, event, data, len);
 	expect_same(&r.seen, &expected);
@@ -188,7 +198,7 @@ bytes_are(int64_t id, const char *event, const char *data, const char *expected)
 	struct buf out = BUF_EMPTY;
 	char *got;
 
-	sse_event(&out, id, event, data, strlen(data));
+	add_event(&out, id, event, data, strlen(data));
 	got = buf_take(&out);
 	assert_string_equal(got, expected);
 	free(got);
@@ -305,9 +315,9 @@ TEST(a_heartbeat_changes_nothing)
 	struct reader r;
 
 	buf_add_str(&out, SSE_HEARTBEAT);
-	sse_event(&out, 1, NULL, "a", 1);
+	add_event(&out, 1, NULL, "a", 1);
 	buf_add_str(&out, SSE_HEARTBEAT SSE_HEARTBEAT);
-	sse_event(&out, 2, "e", "b", 1);
+	add_event(&out, 2, "e", "b", 1);
 	buf_add_str(&out, SSE_HEARTBEAT);
 	reader_read(&r, &out);
 	expect_event(&expected, 1, NULL, "a", 1);
@@ -323,8 +333,8 @@ TEST(an_event_without_an_id_leaves_the_cursor_where_it_was)
 	struct buf out = BUF_EMPTY;
 	struct reader r;
 
-	sse_event(&out, 12, NULL, "a", 1);
-	sse_event(&out, -1, "rowcast.expired", "b", 1);
+	add_event(&out, 12, NULL, "a", 1);
+	add_event(&out, NO_ID, "rowcast.expired", "b", 1);
 	reader_read(&r, &out);
 	assert_string_equal(r.last_id, "12");
 	assert_int_equal(r.n_dispatched, 2);
@@ -363,7 +373,7 @@ TEST(random_streams_are_read_back_whole)
 			text = malloc(data.len + 1);
 			if (data.len > 0)
 				memcpy(text, data.bytes, data.len);
-			sse_event(&out, id, event, text, data.len);
+			add_event(&out, id, event, text, data.len);
 			expect_event(&expected, id, event, text, data.len);
 			if (dice_throw(4) == 0)
 				buf_add_str(&out, SSE_HEARTBEAT);

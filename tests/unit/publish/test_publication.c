@@ -100,7 +100,7 @@ TEST(a_form_has_all_the_fields)
 	assert_string_equal(m->topic, "t");
 	assert_string_equal(m->event, "e");
 	assert_string_equal(m->key, "k");
-	assert_in_range(m->expires_at, before + 600, clock_wall_s() + 600);
+	assert_in_range(m->expiry.at, before + 600, clock_wall_s() + 600);
 	assert_int_equal(m->id, 0);
 	assert_false(p.items[0].all);
 	publication_free(&p);
@@ -118,7 +118,7 @@ TEST(a_json_object_has_all_the_fields)
 	assert_string_equal(m->topic, "t");
 	assert_string_equal(m->event, "e");
 	assert_string_equal(m->key, "-7");
-	assert_in_range(m->expires_at, before + 2, clock_wall_s() + 2);
+	assert_in_range(m->expiry.at, before + 2, clock_wall_s() + 2);
 	publication_free(&p);
 }
 
@@ -130,7 +130,7 @@ TEST(only_a_message_leaves_the_rest_unset)
 	assert_null(m->topic);
 	assert_null(m->event);
 	assert_null(m->key);
-	assert_int_equal(m->expires_at, 0);
+	assert_false(m->expiry.ends);
 	assert_false(p.items[0].all);
 	publication_free(&p);
 }
@@ -403,7 +403,7 @@ TEST(null_is_absent)
 	takes(JSON, "{\"msg\":\"m\",\"user\":null,\"topic\":null,\"event\":null,\"all\":null,"
 	    "\"key\":null,\"ttl\":null,\"data\":null}");
 	assert_null(m->user);
-	assert_int_equal(m->expires_at, 0);
+	assert_false(m->expiry.ends);
 	publication_free(&p);
 }
 
@@ -482,7 +482,7 @@ ttl_is(const char *type, const char *format, const char *ttl, int64_t expected_s
 		buf_add_char(&body, '}');
 	text = buf_take(&body);
 	takes(type, text);
-	assert_in_range(m->expires_at, before + expected_s, clock_wall_s() + expected_s);
+	assert_in_range(m->expiry.at, before + expected_s, clock_wall_s() + expected_s);
 	publication_free(&p);
 	free(text);
 }

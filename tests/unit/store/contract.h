@@ -129,7 +129,7 @@ note_row(void *context, const struct message *m)
 	s->last = (struct message){ .id = m->id, .user = copy_of(m->user),
 	    .topic = copy_of(m->topic), .event = copy_of(m->event),
 	    .data = mem_strndup(m->data, m->data_len), .data_len = m->data_len,
-	    .expires_at = m->expires_at };
+	    .expiry = m->expiry };
 	return s->n != s->most;
 }
 
@@ -218,7 +218,7 @@ TEST(a_message_is_read_back_as_it_was_appended)
 	char event[] = "note";
 
 	m.event = event;
-	m.expires_at = later;
+	m.expiry = EXPIRY_AT(later);
 	m.id = add_message(m);
 	assert_true(m.id > 0);
 	bounds_are(m.id, m.id);
@@ -230,7 +230,7 @@ TEST(a_message_is_read_back_as_it_was_appended)
 	assert_string_equal(seen.last.event, "note");
 	assert_int_equal(seen.last.data_len, m.data_len);
 	assert_memory_equal(seen.last.data, m.data, m.data_len);
-	assert_int_equal(seen.last.expires_at, later);
+	assert_int_equal(seen.last.expiry.at, later);
 }
 
 TEST(what_a_message_does_not_have_it_does_not_get)
@@ -243,7 +243,7 @@ TEST(what_a_message_does_not_have_it_does_not_get)
 	assert_null(seen.last.event);
 	assert_string_equal(seen.last.data, "");
 	assert_int_equal(seen.last.data_len, 0);
-	assert_int_equal(seen.last.expires_at, 0);
+	assert_false(seen.last.expiry.ends);
 }
 
 TEST(data_of_1_mib_is_taken_whole)
@@ -528,7 +528,7 @@ TEST(an_id_is_never_given_twice_even_when_the_newest_is_deleted)
 	for (int i = 0; i < 3; i++) {
 		struct message m = message_of(NULL, NULL, "expires");
 
-		m.expires_at = 1;
+		m.expiry = EXPIRY_AT(1);
 		newest = add_message(m);
 		store_trim(contract_store, 0, 0, 100);
 		assert_true(add(NULL, NULL, "b") > newest);
@@ -595,9 +595,9 @@ TEST(expired_rows_are_not_given_but_seen)
 	struct message past = message_of("u", NULL, "a"), future = past, last = past;
 	struct filter filter = { .user = past.user };
 
-	past.expires_at = 1;
-	future.expires_at = clock_wall_s() + 1000;
-	last.expires_at = clock_wall_s() - 1;
+	past.expiry = EXPIRY_AT(1);
+	future.expiry = EXPIRY_AT(clock_wall_s() + 1000);
+	last.expiry = EXPIRY_AT(clock_wall_s() - 1);
 	past.id = add_message(past);
 	future.id = add_message(future);
 	last.id = add_message(last);
@@ -657,7 +657,7 @@ static char contract_topics[N_TOPICS][16];
 static bool
 matches(const struct message *m, const struct filter *filter)
 {
-	if (m->expires_at != 0 && m->expires_at <= clock_wall_s())
+	if (m->expiry.ends && m->expiry.at <= clock_wall_s())
 		return false;
 	if (m->user != NULL && strcmp(m->user, filter->user) != 0)
 		return false;
@@ -707,7 +707,7 @@ TEST(every_filter_gives_what_looking_at_every_row_gives)
 		all[i] = message_of(dice_throw(3) > 0 ? contract_users[dice_throw(N_USERS)] : NULL,
 		    dice_throw(3) > 0 ? contract_topics[dice_throw(N_TOPICS)] : NULL, "x");
 		if (dice_throw(10) == 0)
-			all[i].expires_at = dice_throw(2) ? 1 : clock_wall_s() + 10000;
+			all[i].expiry = EXPIRY_AT(dice_throw(2) ? 1 : clock_wall_s() + 10000);
 	}
 	assert_false(append_to(contract_store, "p", all, N_RANDOM).refused);
 	for (size_t n_topics = 0; n_topics <= TOPICS_MOST; n_topics++) {
@@ -842,13 +842,13 @@ TEST(a_follower_misses_nothing_while_many_append)
 /* ---- retention ---- */
 
 static void
-add_many(int n, wall_s expires_at)
+add_many(int n, struct expiry expiry)
 {
 	struct message *m = mem_zalloc((size_t)n * sizeof(*m));
 
 	for (int i = 0; i < n; i++) {
 		m[i] = message_of(NULL, NULL, "x");
-		m[i].expires_at = expires_at;
+		m[i].expiry = expiry;
 	}
 	assert_false(append_to(contract_store, "p", m, (size_t)n).refused);
 	free(m);
@@ -857,7 +857,7 @@ add_many(int n, wall_s expires_at)
 TEST(without_a_bound_nothing_is_deleted)
 {
 	assert_int_equal(store_trim(contract_store, 0, 0, 100), 0);
-	add_many(10, 0);
+	add_many(10, EXPIRY_NEVER);
 	assert_int_equal(store_trim(contract_store, 0, 0, 100), 0);
 	assert_int_equal(store_trim(contract_store, 1000, 10, 100), 0);
 	assert_int_equal(store_trim(contract_store, 1000, 1000000, 100), 0);
@@ -868,13 +868,13 @@ TEST(rows_beyond_those_to_keep_are_deleted_from_the_oldest_on)
 {
 	int64_t newest;
 
-	add_many(30, 0);
+	add_many(30, EXPIRY_NEVER);
 	newest = add(NULL, NULL, "a");
 	assert_int_equal(store_trim(contract_store, 0, 10, 100), 21);
 	holds(10);
 	bounds_are(newest - 9, newest);
 	assert_int_equal(store_trim(contract_store, 0, 10, 100), 0);
-	add_many(1, 0);
+	add_many(1, EXPIRY_NEVER);
 	assert_int_equal(store_trim(contract_store, 0, 10, 100), 1);
 	bounds_are(newest - 8, newest + 1);
 }
@@ -882,7 +882,7 @@ TEST(rows_beyond_those_to_keep_are_deleted_from_the_oldest_on)
 TEST(a_large_store_keeps_at_most_a_hundredth_too_many)
 {
 	for (int i = 0; i < 40; i++) {
-		add_many(100, 0);
+		add_many(100, EXPIRY_NEVER);
 		store_trim(contract_store, 0, 1000, 10000);
 		read_all();
 		assert_true(seen.n <= 1010);
@@ -892,12 +892,12 @@ TEST(a_large_store_keeps_at_most_a_hundredth_too_many)
 
 TEST(a_large_deletion_is_done_in_slices)
 {
-	add_many(95, 0);
+	add_many(95, EXPIRY_NEVER);
 	for (int i = 0; i < 8; i++)
 		assert_int_equal(store_trim(contract_store, 0, 15, 10), 10);
 	assert_int_equal(store_trim(contract_store, 0, 15, 10), 0);
 	holds(15);
-	add_many(45, 1);
+	add_many(45, EXPIRY_AT(1));
 	for (int i = 0; i < 4; i++)
 		assert_int_equal(store_trim(contract_store, 0, 0, 10), 10);
 	assert_int_equal(store_trim(contract_store, 0, 0, 10), 5);
@@ -908,8 +908,8 @@ TEST(expired_rows_go_first_wherever_they_lie)
 {
 	int64_t first = add(NULL, NULL, "a"), last;
 
-	add_many(5, 1);
-	add_many(2, clock_wall_s() + 1000);
+	add_many(5, EXPIRY_AT(1));
+	add_many(2, EXPIRY_AT(clock_wall_s() + 1000));
 	last = add(NULL, NULL, "b");
 	assert_int_equal(store_trim(contract_store, 0, 0, 3), 3);
 	assert_int_equal(store_trim(contract_store, 0, 0, 3), 2);
@@ -919,16 +919,16 @@ TEST(expired_rows_go_first_wherever_they_lie)
 
 TEST(expired_rows_are_not_counted_among_those_to_keep)
 {
-	add_many(60, 0);
-	add_many(40, 1);
+	add_many(60, EXPIRY_NEVER);
+	add_many(40, EXPIRY_AT(1));
 	assert_int_equal(store_trim(contract_store, 0, 20, 1000), 80);
 	holds(20);
 }
 
 TEST(one_slice_may_hold_rows_of_each_kind)
 {
-	add_many(5, 1);
-	add_many(30, 0);
+	add_many(5, EXPIRY_AT(1));
+	add_many(30, EXPIRY_NEVER);
 	assert_int_equal(store_trim(contract_store, 0, 10, 12), 12);
 	assert_int_equal(store_trim(contract_store, 0, 10, 12), 12);
 	assert_int_equal(store_trim(contract_store, 0, 10, 12), 1);
@@ -937,7 +937,7 @@ TEST(one_slice_may_hold_rows_of_each_kind)
 
 TEST(a_bound_raised_between_slices_holds_at_once)
 {
-	add_many(100, 0);
+	add_many(100, EXPIRY_NEVER);
 	assert_int_equal(store_trim(contract_store, 0, 20, 10), 10);
 	assert_int_equal(store_trim(contract_store, 0, 85, 10), 5);
 	assert_int_equal(store_trim(contract_store, 0, 85, 10), 0);
@@ -946,7 +946,7 @@ TEST(a_bound_raised_between_slices_holds_at_once)
 
 TEST(a_bound_lowered_holds_at_once)
 {
-	add_many(100, 0);
+	add_many(100, EXPIRY_NEVER);
 	assert_int_equal(store_trim(contract_store, 0, 50, 1000), 50);
 	assert_int_equal(store_trim(contract_store, 0, 10, 1000), 40);
 	holds(10);
@@ -956,7 +956,7 @@ TEST(rows_another_handle_deletes_are_not_deleted_again_from_those_to_keep)
 {
 	struct store *other = open_as(STORE_OWNER);
 
-	add_many(100, 0);
+	add_many(100, EXPIRY_NEVER);
 	assert_int_equal(store_trim(contract_store, 0, 20, 10), 10);
 	assert_int_equal(store_trim(other, 0, 20, 1000), 70);
 	assert_int_equal(store_trim(contract_store, 0, 20, 10), 0);
@@ -968,11 +968,11 @@ TEST(a_store_deleted_empty_still_knows_its_newest_id)
 {
 	int64_t newest;
 
-	add_many(9, 1);
+	add_many(9, EXPIRY_AT(1));
 	newest = add(NULL, NULL, "a");
 	assert_int_equal(store_trim(contract_store, 0, 0, 100), 9);
 	bounds_are(newest, newest);
-	add_many(1, 1);
+	add_many(1, EXPIRY_AT(1));
 	store_trim(contract_store, 0, 0, 100);
 	store_close(contract_store);
 	contract_store = open_as(STORE_OWNER);

@@ -559,7 +559,7 @@ TEST(a_store_locked_by_another_program_is_busy_and_then_as_before)
 
 TEST(a_trim_that_finds_the_store_locked_says_nothing_and_does_nothing)
 {
-	add_many(20, 1);
+	add_many(20, EXPIRY_AT(1));
 	does("BEGIN IMMEDIATE");
 	capture_begin();
 	assert_int_equal(store_trim(contract_store, 0, 0, 100), -1);
@@ -684,7 +684,7 @@ TEST(a_deleted_file_takes_no_more_messages)
 {
 	struct store *reader = open_as(STORE_READER);
 
-	add_many(3, 0);
+	add_many(3, EXPIRY_NEVER);
 	assert_int_equal(unlink(path), 0);
 	is_replaced(reader, 3, "was deleted, moved or replaced while it was open");
 	close_all(reader);
@@ -701,7 +701,7 @@ TEST(a_file_that_is_moved_away_takes_its_last_messages_along)
 	struct store *reader = open_as(STORE_READER);
 	struct stat st;
 
-	add_many(3, 0);
+	add_many(3, EXPIRY_NEVER);
 	assert_int_equal(rename(path, moved), 0);
 	is_replaced(reader, 3, "was deleted, moved or replaced while it was open");
 	close_all(reader);
@@ -718,12 +718,12 @@ TEST(another_file_in_its_place_is_left_as_it_is)
 	struct content before, after;
 	char sql[256];
 
-	add_many(3, 0);
+	add_many(3, EXPIRY_NEVER);
 	unlink(other);
 	does("INSERT INTO message(data) VALUES('four')");
 	snprintf(sql, sizeof(sql), "VACUUM INTO '%s'", other);
 	does(sql);
-	add_many(3, 0);
+	add_many(3, EXPIRY_NEVER);
 	before = content_of(other);
 	assert_int_equal(rename(other, path), 0);
 	is_replaced(reader, 7, "was deleted, moved or replaced while it was open");
@@ -744,7 +744,7 @@ TEST(without_its_wal_a_store_takes_no_more_messages_and_keeps_those_it_has)
 {
 	struct store *reader = open_as(STORE_READER);
 
-	add_many(3, 0);
+	add_many(3, EXPIRY_NEVER);
 	assert_int_equal(unlink(file_of("-wal")), 0);
 	is_replaced(reader, 3, "had its -wal deleted or replaced while it was open");
 	close_all(reader);
@@ -775,11 +775,11 @@ TEST(a_backup_restored_in_place_is_noticed_by_its_ids)
 	char sql[256];
 	int64_t upto;
 
-	add_many(3, 0);
+	add_many(3, EXPIRY_NEVER);
 	unlink(backup);
 	snprintf(sql, sizeof(sql), "VACUUM INTO '%s'", backup);
 	does(sql);
-	add_many(3, 0);
+	add_many(3, EXPIRY_NEVER);
 	read_from(reader, 0, NULL, 0);
 	assert_int_equal(seen.n, 6);
 	restore(backup);
@@ -914,8 +914,8 @@ TEST(many_rows_too_many_go_as_fast_as_they_are_asked_for)
 TEST(whichever_bound_is_reached_first_counts)
 {
 	does("INSERT INTO message(data, created_at) VALUES('a', 1), ('b', 1), ('c', 1)");
-	add_many(20, 0);
-	add_many(10, 1);
+	add_many(20, EXPIRY_NEVER);
+	add_many(10, EXPIRY_AT(1));
 	assert_int_equal(store_trim(contract_store, 1000, 10, 100), 23);
 	bounds_are(14, 33);
 	holds(10);
@@ -924,8 +924,8 @@ TEST(whichever_bound_is_reached_first_counts)
 TEST(one_slice_is_shared_by_expiry_age_and_number)
 {
 	does("INSERT INTO message(data, created_at) VALUES('a', 1), ('b', 1), ('c', 1)");
-	add_many(4, 0);
-	add_many(3, 1);
+	add_many(4, EXPIRY_NEVER);
+	add_many(3, EXPIRY_AT(1));
 	assert_int_equal(store_trim(contract_store, 1000, 2, 2), 2);
 	assert_int_equal(store_trim(contract_store, 1000, 2, 2), 2);
 	assert_int_equal(store_trim(contract_store, 1000, 2, 2), 2);
