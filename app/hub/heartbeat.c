@@ -1,14 +1,17 @@
-/* Time in a stream's life: a heartbeat after silence, the end at the token's exp.
- * A stream has one timer. It is not moved when something is sent, which happens
+/* What comes by time alone: a heartbeat after silence, the end at the token's exp.
+ * Runs in the hub's thread, touches streams and their timers. A stream has one
+ * timer. It is not moved when something is sent, which happens
  * far more often than silence; when it is due it looks how long the silence
  * really was.
  *
  * Heartbeats that are due soon go out with the first that is due: one at a time
  * they would wake the web server for each, which costs three times as much. */
 
+#include "app/hub/heartbeat.h"
+
 #include <string.h>
 
-#include "app/hub/hub_state.h"
+#include "app/hub/life.h"
 #include "lib/mem.h"
 #include "lib/sse.h"
 
@@ -25,11 +28,11 @@ is_quiet(const struct stream *s)
 }
 
 static void
-send_heartbeat(struct hub *hub, struct stream *s)
+send_heartbeat(struct hub_state *hub, struct stream *s)
 {
 	struct buf bytes = BUF_EMPTY;
 
-	s->cursor = hub_position(hub, s);
+	s->cursor = life_position(hub, s);
 	if (!s->cursor_off && s->cursor > s->told) {
 		sse_id(&bytes, s->cursor);
 		buf_add_char(&bytes, '\n');
@@ -37,12 +40,12 @@ send_heartbeat(struct hub *hub, struct stream *s)
 	} else {
 		buf_add_str(&bytes, SSE_HEARTBEAT);
 	}
-	hub_after_write(hub, s, stream_write_buf(s, &bytes, hub->now));
+	life_after_write(hub, s, stream_write_buf(s, &bytes, hub->now));
 	buf_free(&bytes);
 }
 
 void
-heartbeat_set(struct hub *hub, struct stream *s)
+heartbeat_set(struct hub_state *hub, struct stream *s)
 {
 	mono_us period = atomic_load_explicit(&hub->limits.heartbeat_us, memory_order_relaxed);
 	mono_us due = s->probed ? hub->now + PROBE_MS * 1000 : s->written_at + period;
@@ -59,7 +62,7 @@ heartbeat_set(struct hub *hub, struct stream *s)
 }
 
 void
-heartbeat_probe(struct hub *hub, struct listeners *listeners)
+heartbeat_probe(struct hub_state *hub, struct listeners *listeners)
 {
 	for (struct member *m = listeners->first; m != NULL; m = m->next) {
 		struct stream *s = m->stream;
@@ -74,7 +77,7 @@ heartbeat_probe(struct hub *hub, struct listeners *listeners)
 }
 
 static void
-expire(struct hub *hub, struct stream *s)
+expire(struct hub_state *hub, struct stream *s)
 {
 	static const char data[] = "{\"reason\":\"the token has expired\"}";
 	struct buf event = BUF_EMPTY;
@@ -87,11 +90,11 @@ expire(struct hub *hub, struct stream *s)
 		}
 		buf_free(&event);
 	}
-	hub_close(hub, s);
+	life_close(hub, s);
 }
 
 void
-heartbeat_run(struct hub *hub)
+heartbeat_run(struct hub_state *hub)
 {
 	mono_us period = atomic_load_explicit(&hub->limits.heartbeat_us, memory_order_relaxed);
 	mono_us early = period / EARLY_PART, soon = hub->now;

@@ -1,4 +1,5 @@
-/* The hub: one thread that owns every open stream and writes to all of them. */
+/* The hub: one thread that owns every open stream and writes to all of them.
+ * This is what other threads may ask of it. */
 #ifndef APP_HUB_HUB_H
 #define APP_HUB_HUB_H
 
@@ -6,8 +7,8 @@
 #include <stdint.h>
 
 #include "app/hub/block.h"
-#include "app/setting/conf.h"
 #include "app/hub/stream.h"
+#include "app/setting/conf.h"
 
 enum {
 	/* What waits to be sent; beyond, the tail waits, and rows stay in the store. */
@@ -15,11 +16,6 @@ enum {
 
 	/* Descriptors that streams leave free for the store, /msg and new requests. */
 	HUB_SPARE_DESCRIPTORS = 256,
-
-	/* What a stream over the limits is told to wait: a server that is full
-	 * empties slowly; a user's dead streams are found within seconds. */
-	HUB_FULL_RETRY_MIN_MS = 10000, HUB_FULL_RETRY_MAX_MS = 30000,
-	HUB_USER_RETRY_MIN_MS = 1000, HUB_USER_RETRY_MAX_MS = 2000,
 };
 
 struct hub;

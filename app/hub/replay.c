@@ -1,32 +1,37 @@
 /* Reading on: what a stream that is not live gets, from the ring where that
- * reaches back to its cursor, else from the store, page by page. */
+ * reaches back to its cursor, else from the store, page by page. Runs in the
+ * hub's thread and never waits: catch-up reads the store in its own thread, and
+ * meanwhile the stream must not be freed, since its filter is lent. Touches the
+ * streams that are behind or paging; the ring is only read. */
+
+#include "app/hub/replay.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
 
 #include "app/hub/gap.h"
-#include "app/hub/hub_state.h"
+#include "app/hub/life.h"
 #include "lib/mem.h"
 
 static void
-ask_for_page(struct hub *hub, struct stream *s)
+ask_for_page(struct replay *replay, struct hub_state *hub, struct stream *s)
 {
 	s->from_store = true;
 	s->page_out = true;
-	hub_set_state(hub, s, STREAM_PAGING);
-	catchup_ask(hub->catchup, page_new(s, &s->filter, s->cursor));
+	life_set_state(hub, s, STREAM_PAGING);
+	catchup_ask(replay->catchup, page_new(s, &s->filter, s->cursor));
 }
 
-/* collect fills hub->slices with what the ring has for the stream, up to one
+/* collect fills the slices with what the ring has for the stream, up to one
  * write's worth, and moves the cursor behind it. */
 static void
-collect(struct hub *hub, struct stream *s)
+collect(struct slices *slices, const struct hub_state *hub, struct stream *s)
 {
 	struct ring_place place = ring_find(&hub->ring, s->cursor);
 	wall_s now = clock_wall_s();
 
-	slices_clear(&hub->slices);
-	while (!slices_full(&hub->slices)) {
+	slices_clear(slices);
+	while (!slices_full(slices)) {
 		const struct block *block;
 		const struct block_entry *entry = ring_next(&hub->ring, &place, &block);
 
@@ -38,27 +43,27 @@ collect(struct hub *hub, struct stream *s)
 		s->cursor = entry->id;
 		if (!expiry_is_over(entry->expiry, now)
 		    && stream_wants(s, block_user(block, entry), block_topic(block, entry)))
-			slices_add(&hub->slices, block, entry);
+			slices_add(slices, block, entry);
 	}
 }
 
 static void
-read_on(struct hub *hub, struct stream *s)
+read_on(struct replay *replay, struct hub_state *hub, struct stream *s)
 {
-	struct slices *slices = &hub->slices;
+	struct slices *slices = &replay->slices;
 	int outcome = 0;
 
 	if (s->from_store || !ring_holds(&hub->ring, s->cursor)) {
-		ask_for_page(hub, s);
+		ask_for_page(replay, hub, s);
 		return;
 	}
-	collect(hub, s);
+	collect(slices, hub, s);
 	if (slices->n > 0) {
 		s->told = slices->last_id;
 		HUB_COUNT(hub, n_delivered, slices->n_messages);
 		outcome = stream_write(s, slices->iov, slices->n, slices->n_bytes, hub->now);
 	}
-	hub_after_write(hub, s, outcome);
+	life_after_write(hub, s, outcome);
 }
 
 static void
@@ -71,7 +76,7 @@ add_gap(struct buf *out, const struct page *page)
 }
 
 static void
-send_page(struct hub *hub, struct stream *s, const struct page *page)
+send_page(struct hub_state *hub, struct stream *s, const struct page *page)
 {
 	struct buf gap = BUF_EMPTY;
 	struct iovec iov[3];
@@ -95,12 +100,12 @@ send_page(struct hub *hub, struct stream *s, const struct page *page)
 	}
 	if (n > 0)
 		outcome = stream_write(s, iov, n, gap.len + page->events.len, hub->now);
-	hub_after_write(hub, s, outcome);
+	life_after_write(hub, s, outcome);
 	buf_free(&gap);
 }
 
 static void
-take_page(struct hub *hub, const struct page *page)
+take_page(struct hub_state *hub, const struct page *page)
 {
 	struct stream *s = page->stream;
 
@@ -110,18 +115,18 @@ take_page(struct hub *hub, const struct page *page)
 	else if (s->state == STREAM_CLOSED)
 		return;
 	else if (page->failed)
-		hub_close(hub, s);  /* logged; the client comes back and asks again */
+		life_close(hub, s);  /* logged; the client comes back and asks again */
 	else
 		send_page(hub, s, page);
 }
 
 void
-replay_run(struct hub *hub)
+replay_run(struct replay *replay, struct hub_state *hub)
 {
 	struct stream *last = TAILQ_LAST(&hub->behind, stream_list), *s = NULL;
 	struct mail *mail, *next;
 
-	for (mail = mailbox_take(&hub->pages); mail != NULL; mail = next) {
+	for (mail = mailbox_take(&replay->pages); mail != NULL; mail = next) {
 		struct page *page = CONTAINER_OF(mail, struct page, mail);
 
 		next = mail->next;
@@ -131,6 +136,30 @@ replay_run(struct hub *hub)
 	/* Each stream leaves the list, or goes to its end for the next turn. */
 	while (last != NULL && s != last) {
 		s = TAILQ_FIRST(&hub->behind);
-		read_on(hub, s);
+		read_on(replay, hub, s);
 	}
+}
+
+int
+replay_start(struct replay *replay, const char *store_name)
+{
+	mailbox_init(&replay->pages);
+	replay->catchup = catchup_start(store_name, &replay->pages);
+	return replay->catchup != NULL ? 0 : -1;
+}
+
+void
+replay_stop(struct replay *replay)
+{
+	struct mail *mail, *next;
+
+	catchup_stop(replay->catchup);
+	for (mail = mailbox_take(&replay->pages); mail != NULL; mail = next) {
+		struct page *page = CONTAINER_OF(mail, struct page, mail);
+
+		next = mail->next;
+		stream_free(page->stream);  /* closed before; only the page held it */
+		page_free(page);
+	}
+	mailbox_free(&replay->pages);
 }

@@ -50,7 +50,7 @@ struct stream {
 	uint16_t request_id;
 	bool cursor_off;           /* cursor=off: no block without data */
 	bool accepts_events;       /* the request accepts text/event-stream */
-	bool from_store;           /* has to read the store before the ring: see hub.c */
+	bool from_store;           /* has to read the store before the ring: see life.c */
 	bool page_out;             /* catch-up has a page of this stream */
 	bool probed;               /* a second heartbeat is due, to see who is still there */
 	int64_t cursor;            /* has been sent all up to here; unused while live */

@@ -1,0 +1,106 @@
+/* The states of a stream, and how it comes from one to another. A live stream
+ * has been sent everything up to hub->sent, and gets what is new by rounds. Any
+ * other stands at its own cursor and reads on from there until it is live:
+ *
+ *                             the socket is full
+ *     JOINING ──► BEHIND ◄─────────────────────────► BLOCKED
+ *                 │ ▲  │                                ▲
+ *          older  │ │  │ at hub->sent                   │ the socket is full
+ *        than the ▼ │  ▼                                │
+ *     ring:  PAGING ┘  LIVE ────────────────────────────┘
+ *
+ * (AHEAD is LIVE a moment before the hub knows of the stream's newest message.)
+ * Replays, slow readers and streams that join are all handled in this one way.
+ *
+ * A stream that comes back with a Last-Event-ID reads the store first even where
+ * the ring would do, or the hub is yet to hear of the rows (from_store): one that
+ * was deleted meanwhile is still in the ring, or on its way there, and must not
+ * be replayed. The first page that reaches the store's end ends that.
+ *
+ * Runs in the hub's thread. Touches the stream, its socket, and the hub's lists,
+ * timers and epoll; the roster only in life_free_closed. */
+
+#include "app/hub/life.h"
+
+#include <sys/epoll.h>
+
+#include "lib/log.h"
+
+void
+life_set_state(struct hub_state *hub, struct stream *s, enum stream_state state)
+{
+	if (s->list != NULL)
+		TAILQ_REMOVE(s->list, s, link);
+	s->state = state;
+	s->list = state == STREAM_BEHIND ? &hub->behind
+	    : state == STREAM_AHEAD ? &hub->ahead
+	    : state == STREAM_CLOSED ? &hub->closed : NULL;
+	if (s->list != NULL)
+		TAILQ_INSERT_TAIL(s->list, s, link);
+}
+
+void
+life_set_by_cursor(struct hub_state *hub, struct stream *s)
+{
+	life_set_state(hub, s, s->from_store || s->cursor < hub->sent ? STREAM_BEHIND
+	    : s->cursor > hub->sent ? STREAM_AHEAD : STREAM_LIVE);
+}
+
+void
+life_close(struct hub_state *hub, struct stream *s)
+{
+	if (s->state == STREAM_CLOSED)
+		return;
+	life_set_state(hub, s, STREAM_CLOSED);
+	stream_end(s);
+	timers_clear(&hub->timers, &s->timer);
+}
+
+static void
+watch_writable(struct hub_state *hub, struct stream *s, bool wanted)
+{
+	struct epoll_event event = {
+		.events = EPOLLIN | EPOLLRDHUP | (wanted ? EPOLLOUT : 0),
+		.data.ptr = s,
+	};
+
+	if (epoll_ctl(hub->epoll_fd, EPOLL_CTL_MOD, s->fd, &event) < 0)
+		log_warn("hub: a stream cannot be watched");
+}
+
+void
+life_after_write(struct hub_state *hub, struct stream *s, int outcome)
+{
+	if (outcome == STREAM_GONE) {
+		life_close(hub, s);
+	} else if (outcome == STREAM_FULL) {
+		if (s->state != STREAM_BLOCKED)
+			watch_writable(hub, s, true);
+		life_set_state(hub, s, STREAM_BLOCKED);
+	} else {
+		if (s->state == STREAM_BLOCKED)
+			watch_writable(hub, s, false);
+		life_set_by_cursor(hub, s);
+	}
+}
+
+int64_t
+life_position(const struct hub_state *hub, const struct stream *s)
+{
+	return s->state == STREAM_LIVE ? hub->sent : s->cursor;
+}
+
+void
+life_free_closed(struct hub_state *hub)
+{
+	struct stream *s;
+
+	while ((s = TAILQ_FIRST(&hub->closed)) != NULL) {
+		TAILQ_REMOVE(&hub->closed, s, link);
+		s->list = NULL;
+		roster_remove(&hub->roster, s);
+		HUB_COUNT(hub, n_streams, -1);
+		if (!s->page_out)
+			stream_free(s);
+	}
+}
