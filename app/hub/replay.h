@@ -5,7 +5,7 @@
 
 #include "app/hub/catchup.h"
 #include "app/hub/hub_state.h"
-#include "app/hub/round.h"
+#include "app/hub/slices.h"
 #include "lib/mailbox.h"
 
 struct replay {

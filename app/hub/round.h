@@ -5,28 +5,11 @@
 
 #include <stddef.h>
 #include <stdint.h>
-#include <sys/uio.h>
 
 #include "app/hub/ring.h"
 #include "app/hub/roster.h"
 #include "app/hub/stream.h"
 #include "lib/clock.h"
-
-/* Slices of memory that lie one after the other in what is sent; those that
- * also do in memory are one slice. */
-struct slices {
-	struct iovec iov[1 + STREAM_WRITE_MESSAGES];  /* iov[0] is the header's */
-	size_t n;             /* from iov[1] on */
-	size_t n_bytes;
-	size_t n_messages;
-	int64_t last_id;      /* of the last message added; 0: none */
-};
-
-/* slices_clear empties; slices_add adds an entry's event, lent until what holds
- * it goes; slices_full: stop adding. */
-void slices_clear(struct slices *slices);
-void slices_add(struct slices *slices, const struct block *block, const struct block_entry *entry);
-int slices_full(const struct slices *slices);
 
 struct round;
 

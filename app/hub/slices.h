@@ -1,0 +1,33 @@
+/* Slices: where in memory the messages of one write lie, one after the other, as
+ * sendmsg() takes them; those that follow one another in memory, too, are one
+ * slice. An embedded value of the hub's thread. */
+#ifndef APP_HUB_SLICES_H
+#define APP_HUB_SLICES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/uio.h>
+
+#include "app/hub/block.h"
+#include "app/hub/stream.h"
+
+struct slices {
+	struct iovec iov[1 + STREAM_WRITE_MESSAGES];  /* iov[0] is the header's */
+	size_t n;             /* from iov[1] on */
+	size_t n_bytes;
+	size_t n_messages;
+	int64_t last_id;      /* of the message added last; set once there is one */
+};
+
+/* slices_clear begins anew; needed before the first slices_add, too. */
+void slices_clear(struct slices *slices);
+
+/* slices_add adds an entry's event, which is lent: the block stays where it is
+ * until the write is done. Not to be called once slices_full. */
+void slices_add(struct slices *slices, const struct block *block, const struct block_entry *entry);
+
+/* slices_full: has the write reached its bound in bytes or in slices? */
+bool slices_full(const struct slices *slices);
+
+#endif
