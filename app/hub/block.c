@@ -1,3 +1,6 @@
+/* Encodes messages once, for however many streams. Runs in the thread of the tail
+ * that makes a block, then in the hub's that owns it; touches only the block. */
+
 #include "app/hub/block.h"
 
 #include <stdlib.h>

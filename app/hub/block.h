@@ -1,5 +1,5 @@
-/* A block: messages that were read together, each encoded once. Made by the
- * tail or by catch-up, then owned by whoever it is given to. */
+/* A block: messages that were read together, each encoded once. Made in the
+ * tail's thread, then owned by the hub's; one thread at a time touches it. */
 #ifndef APP_HUB_BLOCK_H
 #define APP_HUB_BLOCK_H
 

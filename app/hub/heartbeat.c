@@ -1,8 +1,7 @@
 /* What comes by time alone: a heartbeat after silence, the end at the token's exp.
  * Runs in the hub's thread, touches streams and their timers. A stream has one
- * timer. It is not moved when something is sent, which happens
- * far more often than silence; when it is due it looks how long the silence
- * really was.
+ * timer. It is not moved when something is sent, which happens far more often
+ * than silence; when it is due, written_at tells how long the silence really was.
  *
  * Heartbeats that are due soon go out with the first that is due: one at a time
  * they would wake the web server for each, which costs three times as much. */
@@ -51,7 +50,7 @@ heartbeat_set(struct hub_state *hub, struct stream *s)
 	mono_us due = s->probed ? hub->now + PROBE_MS * 1000 : s->written_at + period;
 
 	if (due <= hub->now)
-		due = hub->now + period;  /* it is not quiet: look again later */
+		due = hub->now + period;  /* it is not quiet: check again later */
 	if (s->expiry.ends) {
 		mono_us left = s->expiry.at * 1000000 - clock_wall_us();
 
@@ -104,7 +103,7 @@ heartbeat_run(struct hub_state *hub)
 		struct stream *s = CONTAINER_OF(timer, struct stream, timer);
 		bool silent = is_quiet(s) && (s->probed || hub->now - s->written_at >= period - early);
 
-		/* The token's end, and a look at a stream that is not quiet, have time. */
+		/* Only a heartbeat may come early; the rest waits until it is due. */
 		if (timer->due > hub->now && !silent)
 			break;
 		if (s->expiry.ends && clock_wall_us() >= s->expiry.at * 1000000) {

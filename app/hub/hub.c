@@ -95,7 +95,7 @@ has_news(struct hub *hub)
 }
 
 static void
-trouble(void *state, struct stream *s, int outcome)
+after_incomplete_write(void *state, struct stream *s, int outcome)
 {
 	life_after_write(state, s, outcome);
 }
@@ -113,10 +113,10 @@ send_news(struct hub *hub)
 	if (state->ring.top == state->sent)
 		take_inbox(hub);
 	tally = round_run(hub->round, &state->roster, &state->ring, &state->sent, state->now,
-	    trouble, state);
+	    after_incomplete_write, state);
 	atomic_store_explicit(&state->counters.sent, state->sent, memory_order_relaxed);
 	HUB_COUNT(state, n_delivered, tally.n_delivered);
-	pace_took(&hub->pace, tally.n_written, state->now);
+	pace_record(&hub->pace, tally.n_written, state->now);
 	for (s = TAILQ_FIRST(&state->ahead); s != NULL; s = next) {
 		next = TAILQ_NEXT(s, link);
 		if (s->cursor <= state->sent)
@@ -171,7 +171,7 @@ drain(struct hub *hub)
 	struct hub_state *state = &hub->state;
 
 	do {
-		hub->pace = PACE_INITIAL;  /* no time to wait for anybody */
+		hub->pace = PACE_INITIAL;  /* so that this round does not wait */
 		send_news(hub);
 	} while (has_news(hub));
 	admission_run(state, mailbox_take(&hub->joining));

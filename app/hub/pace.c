@@ -1,12 +1,16 @@
-/* A write costs the web server ten times what it costs us, whether it carries
+/* Decides when the next round may begin. Runs in the hub's thread; of the streams
+ * it only asks their sockets how much is unread.
+ *
+ * A write costs the web server ten times what it costs us, whether it carries
  * one message or fifty. So after a round that wrote k streams the next one
  * leaves the web server the time to pass them on; what is committed meanwhile
- * goes out together, in as many writes. An idle hub waits for nothing.
+ * goes out together, in as many writes. An idle hub does not wait: the first
+ * message leaves at once.
  *
  * How much time that is depends on the machine, so it is measured: when a round
  * is about to begin, do some of the streams still have unread bytes in their
  * sockets? Then the web server is behind, the round waits a quarter longer, and
- * the estimate grows; else it shrinks a little. It settles where the web server
+ * the estimate grows; else it shrinks a little. It comes to rest where the web server
  * is just done when the next round comes. */
 
 #include "app/hub/pace.h"
@@ -15,7 +19,7 @@
 #include <sys/ioctl.h>
 
 enum {
-	SAMPLES = 16,            /* streams looked at; 0.2 microseconds each */
+	SAMPLES = 16,            /* streams asked for unread bytes; 0.2 microseconds each */
 	BEHIND_SAMPLES = 2,      /* so many with unread bytes mean that it is behind */
 	LONGEST_WAIT_US = 250000,
 };
@@ -52,7 +56,7 @@ pace_allows(struct pace *pace, const struct roster *roster, mono_us now)
 {
 	if (now < pace->next_round)
 		return false;
-	/* Few writes cost nobody anything, and tell nothing. */
+	/* So few writes need no waiting, and nothing can be measured by them. */
 	if (pace->n_written < SAMPLES)
 		return true;
 	if (pace->postponed) {
@@ -74,7 +78,7 @@ pace_allows(struct pace *pace, const struct roster *roster, mono_us now)
 }
 
 void
-pace_took(struct pace *pace, size_t n_written, mono_us now)
+pace_record(struct pace *pace, size_t n_written, mono_us now)
 {
 	pace->n_written = n_written;
 	wait_for(pace, pace->us_per_write * (double)n_written, now);

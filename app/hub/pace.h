@@ -1,5 +1,5 @@
-/* The pace: how long the hub waits between two rounds. An embedded value of the
- * hub's thread. */
+/* The pace: how long the hub waits between two rounds, so that the web server can
+ * pass on what it was sent. An embedded value of the hub's thread. */
 #ifndef APP_HUB_PACE_H
 #define APP_HUB_PACE_H
 
@@ -23,7 +23,7 @@ struct pace {
  * until when. */
 bool pace_allows(struct pace *pace, const struct roster *roster, mono_us now);
 
-/* pace_took notes what the round that has just run has written. */
-void pace_took(struct pace *pace, size_t n_written, mono_us now);
+/* pace_record records how many streams the round that has just run has written. */
+void pace_record(struct pace *pace, size_t n_written, mono_us now);
 
 #endif

@@ -35,7 +35,7 @@ collect(struct slices *slices, const struct hub_state *hub, struct stream *s)
 		const struct block *block;
 		const struct block_entry *entry = ring_next(&hub->ring, &place, &block);
 
-		/* What is not sent yet to those that are live comes with a round. */
+		/* What live streams have not been sent yet, a round will bring to all. */
 		if (entry == NULL || entry->id > hub->sent) {
 			s->cursor = hub->sent;
 			break;

@@ -1,3 +1,6 @@
+/* An array of blocks, of which the oldest leave at the front. Runs in the hub's
+ * thread; owns the blocks that it was given and touches nothing else. */
+
 #include "app/hub/ring.h"
 
 #include <stdlib.h>

@@ -1,3 +1,6 @@
+/* Two hashes from names to lists of members, and an array of all streams. Runs in
+ * the hub's thread; of a stream it touches only its `place` and `members`. */
+
 #include "app/hub/roster.h"
 
 #include <stdlib.h>

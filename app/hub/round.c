@@ -1,4 +1,8 @@
-/* Messages for everyone are the same bytes for every stream, so they are
+/* Sends what is new to live streams. Runs in the hub's thread: reads the ring and
+ * the roster, writes to sockets, and sets of a stream what the round decides
+ * (round, picks, told; and the cursor where a write is incomplete).
+ *
+ * Messages for everyone are the same bytes for every stream, so they are
  * gathered once. A message for somebody is picked for just those streams that
  * the roster names; only a stream with picks is gathered for by itself, its
  * picks and the messages for everyone merged in the order of ids. So a round
@@ -150,7 +154,7 @@ gather(struct round *round, const struct stream *s)
 
 static void
 send_slices(struct stream *s, struct slices *slices, int64_t sent, mono_us now,
-    round_trouble *trouble, void *context, struct round_tally *tally)
+    round_incomplete *incomplete, void *context, struct round_tally *tally)
 {
 	int outcome;
 
@@ -160,13 +164,13 @@ send_slices(struct stream *s, struct slices *slices, int64_t sent, mono_us now,
 	tally->n_delivered += slices->n_messages;
 	if (outcome != 0) {
 		s->cursor = sent;
-		trouble(context, s, outcome);
+		incomplete(context, s, outcome);
 	}
 }
 
 struct round_tally
 round_run(struct round *round, const struct roster *roster, const struct ring *ring,
-    int64_t *sent, mono_us now, round_trouble *trouble, void *context)
+    int64_t *sent, mono_us now, round_incomplete *incomplete, void *context)
 {
 	struct round_tally tally = { 0 };
 
@@ -177,13 +181,13 @@ round_run(struct round *round, const struct roster *roster, const struct ring *r
 	*sent = collect(round, roster, ring, *sent);
 	for (size_t i = 0; i < round->n_picked; i++) {
 		gather(round, round->picked[i]);
-		send_slices(round->picked[i], &round->for_one, *sent, now, trouble, context, &tally);
+		send_slices(round->picked[i], &round->for_one, *sent, now, incomplete, context, &tally);
 	}
 	for (size_t i = 0; round->n_common > 0 && i < roster->n; i++) {
 		struct stream *s = roster->streams[i];
 
 		if (s->state == STREAM_LIVE && s->round != round->number)
-			send_slices(s, &round->for_all, *sent, now, trouble, context, &tally);
+			send_slices(s, &round->for_all, *sent, now, incomplete, context, &tally);
 	}
 	return tally;
 }

@@ -1,5 +1,6 @@
 /* A round: what is new goes to every live stream that it is for, and each of
- * these is written once, however many messages it gets. */
+ * these is written once, however many messages it gets. The hub's thread; it is
+ * opaque since it keeps arrays of its own from round to round. */
 #ifndef APP_HUB_ROUND_H
 #define APP_HUB_ROUND_H
 
@@ -18,18 +19,18 @@ struct round_tally {
 	uint64_t n_delivered;    /* messages, once for each stream that was sent them */
 };
 
-/* What a round does with a stream that did not take everything: outcome is one
- * of enum stream_outcome. */
-typedef void round_trouble(void *context, struct stream *s, int outcome);
+/* Is called for each stream whose write did not go out whole; outcome is one of
+ * enum stream_outcome. Must not change the roster. */
+typedef void round_incomplete(void *context, struct stream *s, int outcome);
 
 struct round *round_new(void);
 void round_free(struct round *round);
 
 /* round_run sends live streams what the ring has above *sent, at most
  * STREAM_WRITE_BYTES and STREAM_WRITE_MESSAGES of it, and sets *sent to where
- * it came. A stream that is in trouble is reported with its cursor at the new
- * *sent; `trouble` must not change the roster. */
+ * it came. A stream that is reported by `incomplete` has its cursor at the new
+ * *sent. */
 struct round_tally round_run(struct round *round, const struct roster *roster, const struct ring *ring,
-    int64_t *sent, mono_us now, round_trouble *trouble, void *context);
+    int64_t *sent, mono_us now, round_incomplete *incomplete, void *context);
 
 #endif

@@ -1,3 +1,10 @@
+/* Writing to a stream, and what its filter lets through. Runs in the hub's thread, but for
+ * stream_new, which a request's thread calls. Touches one stream and its socket,
+ * never waits for that, and knows of no other stream and no state.
+ *
+ * What the socket does not take is kept in `unsent` and must go out before
+ * anything else: a record that was begun has to be ended. */
+
 #include "app/hub/stream.h"
 
 #include <errno.h>
@@ -160,7 +167,7 @@ stream_end(struct stream *s)
 	if (s->unsent_at == s->unsent.len) {
 		fcgi_end(end, s->request_id);
 		if (send(s->fd, end, sizeof(end), MSG_DONTWAIT | MSG_NOSIGNAL) < 0) {
-			/* Gone, or full: closing says enough. */
+			/* Gone, or full: closing the connection ends the response, too. */
 		}
 	}
 	close(s->fd);

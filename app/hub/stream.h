@@ -1,5 +1,6 @@
-/* A stream: a descriptor, a filter and a cursor. It owns no queue; what it has
- * not been sent is in the ring or in the store. All of it belongs to the hub's
+/* A stream: a response to GET /events that stays open; a descriptor, a filter
+ * and a cursor. It owns no queue; what it has not been sent is in the ring or in
+ * the store. All of it belongs to the hub's
  * thread once the hub has it; the filter, which never changes, is lent to
  * catch-up meanwhile. */
 #ifndef APP_HUB_STREAM_H
@@ -54,7 +55,7 @@ struct stream {
 	bool page_out;             /* catch-up has a page of this stream */
 	bool probed;               /* a second heartbeat is due, to see who is still there */
 	int64_t cursor;            /* has been sent all up to here; unused while live */
-	int64_t told;              /* highest id that the client was told */
+	int64_t told;              /* the last id sent to the client, in an event or by itself */
 	struct expiry expiry;      /* the token's exp */
 	mono_us written_at;
 	struct buf unsent;         /* whole bytes of records, from unsent_at on */

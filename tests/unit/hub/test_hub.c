@@ -19,7 +19,7 @@
 static struct conf conf;
 static struct table table;
 static struct hub *hub;
-static int64_t given;    /* the hub was given everything up to here */
+static int64_t published;  /* the hub has heard of everything up to here */
 
 /* ---- verbs ---- */
 
@@ -30,7 +30,7 @@ begin_with(const char *const lines[])
 	table_open(&table);
 	hub = hub_start(&conf, table.name, 0);
 	assert_non_null(hub);
-	given = 0;
+	published = 0;
 }
 
 static void
@@ -118,8 +118,8 @@ read_news(void)
 	struct block *block = block_new();
 	struct store_bounds bounds;
 
-	assert_int_equal(store_read(table.store, given, NULL, add_row, block, &bounds, &given), 0);
-	block->upto = given;
+	assert_int_equal(store_read(table.store, published, NULL, add_row, block, &bounds, &published), 0);
+	block->upto = published;
 	return block;
 }
 
@@ -158,7 +158,7 @@ two_turns(void)
 	for (int i = 0; i < 2; i++) {
 		struct peer peer;
 
-		JOIN(&peer, .user = nobodies[i], .cursor = given);
+		JOIN(&peer, .user = nobodies[i], .cursor = published);
 		hang_up(&peer);
 	}
 }
@@ -256,7 +256,7 @@ TEST(an_ahead_stream_that_the_hub_comes_to_in_steps_misses_nothing)
 	block = block_new();
 	block->upto = 2;
 	hub_publish(hub, block);
-	given = 2;
+	published = 2;
 	news();
 	expect_message(&peer, 3, "x");
 	expect_message(&peer, 4, "x");
@@ -469,7 +469,7 @@ TEST(an_empty_table_is_a_gap_up_to_the_newest)
 	hang_up(&peer);
 }
 
-/* A stream that went on past rows it could not be given would have lost them. */
+/* A stream that went on past rows it could not be sent would have lost them. */
 TEST(a_replay_that_cannot_be_read_ends_the_stream_and_the_next_one_is_whole)
 {
 	struct peer peer, live;

@@ -81,7 +81,7 @@ a_round_waits_as_long_as_the_one_before_was_large(void **state)
 	struct crowd *crowd = *state;
 	struct pace pace = PACE_INITIAL;
 
-	pace_took(&pace, 1000, 5000000);
+	pace_record(&pace, 1000, 5000000);
 	assert_int_equal(pace.next_round, 5000000 + 20 * 1000);
 	assert_false(pace_allows(&pace, &crowd->roster, pace.next_round - 1));
 	assert_true(pace_allows(&pace, &crowd->roster, pace.next_round));
@@ -94,7 +94,7 @@ a_round_to_few_streams_is_never_put_off(void **state)
 	struct pace pace = PACE_INITIAL;
 
 	leave_unread(crowd);
-	pace_took(&pace, 1, 5000000);
+	pace_record(&pace, 1, 5000000);
 	assert_true(pace_allows(&pace, &crowd->roster, pace.next_round));
 	read_all(crowd);
 }
@@ -107,7 +107,7 @@ a_web_server_that_is_behind_is_waited_for_once_a_round(void **state)
 	mono_us put_off_to;
 
 	leave_unread(crowd);
-	pace_took(&pace, 1000, 5000000);
+	pace_record(&pace, 1000, 5000000);
 	assert_false(pace_allows(&pace, &crowd->roster, pace.next_round));
 	put_off_to = pace.next_round;
 	assert_true(put_off_to > 5000000 + 20 * 1000);
@@ -123,7 +123,7 @@ the_estimate_follows_the_web_server_within_its_bounds(void **state)
 	mono_us now = 0;
 
 	for (int i = 0; i < 1000; i++) {
-		pace_took(&pace, 1000, now);
+		pace_record(&pace, 1000, now);
 		now = pace.next_round;
 		pace_allows(&pace, &crowd->roster, now);
 	}
@@ -131,7 +131,7 @@ the_estimate_follows_the_web_server_within_its_bounds(void **state)
 	assert_true(pace.us_per_write >= 4);
 	leave_unread(crowd);
 	for (int i = 0; i < 1000; i++) {
-		pace_took(&pace, 1000, now);
+		pace_record(&pace, 1000, now);
 		now = pace.next_round;
 		pace_allows(&pace, &crowd->roster, now);
 	}

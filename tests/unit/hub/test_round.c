@@ -17,7 +17,7 @@ enum { STREAMS_MAX = 40, PACKET_MAX = 256 << 10 };
 struct side {
 	struct stream *s;
 	int fd;          /* the web server's end */
-	int64_t given;   /* id up to which its user's messages have been compared */
+	int64_t compared;  /* what it wants up to this id has been compared */
 };
 
 static struct roster roster;
@@ -26,8 +26,8 @@ static struct round *a_round;
 static struct side sides[STREAMS_MAX];
 static size_t n_sides;
 static int64_t sent, next_id;
-static struct { const struct stream *s; int outcome; int64_t sent_then; } troubles[STREAMS_MAX];
-static size_t n_troubles;
+static struct { const struct stream *s; int outcome; int64_t cursor; } incomplete[STREAMS_MAX];
+static size_t n_incomplete;
 
 /* All messages ever added, for comparing. */
 static struct buf encoded[4096];
@@ -40,7 +40,7 @@ begin(void)
 	roster = (struct roster){ 0 };
 	sent = 0;
 	next_id = 1;
-	n_sides = n_added = n_troubles = 0;
+	n_sides = n_added = n_incomplete = 0;
 	ring_init(&ring, 0);
 	a_round = round_new();
 }
@@ -73,7 +73,7 @@ listening(const char *user, const char *const topics[])
 	for (; topics[filter.n_topics] != NULL; filter.n_topics++)
 		filter.topics[filter.n_topics] = mem_strdup(topics[filter.n_topics]);
 	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair), 0);
-	side->given = 0;
+	side->compared = 0;
 	side->s = stream_new(filter);
 	side->s->fd = pair[0];
 	side->s->request_id = 1;
@@ -116,23 +116,23 @@ news(const char *user, const char *topic)
 }
 
 static void
-note_trouble(void *context, struct stream *s, int outcome)
+record_incomplete(void *context, struct stream *s, int outcome)
 {
 	assert_ptr_equal(context, &ring);
-	troubles[n_troubles].s = s;
-	troubles[n_troubles].outcome = outcome;
-	troubles[n_troubles++].sent_then = s->cursor;
+	incomplete[n_incomplete].s = s;
+	incomplete[n_incomplete].outcome = outcome;
+	incomplete[n_incomplete++].cursor = s->cursor;
 	s->state = STREAM_BLOCKED;
 }
 
 static struct round_tally
 run(void)
 {
-	return round_run(a_round, &roster, &ring, &sent, 5, note_trouble, &ring);
+	return round_run(a_round, &roster, &ring, &sent, 5, record_incomplete, &ring);
 }
 
 /* expect_written: since the last time the stream was written once, all messages
- * above side->given and up to `sent` that it wants, in order; or, where there
+ * above side->compared and up to `sent` that it wants, in order; or, where there
  * is none, not at all. Returns how many. */
 static size_t
 expect_written(struct side *side)
@@ -144,7 +144,7 @@ expect_written(struct side *side)
 	for (size_t i = 0; i < n_added; i++) {
 		const struct message *m = &added[i];
 
-		if (m->id <= side->given || m->id > sent || m->expiry.at == 1
+		if (m->id <= side->compared || m->id > sent || m->expiry.at == 1
 		    || (m->user != NULL && strcmp(m->user, side->s->filter.user) != 0)
 		    || !stream_wants_topic(side->s, m->topic))
 			continue;
@@ -152,7 +152,7 @@ expect_written(struct side *side)
 		assert_true(side->s->told >= m->id);
 		n++;
 	}
-	side->given = sent;
+	side->compared = sent;
 	if (n > 0) {
 		ssize_t got = recv(side->fd, packet, sizeof(packet), MSG_DONTWAIT);
 
@@ -264,7 +264,7 @@ TEST(only_live_streams_are_written)
 	run();
 	assert_int_equal(expect_written(live), 2);
 	assert_int_equal(behind->s->told, 0);
-	behind->given = sent;
+	behind->compared = sent;
 	assert_int_equal(expect_written(behind), 0);
 	end();
 }
@@ -318,7 +318,7 @@ TEST(a_block_without_messages_moves_the_round_on)
 	end();
 }
 
-TEST(a_stream_in_trouble_is_reported_with_its_cursor_at_the_end_of_the_round)
+TEST(a_stream_that_does_not_take_all_is_reported_with_its_cursor_at_the_end_of_the_round)
 {
 	struct side *full, *gone, *well;
 	char filler[1000] = { 0 };
@@ -336,11 +336,11 @@ TEST(a_stream_in_trouble_is_reported_with_its_cursor_at_the_end_of_the_round)
 	news("u", NULL);
 	news("nobody", NULL);
 	run();
-	assert_int_equal(n_troubles, 2);
-	for (size_t i = 0; i < n_troubles; i++) {
-		assert_int_equal(troubles[i].outcome,
-		    troubles[i].s == full->s ? STREAM_FULL : STREAM_GONE);
-		assert_int_equal(troubles[i].sent_then, 4);
+	assert_int_equal(n_incomplete, 2);
+	for (size_t i = 0; i < n_incomplete; i++) {
+		assert_int_equal(incomplete[i].outcome,
+		    incomplete[i].s == full->s ? STREAM_FULL : STREAM_GONE);
+		assert_int_equal(incomplete[i].cursor, 4);
 	}
 	assert_int_equal(full->s->unsent.len,
 	    FCGI_HEADER_BYTES + encoded[0].len + encoded[1].len + encoded[2].len);
@@ -392,7 +392,7 @@ TEST(any_roster_and_any_messages_are_delivered_as_one_by_one)
 			assert_int_equal(tally.n_written, n_written);
 			assert_int_equal(tally.n_delivered, n_delivered);
 		}
-		assert_int_equal(n_troubles, 0);
+		assert_int_equal(n_incomplete, 0);
 		end();
 	}
 }
@@ -404,7 +404,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(only_live_streams_are_written),
 	cmocka_unit_test(a_round_ends_at_a_bound_and_the_next_goes_on_there),
 	cmocka_unit_test(a_block_without_messages_moves_the_round_on),
-	cmocka_unit_test(a_stream_in_trouble_is_reported_with_its_cursor_at_the_end_of_the_round),
+	cmocka_unit_test(a_stream_that_does_not_take_all_is_reported_with_its_cursor_at_the_end_of_the_round),
 	cmocka_unit_test(any_roster_and_any_messages_are_delivered_as_one_by_one),
 };
 
