@@ -122,7 +122,7 @@ def token_says_why_there_is_none(site):
 
     expect_failure(token('-o', 'jwt_key_file=/no/such/key'), '/no/such/key')
     expect_failure(token('-o', 'jwt_alg=RS256', '-o', 'jwt_key_file=' + os.path.join(
-        SOURCE, 'tests', 'keys', 'test-only-rsa-public.pem')), 'a public key cannot sign')
+        SOURCE, 'tests', 'unit', 'keys', 'test-only-rsa-public.pem')), 'a public key cannot sign')
     expect_failure(token('--ttl', '36501d'), '100 years')
     expect_failure(token('--topic', ''), 'topics')
     expect_failure(token(*['--topic', 'x' * 255] * 64), 'longer than')

@@ -146,7 +146,7 @@ def issuer_audience_and_user_claim_are_checked_as_configured(site):
 def a_public_key_is_no_secret(site):
     for alg, name in (('ES256', 'p256'), ('RS256', 'rsa')):
         path = os.path.join(site.folder, name + '.pem')
-        shutil.copy(os.path.join(SOURCE, 'tests', 'keys', f'test-only-{name}-public.pem'), path)
+        shutil.copy(os.path.join(SOURCE, 'tests', 'unit', 'keys', f'test-only-{name}-public.pem'), path)
         os.chmod(path, 0o644)  # whatever a source may have
         with open(path, 'rb') as f:
             pem = f.read()
