@@ -15,6 +15,9 @@
 /* A test's name is a sentence: TEST(a_buf_grows_as_bytes_are_added). */
 #define TEST(name) static void name(void **state __attribute__((unused)))
 
+/* LIST is an array of strings that ends in NULL. */
+#define LIST(...) ((const char *const[]){ __VA_ARGS__, NULL })
+
 #define RUN_TESTS(tests) \
 	int main(void) { return cmocka_run_group_tests(tests, NULL, NULL); }
 

@@ -85,6 +85,19 @@ conf_of(struct conf *conf, const char *const lines[])
 	free(key);
 }
 
+struct auth *
+auth_of_conf(void)
+{
+	struct conf conf;
+	struct auth *auth;
+
+	conf_of(&conf, NULL);
+	auth = auth_open(&conf);
+	assert_non_null(auth);
+	conf_free(&conf);
+	return auth;
+}
+
 size_t
 count_descriptors(void)
 {
@@ -605,6 +618,20 @@ call(struct rowcast *r, struct peer *peer)
 	peer_connect(peer, r->listener.path);
 }
 
+const char *
+fetch(struct rowcast *r, int status, const char *const params[], const char *body)
+{
+	static struct peer peer = { .fd = -1 };
+	const char *reply;
+
+	hang_up(&peer);
+	call(r, &peer);
+	say_request(&peer, false, params, body);
+	reply = expect_reply(&peer, status);
+	expect_closed(&peer);
+	return reply;
+}
+
 char *
 token_of(struct rowcast *r, const char *user, const char *scope)
 {
@@ -612,4 +639,13 @@ token_of(struct rowcast *r, const char *user, const char *scope)
 
 	assert_non_null(token);
 	return token;
+}
+
+char *
+bearer_of(struct rowcast *r, const char *user, const char *scope)
+{
+	char *token = token_of(r, user, scope), *bearer = mem_printf("Bearer %s", token);
+
+	free(token);
+	return bearer;
 }

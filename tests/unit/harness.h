@@ -21,8 +21,6 @@
 
 enum { PATIENCE_MS = 30000 };  /* a machine that is busy with other things, under TSan */
 
-#define LIST(...) ((const char *const[]){ __VA_ARGS__, NULL })
-
 /* WAIT_FOR looks until that is so: the one place for what no descriptor tells. */
 #define WAIT_FOR(condition) \
 	for (mono_us until = clock_mono_us() + (mono_us)PATIENCE_MS * 1000; !(condition); ) \
@@ -40,6 +38,9 @@ char *path_in_folder(const char *name);
 /* conf_of fills conf as from a file with these lines; the store, the socket
  * and an HS256 key file lie in the folder. conf_free is due. */
 void conf_of(struct conf *conf, const char *const lines[]);
+
+/* auth_of_conf opens that key; auth_close is due. */
+struct auth *auth_of_conf(void);
 
 /* count_descriptors returns how many this process has open. */
 size_t count_descriptors(void);
@@ -162,7 +163,13 @@ void rowcast_stop(struct rowcast *rowcast);
 /* call connects a web server to it. */
 void call(struct rowcast *rowcast, struct peer *peer);
 
-/* token returns a token of its key; the caller frees it. scope may be NULL. */
+/* fetch sends a whole request on a connection of its own and returns the reply,
+ * which has to have that status; good until the next fetch. */
+const char *fetch(struct rowcast *rowcast, int status, const char *const params[], const char *body);
+
+/* token_of returns a token of its key, and bearer_of what Authorization says
+ * with one; the caller frees it. scope may be NULL. */
 char *token_of(struct rowcast *rowcast, const char *user, const char *scope);
+char *bearer_of(struct rowcast *rowcast, const char *user, const char *scope);
 
 #endif

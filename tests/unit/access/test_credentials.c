@@ -1,15 +1,10 @@
 #include "tests/unit/check.h"
-#include "tests/unit/capture.h"
-#include "tests/unit/hs256.h"
+#include "tests/unit/harness.h"
 
-#include <stdbool.h>
 #include <sys/socket.h>
 
 #include "app/access/credentials.h"
-#include "lib/log.h"
 #include "lib/mem.h"
-
-#define SECRET "0123456789abcdef0123456789abcdef"
 
 enum { ANYWHERE = CREDENTIALS_HEADER | CREDENTIALS_COOKIE | CREDENTIALS_QUERY };
 
@@ -19,15 +14,9 @@ static char *good;  /* a token; owned */
 static int
 setup(void **state __attribute__((unused)))
 {
-	char alg[] = "HS256", claim[] = "sub";
-	char *path = mem_strdup(capture_file("key", SECRET, strlen(SECRET), 0600));
-	struct conf conf = { .jwt_alg = alg, .jwt_key_files = { path }, .n_jwt_key_files = 1,
-		.jwt_user_claim = claim };
-
-	auth = auth_open(&conf);
-	assert_non_null(auth);
-	free(path);
-	good = hs256_sign(SECRET, "{\"alg\":\"HS256\"}", "{\"sub\":\"42\"}");
+	auth = auth_of_conf();
+	good = auth_sign(auth, "42", NULL, 0, NULL, 3600);
+	assert_non_null(good);
 	return 0;
 }
 
@@ -50,7 +39,8 @@ status_of(struct request request, unsigned places)
 	char *copies[3] = { NULL, NULL, NULL };
 	struct identity id;
 	char answer[1024];
-	int ends[2], status = 0;
+	struct peer peer;
+	int status = 0;
 	ssize_t n;
 
 	for (size_t i = 0; i < 3; i++) {
@@ -65,20 +55,18 @@ status_of(struct request request, unsigned places)
 		request.query = "";
 	if (request.method == NULL)
 		request.method = "GET";
-	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);
-	request.reply.conn = mem_zalloc(sizeof(*request.reply.conn));
-	request.reply.conn->fd = ends[0];
+	request.reply.conn = conn_of(peer_pair(&peer));
 	if (credentials_check(auth, &request, places, &id)) {
 		assert_string_equal(id.user, "42");
 		identity_free(&id);
 		reply_drop(&request.reply);
 	} else {
-		n = recv(ends[1], answer, sizeof(answer) - 1, MSG_DONTWAIT);
+		n = recv(peer.fd, answer, sizeof(answer) - 1, MSG_DONTWAIT);
 		assert_in_range(n, 9, sizeof(answer) - 1);
 		answer[n] = '\0';
 		assert_int_equal(sscanf(answer + 8, "Status: %d ", &status), 1);
 	}
-	close(ends[1]);
+	hang_up(&peer);
 	for (size_t i = 0; i < 3; i++)
 		free(copies[i]);
 	return status;

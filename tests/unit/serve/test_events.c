@@ -1,16 +1,12 @@
 /* What /events refuses before there is a stream; streams are test_hub.c's. */
 
 #include "tests/unit/check.h"
-#include "tests/unit/capture.h"
-#include "tests/unit/hs256.h"
+#include "tests/unit/harness.h"
 
 #include <sys/socket.h>
 
 #include "app/serve/events.h"
 #include "lib/mem.h"
-
-#define SECRET "0123456789abcdef0123456789abcdef"
-#define CLAIMS "{\"sub\":\"42\",\"topics\":[\"news\",\"room/*\"]}"
 
 static struct service service;
 static char *authorization;  /* owned */
@@ -18,17 +14,13 @@ static char *authorization;  /* owned */
 static int
 setup(void **state __attribute__((unused)))
 {
-	char alg[] = "HS256", claim[] = "sub";
-	char *path = mem_strdup(capture_file("key", SECRET, strlen(SECRET), 0600));
-	struct conf conf = { .jwt_alg = alg, .jwt_key_files = { path }, .n_jwt_key_files = 1,
-		.jwt_user_claim = claim };
-	char *token = hs256_sign(SECRET, "{\"alg\":\"HS256\"}", CLAIMS);
+	char news[] = "news", rooms[] = "room/*", *token;
 
-	service.auth = auth_open(&conf);
-	assert_non_null(service.auth);
+	service.auth = auth_of_conf();
+	token = auth_sign(service.auth, "42", (char *[]){ news, rooms }, 2, NULL, 3600);
+	assert_non_null(token);
 	authorization = mem_printf("Bearer %s", token);
 	free(token);
-	free(path);
 	return 0;
 }
 
@@ -47,16 +39,15 @@ expect(const char *query, int status, const char *sentence)
 	struct worker worker = { .service = &service };
 	struct request request = { .method = "GET", .query = query, .authorization = authorization };
 	char answer[2048], *json = mem_printf("\r\n\r\n{\"error\":\"%s\"}", sentence);
-	int ends[2], got;
+	struct peer peer;
 	ssize_t n;
+	int got;
 
-	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);
-	request.reply.conn = mem_zalloc(sizeof(*request.reply.conn));
-	request.reply.conn->fd = ends[0];
+	request.reply.conn = conn_of(peer_pair(&peer));
 	events_handle(&worker, &request);
 	assert_null(request.reply.conn);
-	n = recv(ends[1], answer, sizeof(answer) - 1, MSG_DONTWAIT);
-	close(ends[1]);
+	n = recv(peer.fd, answer, sizeof(answer) - 1, MSG_DONTWAIT);
+	hang_up(&peer);
 	assert_in_range(n, 9, sizeof(answer) - 1);
 	answer[n] = '\0';
 	assert_int_equal(sscanf(answer + 8, "Status: %d ", &got), 1);

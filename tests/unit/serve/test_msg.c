@@ -33,23 +33,11 @@ teardown(void **state __attribute__((unused)))
 	return 0;
 }
 
-/* asked returns the reply, good until the next one. */
-static const char *
-asked(int status, const char *const params[], const char *body)
-{
-	static struct peer peer = { .fd = -1 };
-
-	hang_up(&peer);
-	call(&rowcast, &peer);
-	say_request(&peer, false, params, body);
-	return expect_reply(&peer, status);
-}
-
 static const char *
 posted(int status, const char *token, const char *type, const char *body)
 {
 	char *bearer = mem_printf("Bearer %s", token);
-	const char *reply = asked(status, LIST("REQUEST_METHOD", "POST", "SCRIPT_NAME", "/msg",
+	const char *reply = fetch(&rowcast, status, LIST("REQUEST_METHOD", "POST", "SCRIPT_NAME", "/msg",
 	    "CONTENT_TYPE", type, "HTTP_AUTHORIZATION", bearer), body);
 
 	free(bearer);
@@ -72,11 +60,11 @@ TEST(a_get_is_authorised_by_its_header_alone)
 {
 	char *bearer = mem_printf("Bearer %s", own), *cookie = mem_printf("rowcast_token=%s", own);
 
-	asked(201, LIST("REQUEST_METHOD", "GET", "SCRIPT_NAME", "/msg", "QUERY_STRING", "msg=x",
-	    "HTTP_AUTHORIZATION", bearer), NULL);
-	asked(201, LIST("REQUEST_METHOD", "POST", "SCRIPT_NAME", "/msg", "QUERY_STRING", "msg=x",
-	    "HTTP_COOKIE", cookie), NULL);
-	expect_text(asked(400, LIST("REQUEST_METHOD", "GET", "SCRIPT_NAME", "/msg",
+	fetch(&rowcast, 201, LIST("REQUEST_METHOD", "GET", "SCRIPT_NAME", "/msg",
+	    "QUERY_STRING", "msg=x", "HTTP_AUTHORIZATION", bearer), NULL);
+	fetch(&rowcast, 201, LIST("REQUEST_METHOD", "POST", "SCRIPT_NAME", "/msg",
+	    "QUERY_STRING", "msg=x", "HTTP_COOKIE", cookie), NULL);
+	expect_text(fetch(&rowcast, 400, LIST("REQUEST_METHOD", "GET", "SCRIPT_NAME", "/msg",
 	    "QUERY_STRING", "msg=x", "HTTP_COOKIE", cookie), NULL), "token is required");
 	free(cookie);
 	free(bearer);

@@ -15,13 +15,9 @@ static char *bearer;   /* Authorization of user u, who may publish and administe
 static int
 setup(void **state __attribute__((unused)))
 {
-	char *token;
-
 	rowcast_start(&rowcast, LIST("workers = 2", "max_message = 100",
 	    "allow_origin = http://a.example https://b.example:8443"));
-	token = token_of(&rowcast, "u", "rowcast:publish rowcast:admin");
-	bearer = mem_printf("Bearer %s", token);
-	free(token);
+	bearer = bearer_of(&rowcast, "u", "rowcast:publish rowcast:admin");
 	return 0;
 }
 
@@ -33,20 +29,10 @@ teardown(void **state __attribute__((unused)))
 	return 0;
 }
 
-/* asked sends a request and returns the reply, which has to have that status;
- * good until the next one. */
 static const char *
 asked(int status, const char *const params[], const char *body)
 {
-	static struct peer peer = { .fd = -1 };
-	const char *reply;
-
-	hang_up(&peer);
-	call(&rowcast, &peer);
-	say_request(&peer, false, params, body);
-	reply = expect_reply(&peer, status);
-	expect_closed(&peer);
-	return reply;
+	return fetch(&rowcast, status, params, body);
 }
 
 static const char *
@@ -297,8 +283,7 @@ TEST(a_body_that_takes_too_long_is_refused)
 
 TEST(a_status_is_for_who_may_administer_and_for_direct_peers)
 {
-	char *token = token_of(&rowcast, "u", "rowcast:publish");
-	char *plain = mem_printf("Bearer %s", token);
+	char *plain = bearer_of(&rowcast, "u", "rowcast:publish");
 
 	expect_text(asked(200, LIST("REQUEST_METHOD", "GET", "SCRIPT_NAME", "/status",
 	    "HTTP_AUTHORIZATION", bearer), NULL), "{\"version\":");
@@ -313,7 +298,6 @@ TEST(a_status_is_for_who_may_administer_and_for_direct_peers)
 	asked(400, LIST("REQUEST_METHOD", "GET", "SCRIPT_NAME", "/status",
 	    "HTTP_" REQUEST_LOCAL_PARAM, "1"), NULL);
 	free(plain);
-	free(token);
 }
 
 static const struct CMUnitTest tests[] = {

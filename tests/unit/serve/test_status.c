@@ -16,13 +16,9 @@ static char *bearer;
 static int
 setup(void **state __attribute__((unused)))
 {
-	char *token;
-
 	rowcast_start(&rowcast, LIST("workers = 2"));
 	table.name = rowcast.conf.store;
-	token = token_of(&rowcast, "u", "rowcast:admin");
-	bearer = mem_printf("Bearer %s", token);
-	free(token);
+	bearer = bearer_of(&rowcast, "u", "rowcast:admin");
 	return 0;
 }
 
@@ -34,17 +30,11 @@ teardown(void **state __attribute__((unused)))
 	return 0;
 }
 
-/* asked returns the reply, good until the next one. */
 static const char *
 asked(int status, const char *method, const char *path, const char *body)
 {
-	static struct peer peer = { .fd = -1 };
-
-	hang_up(&peer);
-	call(&rowcast, &peer);
-	say_request(&peer, false, LIST("REQUEST_METHOD", method, "SCRIPT_NAME", path,
+	return fetch(&rowcast, status, LIST("REQUEST_METHOD", method, "SCRIPT_NAME", path,
 	    "CONTENT_TYPE", body != NULL ? "text/plain" : "", "HTTP_AUTHORIZATION", bearer), body);
-	return expect_reply(&peer, status);
 }
 
 static const char *

@@ -25,8 +25,6 @@ load(const char *text, const char *const *given)
 	return result;
 }
 
-#define OPTIONS(...) ((const char *const[]){ __VA_ARGS__, NULL })
-
 static void
 loads(const char *text, const char *const *options)
 {
@@ -154,7 +152,7 @@ TEST(an_option_replaces_what_the_file_says)
 {
 	loads("jwt_key_file = /k\nworkers = 4\nworkers = 5\njwt_issuer = i\n"
 	    "allow_origin = https://a.example\n",
-	    OPTIONS("workers=6", "jwt_issuer=", "allow_origin=https://b.example", "workers=7"));
+	    LIST("workers=6", "jwt_issuer=", "allow_origin=https://b.example", "workers=7"));
 	assert_int_equal(conf.n_workers, 7);
 	assert_null(conf.jwt_issuer);
 	assert_int_equal(conf.n_allow_origins, 1);
@@ -164,12 +162,12 @@ TEST(an_option_replaces_what_the_file_says)
 
 TEST(key_files_of_the_options_replace_those_of_the_file)
 {
-	loads("jwt_key_file = /a\njwt_key_file = /b\n", OPTIONS("jwt_key_file=/c"));
+	loads("jwt_key_file = /a\njwt_key_file = /b\n", LIST("jwt_key_file=/c"));
 	assert_int_equal(conf.n_jwt_key_files, 1);
 	assert_string_equal(conf.jwt_key_files[0], "/c");
 	conf_free(&conf);
 
-	loads("", OPTIONS("jwt_key_file=/c", "jwt_key_file=/d=e"));
+	loads("", LIST("jwt_key_file=/c", "jwt_key_file=/d=e"));
 	assert_int_equal(conf.n_jwt_key_files, 2);
 	assert_string_equal(conf.jwt_key_files[1], "/d=e");
 	conf_free(&conf);
@@ -193,7 +191,7 @@ TEST(a_missing_key_file_setting_is_said_plainly)
 TEST(every_fault_is_told_with_its_line)
 {
 	const char *said = refused("workers = 0\n\nwrokers = 4\noops\n",
-	    OPTIONS("heartbeat=never", "nonsense", "a=b"));
+	    LIST("heartbeat=never", "nonsense", "a=b"));
 
 	assert_says(said, "rowcast.conf:1: workers: must be from 1 to 1024\n");
 	assert_says(said, "rowcast.conf:3: wrokers: unknown key\n");
