@@ -34,6 +34,19 @@ refuses(const char *path, const char *alg, const char *why)
 	assert_null(key.bytes);
 }
 
+/* warns: path is read for alg, and the one line says `auth: PATH: WHY`. */
+static void
+warns(const char *path, const char *alg, const char *why)
+{
+	char line[512];
+
+	snprintf(line, sizeof(line), "warn: auth: %s: %s\n", path, why);
+	capture_begin();
+	assert_int_equal(keyfile_read(&key, path, alg), 0);
+	assert_string_equal(capture_end(), line);
+	keyfile_free(&key);
+}
+
 static void
 secret_is(const void *bytes, size_t len, const void *expected, size_t expected_len)
 {
@@ -62,18 +75,13 @@ TEST(a_short_secret_is_used_with_a_warning)
 	};
 
 	for (size_t i = 0; i < 3; i++) {
-		char line[512];
-		const char *path;
+		char why[128];
 
 		reads(capture_file("secret", SECRET, least[i].min, 0600), least[i].alg);
 		keyfile_free(&key);
-		path = capture_file("secret", SECRET, least[i].min - 1, 0600);
-		snprintf(line, sizeof(line), "warn: auth: %s: the secret is too short for %s; "
-		    "%zu bytes are the least\n", path, least[i].alg, least[i].min);
-		capture_begin();
-		assert_int_equal(keyfile_read(&key, path, least[i].alg), 0);
-		assert_string_equal(capture_end(), line);
-		keyfile_free(&key);
+		snprintf(why, sizeof(why), "the secret is too short for %s; %zu bytes are the least",
+		    least[i].alg, least[i].min);
+		warns(capture_file("secret", SECRET, least[i].min - 1, 0600), least[i].alg, why);
 	}
 }
 
@@ -114,17 +122,9 @@ TEST(a_secret_that_everybody_can_read_is_used_with_a_warning)
 {
 	static const mode_t modes[] = { 0644, 0444, 0604 };
 
-	for (size_t i = 0; i < sizeof(modes) / sizeof(modes[0]); i++) {
-		const char *path = capture_file("secret", SECRET, 64, modes[i]);
-		char line[512];
-
-		snprintf(line, sizeof(line), "warn: auth: %s: everybody on this machine can read "
-		    "the secret; who can read it can be anyone (chmod o-r)\n", path);
-		capture_begin();
-		assert_int_equal(keyfile_read(&key, path, "HS256"), 0);
-		assert_string_equal(capture_end(), line);
-		keyfile_free(&key);
-	}
+	for (size_t i = 0; i < sizeof(modes) / sizeof(modes[0]); i++)
+		warns(capture_file("secret", SECRET, 64, modes[i]), "HS256", "everybody on this machine "
+		    "can read the secret; who can read it can be anyone (chmod o-r)");
 }
 
 TEST(what_is_no_file_is_refused)
@@ -384,15 +384,8 @@ TEST(a_public_key_is_read_however_it_is_wrapped)
 
 TEST(a_short_rsa_key_is_used_with_a_warning)
 {
-	const char *path = key_file("rsa1024-public");
-	char line[512];
-
-	snprintf(line, sizeof(line), "warn: auth: %s: an RSA key of 1024 bits is too short; "
-	    "2048 is the least\n", path);
-	capture_begin();
-	assert_int_equal(keyfile_read(&key, path, "RS256"), 0);
-	assert_string_equal(capture_end(), line);
-	keyfile_free(&key);
+	warns(key_file("rsa1024-public"), "RS256",
+	    "an RSA key of 1024 bits is too short; 2048 is the least");
 }
 
 static const struct CMUnitTest tests[] = {

@@ -154,6 +154,19 @@ expect_answer(struct peer *peer, const char *name)
 	expect_text(expect_reply(peer, 200), name);
 }
 
+/* visit is a whole exchange, by a peer of its own. */
+static void
+visit(const char *name)
+{
+	struct peer peer;
+
+	knock(&peer);
+	get(&peer, false, name);
+	serve(name);
+	expect_answer(&peer, name);
+	hang_up(&peer);
+}
+
 /* ---- requests ---- */
 
 TEST(a_whole_request_is_given_at_once)
@@ -161,11 +174,7 @@ TEST(a_whole_request_is_given_at_once)
 	struct peer peer;
 
 	begin(1);
-	knock(&peer);
-	get(&peer, false, "one");
-	serve("one");
-	expect_answer(&peer, "one");
-	hang_up(&peer);
+	visit("one");
 	knock(&peer);
 	say_request(&peer, false, LIST("REQUEST_METHOD", "POST", "QUERY_STRING", "two"), "a body");
 	serve("two");
@@ -199,17 +208,13 @@ TEST(a_request_that_comes_byte_by_byte_is_given_at_its_last)
 {
 	struct buf bytes = request_of(false, LIST("REQUEST_METHOD", "GET", "QUERY_STRING", "slow"),
 	    NULL);
-	struct peer slow, quick;
+	struct peer slow;
 
 	begin(1);
 	knock(&slow);
 	for (size_t i = 0; i < bytes.len - 1; i++) {
 		say(&slow, bytes.bytes + i, 1);
-		knock(&quick);
-		get(&quick, false, "quick");
-		serve("quick");
-		expect_answer(&quick, "quick");
-		hang_up(&quick);
+		visit("quick");
 	}
 	say(&slow, bytes.bytes + bytes.len - 1, 1);
 	serve("slow");
@@ -293,20 +298,15 @@ TEST(silent_connections_cost_no_worker)
 {
 	enum { SILENT = 100 };
 	struct buf bytes = request_of(false, LIST("REQUEST_METHOD", "GET"), NULL);
-	struct peer silent[SILENT], peer;
+	struct peer silent[SILENT];
 
 	begin(1);
 	for (size_t i = 0; i < SILENT; i++) {
 		knock(&silent[i]);
 		say(&silent[i], bytes.bytes, i % bytes.len);
 	}
-	for (int i = 0; i < 3; i++) {
-		knock(&peer);
-		get(&peer, false, "whole");
-		serve("whole");
-		expect_answer(&peer, "whole");
-		hang_up(&peer);
-	}
+	for (int i = 0; i < 3; i++)
+		visit("whole");
 	for (size_t i = 0; i < SILENT; i++)
 		hang_up(&silent[i]);
 	buf_free(&bytes);
@@ -435,7 +435,7 @@ TEST(a_head_of_ten_megabytes_is_hung_up_on_and_takes_no_memory)
 
 TEST(at_most_half_of_the_workers_read_unfinished_bodies)
 {
-	struct peer slow[3], peer;
+	struct peer slow[3];
 	struct conn *first, *second, *third;
 
 	begin(4);
@@ -455,13 +455,8 @@ TEST(at_most_half_of_the_workers_read_unfinished_bodies)
 	assert_false(second->whole);
 	/* The third has to wait, though it came before. */
 	looked_at();
-	for (int i = 0; i < 3; i++) {
-		knock(&peer);
-		get(&peer, false, "quick");
-		serve("quick");
-		expect_answer(&peer, "quick");
-		hang_up(&peer);
-	}
+	for (int i = 0; i < 3; i++)
+		visit("quick");
 	say_body_end(&slow[0]);
 	serve_conn(first, "slow");
 	expect_answer(&slow[0], "slow");
@@ -677,7 +672,7 @@ TEST(a_request_that_is_not_whole_is_dropped_when_its_time_is_up)
 TEST(where_too_many_wait_the_oldest_is_dropped)
 {
 	struct rlimit files;
-	struct peer *peers, peer;
+	struct peer *peers;
 	size_t n = INTAKE_WAITING_MAX + 2;
 
 	assert_int_equal(getrlimit(RLIMIT_NOFILE, &files), 0);
@@ -698,11 +693,7 @@ TEST(where_too_many_wait_the_oldest_is_dropped)
 	get(&peers[n - 1], false, "last");
 	serve("last");
 	expect_answer(&peers[n - 1], "last");
-	knock(&peer);
-	get(&peer, false, "new");
-	serve("new");
-	expect_answer(&peer, "new");
-	hang_up(&peer);
+	visit("new");
 	for (size_t i = 0; i < n; i++)
 		hang_up(&peers[i]);
 	free(peers);
@@ -737,11 +728,7 @@ TEST(without_descriptors_a_peer_is_refused_and_intake_goes_on)
 	while (n > 0)
 		close(fillers[--n]);
 	assert_int_equal(setrlimit(RLIMIT_NOFILE, &files), 0);
-	knock(&peer);
-	get(&peer, false, "again");
-	serve("again");
-	expect_answer(&peer, "again");
-	hang_up(&peer);
+	visit("again");
 	assert_says(capture_end(), "intake: no descriptors left, connections are refused");
 	end();
 }

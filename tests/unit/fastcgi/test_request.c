@@ -63,6 +63,20 @@ patience_ms(int ms)
 	assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &silence, sizeof(silence)), 0);
 }
 
+/* begin_half begins with a request of whose body only "half" has come. */
+static void
+begin_half(void)
+{
+	struct buf bytes = BUF_EMPTY;
+
+	begin();
+	add_begin(&bytes, 1, true);
+	add_params(&bytes, 1, LIST("REQUEST_METHOD", "POST"));
+	add_body(&bytes, 1, "half", 4);
+	say(&peer, bytes.bytes, bytes.len);
+	buf_free(&bytes);
+}
+
 TEST(libfcgi_reads_from_a_descriptor_put_in_by_hand)
 {
 	begin();
@@ -123,17 +137,12 @@ TEST(libfcgi_gives_what_is_in_its_buffer_without_waiting_for_more)
 	struct buf request = BUF_EMPTY;
 	char got[8];
 
-	begin();
-	add_begin(&request, 1, false);
-	add_params(&request, 1, GET);
-	add_body(&request, 1, "half", 4);
-	say(&peer, request.bytes, request.len);
+	begin_half();
 	assert_int_equal(accept_by_hand(), 0);
 	assert_int_equal(FCGX_GetChar(fcgx.in), 'h');
 	assert_int_equal(fcgx.in->stop - fcgx.in->rdNext, 3);
 	assert_int_equal(FCGX_GetStr(got, 3, fcgx.in), 3);
 	assert_memory_equal(got, "alf", 3);
-	buf_free(&request);
 	add_body(&request, 1, "rest", 4);
 	add_body_end(&request, 1);
 	say(&peer, request.bytes, request.len);
@@ -149,14 +158,8 @@ TEST(libfcgi_gives_what_is_in_its_buffer_without_waiting_for_more)
 TEST(libfcgi_tells_the_end_of_a_body_from_a_hang_up_and_a_time_out)
 {
 	for (int hangs_up = 0; hangs_up < 2; hangs_up++) {
-		struct buf request = BUF_EMPTY;
-
-		begin();
+		begin_half();
 		patience_ms(20);
-		add_begin(&request, 1, false);
-		add_params(&request, 1, GET);
-		add_body(&request, 1, "half", 4);
-		say(&peer, request.bytes, request.len);
 		if (hangs_up)
 			shutdown(peer.fd, SHUT_WR);
 		assert_int_equal(accept_by_hand(), 0);
@@ -164,7 +167,6 @@ TEST(libfcgi_tells_the_end_of_a_body_from_a_hang_up_and_a_time_out)
 			assert_int_equal(FCGX_GetChar(fcgx.in), "half"[i]);
 		assert_int_equal(FCGX_GetChar(fcgx.in), EOF);
 		assert_int_not_equal(FCGX_GetError(fcgx.in), 0);
-		buf_free(&request);
 		take_out();
 		end();
 	}
@@ -397,21 +399,14 @@ TEST(a_body_far_beyond_the_bound_is_not_read_to_its_end_and_the_answer_can_be_re
 TEST(a_body_that_does_not_come_in_time_is_too_slow)
 {
 	for (int hangs_up = 0; hangs_up < 2; hangs_up++) {
-		struct buf bytes = BUF_EMPTY;
-
-		begin();
+		begin_half();
 		patience_ms(20);
-		add_begin(&bytes, 1, true);
-		add_params(&bytes, 1, LIST("REQUEST_METHOD", "POST"));
-		add_body(&bytes, 1, "half", 4);
-		say(&peer, bytes.bytes, bytes.len);
 		if (hangs_up)
 			shutdown(peer.fd, SHUT_WR);
 		assert_int_equal(read_request(100), REQUEST_TOO_SLOW);
 		assert_string_equal(request.method, "POST");
 		assert_false(request.reply.keep);
 		answer(408);
-		buf_free(&bytes);
 	}
 }
 
@@ -478,11 +473,8 @@ TEST(a_web_server_that_aborts_in_the_body_is_not_taken_for_its_end)
 {
 	struct buf bytes = BUF_EMPTY;
 
-	begin();
+	begin_half();
 	patience_ms(20);
-	add_begin(&bytes, 1, true);
-	add_params(&bytes, 1, LIST("REQUEST_METHOD", "POST"));
-	add_body(&bytes, 1, "half", 4);
 	add_record(&bytes, RECORD_ABORT, 1, NULL, 0);
 	say(&peer, bytes.bytes, bytes.len);
 	assert_int_equal(read_request(100), REQUEST_TOO_SLOW);
