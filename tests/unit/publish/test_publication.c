@@ -53,6 +53,13 @@ takes(const char *type, const char *body)
 	assert_int_equal(p.items[0].line, 0);
 }
 
+/* body_of puts a value in its place: it is the last, in what begin begins. */
+static char *
+body_of(const char *type, const char *begin, const char *value)
+{
+	return mem_printf("%s%s%s", begin, value, strcmp(type, JSON) == 0 ? "}" : "");
+}
+
 static void
 refuses_bytes(const char *query, const char *type, const char *body, size_t len, int status,
     const char *error)
@@ -71,6 +78,19 @@ static void
 refuses(const char *type, const char *body, int status, const char *error)
 {
 	refuses_bytes("", type, body, strlen(body), status, error);
+}
+
+/* refuses_each tries bodies that differ in their last value; begin is what comes
+ * before it. */
+static void
+refuses_each(const char *type, const char *begin, const char *const values[], const char *error)
+{
+	for (; *values != NULL; values++) {
+		char *body = body_of(type, begin, *values);
+
+		refuses(type, body, 400, error);
+		free(body);
+	}
 }
 
 /* form_and_json: the same field, both ways, is refused in the same words. */
@@ -270,14 +290,8 @@ TEST(an_empty_message_is_one)
 
 TEST(a_message_is_a_string)
 {
-	static const char *const odd[] = { "1", "1.5", "true", "false", "[]", "{}", "[\"a\"]" };
-
-	for (size_t i = 0; i < sizeof(odd) / sizeof(odd[0]); i++) {
-		char *json = mem_printf("{\"msg\":%s}", odd[i]);
-
-		refuses(JSON, json, 400, "msg must be a string");
-		free(json);
-	}
+	refuses_each(JSON, "{\"msg\":", LIST("1", "1.5", "true", "false", "[]", "{}", "[\"a\"]"),
+	    "msg must be a string");
 }
 
 TEST(a_message_at_the_bound_is_taken_and_one_byte_more_is_not)
@@ -376,23 +390,12 @@ TEST(names_keep_to_their_bounds)
 
 TEST(json_names_have_their_types)
 {
-	static const char *const odd[] = { "true", "1.5", "1.0", "[]", "{}", "[\"a\"]" };
+	const char *const *odd = LIST("true", "1.5", "1.0", "[]", "{}", "[\"a\"]");
 
-	for (size_t i = 0; i < sizeof(odd) / sizeof(odd[0]); i++) {
-		static const struct { const char *name, *error; } fields[] = {
-			{ "user", "user must be a string or an integer" },
-			{ "key", "key must be a string or an integer" },
-			{ "topic", "topic must be a string" },
-			{ "event", "event must be a string" },
-		};
-
-		for (size_t j = 0; j < 4; j++) {
-			char *json = mem_printf("{\"msg\":\"m\",\"%s\":%s}", fields[j].name, odd[i]);
-
-			refuses(JSON, json, 400, fields[j].error);
-			free(json);
-		}
-	}
+	refuses_each(JSON, "{\"msg\":\"m\",\"user\":", odd, "user must be a string or an integer");
+	refuses_each(JSON, "{\"msg\":\"m\",\"key\":", odd, "key must be a string or an integer");
+	refuses_each(JSON, "{\"msg\":\"m\",\"topic\":", odd, "topic must be a string");
+	refuses_each(JSON, "{\"msg\":\"m\",\"event\":", odd, "event must be a string");
 	refuses(JSON, "{\"msg\":\"m\",\"topic\":1}", 400, "topic must be a string");
 	refuses(JSON, "{\"msg\":\"m\",\"event\":1}", 400, "event must be a string");
 	refuses(JSON, "{\"msg\":\"m\",\"user\":99999999999999999999}", 400, "a number is too large");
@@ -433,9 +436,6 @@ all_is(const char *type, const char *body, bool expected)
 
 TEST(all_is_yes_or_no)
 {
-	static const char *const odd[] = { "", "yes", "2", "on", "TRUE", "01", "1%00", "+1", "-1" };
-	static const char *const odd_json[] = { "2", "-1", "1.0", "\"\"", "\"yes\"", "[]", "[1]", "{}" };
-
 	all_is(FORM, "msg=m&all=1", true);
 	all_is(FORM, "msg=m&all=true", true);
 	all_is(FORM, "msg=m&all=0&user=42", false);
@@ -447,18 +447,10 @@ TEST(all_is_yes_or_no)
 	all_is(JSON, "{\"msg\":\"m\",\"all\":0}", false);
 	all_is(JSON, "{\"msg\":\"m\",\"all\":false,\"user\":\"u\"}", false);
 	all_is(FORM, "msg=m&all=1&topic=t", true);
-	for (size_t i = 0; i < sizeof(odd) / sizeof(odd[0]); i++) {
-		char *form = mem_printf("msg=m&all=%s", odd[i]);
-
-		refuses(FORM, form, 400, "all must be 1 or 0");
-		free(form);
-	}
-	for (size_t i = 0; i < sizeof(odd_json) / sizeof(odd_json[0]); i++) {
-		char *json = mem_printf("{\"msg\":\"m\",\"all\":%s}", odd_json[i]);
-
-		refuses(JSON, json, 400, "all must be 1 or 0");
-		free(json);
-	}
+	refuses_each(FORM, "msg=m&all=", LIST("", "yes", "2", "on", "TRUE", "01", "1%00", "+1", "-1"),
+	    "all must be 1 or 0");
+	refuses_each(JSON, "{\"msg\":\"m\",\"all\":",
+	    LIST("2", "-1", "1.0", "\"\"", "\"yes\"", "[]", "[1]", "{}"), "all must be 1 or 0");
 }
 
 TEST(all_and_user_exclude_each_other)
@@ -470,21 +462,15 @@ TEST(all_and_user_exclude_each_other)
 }
 
 static void
-ttl_is(const char *type, const char *format, const char *ttl, int64_t expected_s)
+ttl_is(const char *type, const char *begin, const char *ttl, int64_t expected_s)
 {
 	wall_s before = clock_wall_s();
-	struct buf body = BUF_EMPTY;
-	char *text;
+	char *body = body_of(type, begin, ttl);
 
-	buf_add_str(&body, format);
-	buf_add_str(&body, ttl);
-	if (strcmp(type, JSON) == 0)
-		buf_add_char(&body, '}');
-	text = buf_take(&body);
-	takes(type, text);
+	takes(type, body);
 	assert_in_range(m->expiry.at, before + expected_s, clock_wall_s() + expected_s);
 	publication_free(&p);
-	free(text);
+	free(body);
 }
 
 TEST(ttl_is_seconds_or_a_time)
@@ -506,38 +492,17 @@ TEST(ttl_is_seconds_or_a_time)
 
 TEST(ttl_keeps_to_its_bounds)
 {
-	static const char *const beyond[] = {
-		"0", "0s", "3651d", "315360001", "9999999999999999999999", "9223372036854775807",
-	};
-	static const char *const beyond_json[] = {
-		"0", "0.0", "-1", "-0.5", "315360001", "315360000.5", "1e300", "-1e300",
-		"9223372036854775807", "-9223372036854775808", "\"0\"", "\"3651d\"",
-	};
-	static const char *const odd[] = { "\"\"", "\"-1\"", "\"1.5\"", "\"soon\"", "\" 1\"", "true", "[]", "{}" };
+	const char *beyond = "ttl must be more than 0 and at most 10 years";
+	const char *odd = "ttl must be a number of seconds or a time such as 500ms, 15s, 10m, 1h or 7d";
 
-	for (size_t i = 0; i < sizeof(beyond) / sizeof(beyond[0]); i++) {
-		char *form = mem_printf("msg=m&ttl=%s", beyond[i]);
-
-		refuses(FORM, form, 400, "ttl must be more than 0 and at most 10 years");
-		free(form);
-	}
-	for (size_t i = 0; i < sizeof(beyond_json) / sizeof(beyond_json[0]); i++) {
-		char *json = mem_printf("{\"msg\":\"m\",\"ttl\":%s}", beyond_json[i]);
-
-		refuses(JSON, json, 400, "ttl must be more than 0 and at most 10 years");
-		free(json);
-	}
-	for (size_t i = 0; i < sizeof(odd) / sizeof(odd[0]); i++) {
-		char *json = mem_printf("{\"msg\":\"m\",\"ttl\":%s}", odd[i]);
-
-		refuses(JSON, json, 400, "ttl must be a number of seconds or a time such as 500ms, 15s, "
-		    "10m, 1h or 7d");
-		free(json);
-	}
-	refuses(FORM, "msg=m&ttl=", 400, "ttl must be a number of seconds or a time such as 500ms, "
-	    "15s, 10m, 1h or 7d");
-	refuses(FORM, "msg=m&ttl=1%00", 400, "ttl must be a number of seconds or a time such as "
-	    "500ms, 15s, 10m, 1h or 7d");
+	refuses_each(FORM, "msg=m&ttl=", LIST("0", "0s", "3651d", "315360001",
+	    "9999999999999999999999", "9223372036854775807"), beyond);
+	refuses_each(JSON, "{\"msg\":\"m\",\"ttl\":", LIST("0", "0.0", "-1", "-0.5", "315360001",
+	    "315360000.5", "1e300", "-1e300", "9223372036854775807", "-9223372036854775808",
+	    "\"0\"", "\"3651d\""), beyond);
+	refuses_each(JSON, "{\"msg\":\"m\",\"ttl\":", LIST("\"\"", "\"-1\"", "\"1.5\"",
+	    "\"soon\"", "\" 1\"", "true", "[]", "{}"), odd);
+	refuses_each(FORM, "msg=m&ttl=", LIST("", "1%00"), odd);
 }
 
 TEST(an_unknown_field_is_refused_and_shown_only_where_harmless)
