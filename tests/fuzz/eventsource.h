@@ -1,9 +1,11 @@
 /* An EventSource parser, written from HTML 9.2.6 and from nothing of ours: what
- * a browser makes of the bytes we send. */
+ * a browser makes of the bytes we send. For test_sse.c too. */
 #ifndef TESTS_FUZZ_EVENTSOURCE_H
 #define TESTS_FUZZ_EVENTSOURCE_H
 
-#include "tests/fuzz/fuzz.h"
+#include <stdbool.h>
+#include <stddef.h>
+#include <string.h>
 
 #include "lib/buf.h"
 

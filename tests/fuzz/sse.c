@@ -4,6 +4,7 @@
  * its name and, up to a byte FF, which UTF-8 has not, its data. */
 
 #include "tests/fuzz/eventsource.h"
+#include "tests/fuzz/fuzz.h"
 
 #include <inttypes.h>
 

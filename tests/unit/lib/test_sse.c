@@ -1,19 +1,18 @@
+#include "tests/fuzz/eventsource.h"
 #include "tests/unit/check.h"
 #include "tests/unit/dice.h"
 
 #include <inttypes.h>
 
 #include "lib/buf.h"
+#include "lib/mem.h"
 #include "lib/sse.h"
 
-/* ---- an EventSource, as HTML 9.2.6 tells how to be one ---- */
+/* ---- what a page gets ---- */
 
 struct reader {
-	struct buf data, event, id;  /* the three buffers of the standard */
+	struct eventsource es;
 	struct buf seen;             /* what was dispatched, each as note() writes it */
-	char last_id[32];
-	long long retry;             /* -1: never told */
-	size_t n_dispatched;
 };
 
 /* Each is one event as the page would get it. */
@@ -26,100 +25,28 @@ note(struct buf *seen, const char *id, const char *event, const char *data, size
 }
 
 static void
-dispatch(struct reader *r)
+dispatch(void *seen, const struct buf *event, const struct buf *data, const struct buf *last_id)
 {
-	snprintf(r->last_id, sizeof(r->last_id), "%.*s", (int)r->id.len,
-	    r->id.len > 0 ? r->id.bytes : "");
-	if (r->data.len > 0) {
-		char event[256];
+	char *id = mem_strndup(last_id->len > 0 ? last_id->bytes : "", last_id->len);
+	char *name = mem_strndup(event->bytes, event->len);
 
-		assert_true(r->event.len < sizeof(event));
-		snprintf(event, sizeof(event), "%.*s", (int)r->event.len,
-		    r->event.len > 0 ? r->event.bytes : "");
-		if (r->data.bytes[r->data.len - 1] == '\n')
-			r->data.len--;
-		note(&r->seen, r->last_id, r->event.len > 0 ? event : "message",
-		    r->data.bytes, r->data.len);
-		r->n_dispatched++;
-	}
-	r->data.len = r->event.len = 0;
-}
-
-static void
-process_field(struct reader *r, const char *name, size_t name_len, const char *value, size_t len)
-{
-	if (name_len == 5 && memcmp(name, "event", 5) == 0) {
-		r->event.len = 0;
-		buf_add(&r->event, value, len);
-	} else if (name_len == 4 && memcmp(name, "data", 4) == 0) {
-		buf_add(&r->data, value, len);
-		buf_add_char(&r->data, '\n');
-	} else if (name_len == 2 && memcmp(name, "id", 2) == 0) {
-		if (len == 0 || memchr(value, '\0', len) == NULL) {
-			r->id.len = 0;
-			buf_add(&r->id, value, len);
-		}
-	} else if (name_len == 5 && memcmp(name, "retry", 5) == 0) {
-		long long n = 0;
-
-		if (len == 0)
-			return;
-		for (size_t i = 0; i < len; i++) {
-			if (value[i] < '0' || value[i] > '9')
-				return;
-			n = n * 10 + (value[i] - '0');
-		}
-		r->retry = n;
-	}
-}
-
-static void
-process_line(struct reader *r, const char *line, size_t len)
-{
-	const char *colon = len > 0 ? memchr(line, ':', len) : NULL;
-
-	if (len == 0) {
-		dispatch(r);
-	} else if (colon == line) {
-		/* a comment */
-	} else if (colon != NULL) {
-		const char *value = colon + 1, *end = line + len;
-
-		if (value < end && *value == ' ')
-			value++;
-		process_field(r, line, (size_t)(colon - line), value, (size_t)(end - value));
-	} else {
-		process_field(r, line, len, "", 0);
-	}
+	note(seen, id, name, data->bytes, data->len);
+	free(name);
+	free(id);
 }
 
 /* reader_read reads a whole stream; what no blank line ends is discarded. */
 static void
 reader_read(struct reader *r, const struct buf *stream)
 {
-	size_t at = 0, start;
-
-	*r = (struct reader){ .retry = -1 };
-	if (stream->len >= 3 && memcmp(stream->bytes, "\xef\xbb\xbf", 3) == 0)
-		at = 3;
-	for (start = at; at < stream->len; at++) {
-		char c = stream->bytes[at];
-
-		if (c != '\n' && c != '\r')
-			continue;
-		process_line(r, stream->bytes + start, at - start);
-		if (c == '\r' && at + 1 < stream->len && stream->bytes[at + 1] == '\n')
-			at++;
-		start = at + 1;
-	}
+	*r = (struct reader){ .es = { .dispatch = dispatch, .arg = &r->seen } };
+	eventsource_read(&r->es, stream->bytes, stream->len);
 }
 
 static void
 reader_free(struct reader *r)
 {
-	buf_free(&r->data);
-	buf_free(&r->event);
-	buf_free(&r->id);
+	eventsource_free(&r->es);
 	buf_free(&r->seen);
 }
 
@@ -184,7 +111,7 @@ one(int64_t id, const char *event, const char *data, size_t len)
 	reader_read(&r, &out);
 	expect_event(&expected, id, event, data, len);
 	expect_same(&r.seen, &expected);
-	assert_int_equal(r.n_dispatched, 1);
+	assert_int_equal(r.es.n_dispatched, 1);
 	assert_null(memchr(out.bytes, '\r', out.len));
 	reader_free(&r);
 	buf_free(&out);
@@ -302,9 +229,9 @@ TEST(a_block_without_data_moves_the_cursor_and_raises_nothing)
 	sse_id(&out, 41);
 	buf_add_char(&out, '\n');
 	reader_read(&r, &out);
-	assert_int_equal(r.retry, 3210);
-	assert_string_equal(r.last_id, "41");
-	assert_int_equal(r.n_dispatched, 0);
+	assert_int_equal(r.es.retry_ms, 3210);
+	assert_true(eventsource_is(&r.es.last_id, "41"));
+	assert_int_equal(r.es.n_dispatched, 0);
 	reader_free(&r);
 	buf_free(&out);
 }
@@ -336,8 +263,8 @@ TEST(an_event_without_an_id_leaves_the_cursor_where_it_was)
 	add_event(&out, 12, NULL, "a", 1);
 	add_event(&out, NO_ID, "rowcast.expired", "b", 1);
 	reader_read(&r, &out);
-	assert_string_equal(r.last_id, "12");
-	assert_int_equal(r.n_dispatched, 2);
+	assert_true(eventsource_is(&r.es.last_id, "12"));
+	assert_int_equal(r.es.n_dispatched, 2);
 	reader_free(&r);
 	buf_free(&out);
 }
