@@ -35,8 +35,7 @@ def on_sigterm_every_stream_is_told_when_to_come_back_and_ends_cleanly(site):
         expect.true(without_cursor.ended_cleanly, 'the end is clean')
         expect.equal(list(without_cursor.blocks), [], 'cursor=off leaves out every block without data')
     finally:
-        site.start_rowcast()
-        site.wait_healthy()
+        site.come_back()
 
 
 def sigint_drains_too(site):
@@ -60,8 +59,7 @@ def while_rowcast_is_away_a_browser_is_told_to_come_again(site):
         answer = site.curl('/msg', token=site.token(site.user()), data='msg=x')
         expect.status(answer, 503, 'a publisher is told that nothing was stored')
     finally:
-        site.start_rowcast()
-        site.wait_healthy()
+        site.come_back()
 
 
 def a_killed_rowcast_comes_back_with_all_that_was_acknowledged(site):
@@ -119,8 +117,7 @@ def under_load_nothing_acknowledged_is_lost_and_streams_resume(site):
     finally:
         stopping.set()
         if not site.rowcast.running():
-            site.start_rowcast()
-            site.wait_healthy()
+            site.come_back()
     for user, its_streams in streams.items():
         site.insert('the end', user)
         expected = site.sql(f"SELECT id FROM message WHERE user = '{user}' ORDER BY id").split()

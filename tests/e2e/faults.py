@@ -167,8 +167,7 @@ def a_folder_that_cannot_be_written_is_refused_and_left_as_it_is(site):
             with _read_only(folder):
                 _start_is_refused(site)
             expect.equal(_content(site.db), before, 'the file')
-            site.start_rowcast(store='sqlite:' + site.db)
-            site.wait_healthy()
+            site.come_back(store='sqlite:' + site.db)
             with site.subscribe(user, last_event_id=id - 1) as stream:
                 expect.equal(stream.wait_event().data, 'kept')
 
@@ -190,8 +189,7 @@ def a_file_that_is_no_database_is_refused_and_left_as_it_is(site):
             expect.equal(_content(site.db), content, 'the file')
     finally:
         site.rowcast.db = usual
-        site.start_rowcast()
-        site.wait_healthy()
+        site.come_back()
 
 
 def a_table_that_is_locked_for_long_is_503_after_a_while_and_then_as_before(site):
@@ -280,8 +278,7 @@ def a_damaged_page_ends_the_streams_that_need_it_and_no_others(site):
         site.stop_rowcast()
         whole = _overwrite(site.db, page, os.urandom(PAGE))
         log = _log_end(site)
-        site.start_rowcast(store='sqlite:' + site.db)
-        site.wait_healthy()
+        site.come_back(store='sqlite:' + site.db)
         live = site.subscribe(other)
         got = _replay_until_the_damage(site, user, rows)
         expect.true(_log(site, log), 'the log names the file')
@@ -409,8 +406,7 @@ def a_file_moved_away_under_load_has_all_that_was_acknowledged(site):
         expect.equal([(int(b.event.id), b.event.data) for b in stream.blocks if b.event],
                      sorted(publishers.acknowledged.items()), 'the stream')
         # Whoever starts it anew gets a new file, and clients are told.
-        site.start_rowcast(store='sqlite:' + site.db)
-        site.wait_healthy()
+        site.come_back(store='sqlite:' + site.db)
         with site.subscribe(user, last_event_id=stream.parser.last_event_id) as back:
             gap = json.loads(back.wait_event(type='rowcast.gap').data)
             expect.equal((gap['reason'], gap['newest']), ('ahead', 0))
@@ -430,8 +426,7 @@ def a_deleted_file_takes_nothing_more(site):
         _refused(_post(site, token, 'x'))
         _ends_with_status_1(site, log, 'was deleted, moved or replaced')
         _told_to_come_back(stream)
-        site.start_rowcast(store='sqlite:' + site.db)
-        site.wait_healthy()
+        site.come_back(store='sqlite:' + site.db)
         expect.equal(site.publish(token, msg='new'), 1, 'a new file, not what the -wal of the old one had')
         expect.equal(site.sql('SELECT count(*) FROM message'), '1')
 
@@ -461,8 +456,7 @@ def another_file_in_its_place_is_taken_up_anew(site):
         _refused(_post(site, token, 'x'))
         _ends_with_status_1(site, log, 'was deleted, moved or replaced')
         _told_to_come_back(stream)
-        site.start_rowcast(store='sqlite:' + site.db)
-        site.wait_healthy()
+        site.come_back(store='sqlite:' + site.db)
         expect.equal(site.sql('PRAGMA integrity_check'), 'ok', 'nothing of the old one came over it')
         expect.equal(site.sql("SELECT group_concat(data, ',') FROM message"), 'kept 0,kept 1,kept 2')
         with site.subscribe(user, last_event_id=stream.parser.last_event_id) as back:
@@ -483,8 +477,7 @@ def a_backup_restored_in_place_is_taken_up_anew(site):
         site.sql(f'.restore {backup}')
         _ends_with_status_1(site, log, 'got an older state')
         _told_to_come_back(stream)
-        site.start_rowcast(store='sqlite:' + site.db)
-        site.wait_healthy()
+        site.come_back(store='sqlite:' + site.db)
         with site.subscribe(user, last_event_id=stream.parser.last_event_id) as back:
             expect.equal(json.loads(back.wait_event(type='rowcast.gap').data)['reason'], 'ahead')
             site.publish(token, msg='new')
@@ -504,8 +497,7 @@ def a_backup_whose_ids_were_raised_hides_nothing_from_who_has_seen_more(site):
                 os.unlink(name)
         os.rename(backup, site.db)
         site.sql("UPDATE sqlite_sequence SET seq = seq + 1000000 WHERE name = 'message'")
-        site.start_rowcast(store='sqlite:' + site.db)
-        site.wait_healthy()
+        site.come_back(store='sqlite:' + site.db)
         new = [f'new {i}' for i in range(10)]  # with the old ids some of them would be behind the cursor
         for text in new:
             site.publish(token, msg=text)
@@ -526,8 +518,7 @@ def without_its_wal_nothing_that_was_acknowledged_is_lost(site):
         publishers.join()
         _ends_with_status_1(site, log, 'had its -wal deleted or replaced')
         _told_to_come_back(stream)
-        site.start_rowcast(store='sqlite:' + site.db)
-        site.wait_healthy()
+        site.come_back(store='sqlite:' + site.db)
         rows = (line.split('|') for line in site.sql('SELECT id, data FROM message').split('\n'))
         expect.equal({int(id): data for id, data in rows}, publishers.acknowledged, 'the table')
         site.insert('new', user)

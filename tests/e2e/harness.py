@@ -106,10 +106,14 @@ class Site:
     def stop_rowcast(self, number=signal.SIGTERM):
         self.rowcast.stop(number, timeout_s=20 * self.slow)
 
+    def come_back(self, listener=None, **settings):
+        """A start that the web server has noticed too."""
+        self.start_rowcast(listener, **settings)
+        self.wait_healthy()
+
     def restart_rowcast(self, number=signal.SIGTERM, **settings):
         self.stop_rowcast(number)
-        self.start_rowcast(**settings)
-        self.wait_healthy()
+        self.come_back(**settings)
 
     def reload(self, **settings):
         """Other settings, by SIGHUP: they are in force when it returns."""
@@ -131,8 +135,7 @@ class Site:
             yield
         finally:
             self.close_streams()
-            self.start_rowcast()
-            self.wait_healthy()
+            self.come_back()
 
     def new_folder(self, name):
         folder = os.path.join(self.folder, name)
@@ -163,16 +166,14 @@ class Site:
                 listener.bind(self.rowcast.socket_path)
                 os.chmod(self.rowcast.socket_path, 0o666)
                 listener.listen(4096)
-                self.start_rowcast(listener, **settings)
-                self.wait_healthy()
+                self.come_back(listener, **settings)
                 yield listener
         finally:
             self.close_streams()
             if self.rowcast.running():
                 self.stop_rowcast()
             os.unlink(self.rowcast.socket_path)
-            self.start_rowcast()
-            self.wait_healthy()
+            self.come_back()
 
     # ---- who ----
 

@@ -49,6 +49,13 @@ def a_stalled_reader_is_bounded_delays_nobody_and_goes_on_where_it_was(site):
         expect.only(stream, 'live again')
 
 
+def _a_message_comes_through(site):
+    user = site.user()
+    stream = site.subscribe(user, deadline_s=20 * site.slow)
+    site.publish(site.token(user), msg='hello')
+    expect.equal(stream.wait_event().data, 'hello')
+
+
 def a_slow_post_holds_nobody_up(site):
     """More publishers that send their body slowly than rowcast has threads."""
     with site.configured(workers=4):
@@ -58,10 +65,7 @@ def a_slow_post_holds_nobody_up(site):
             s.sendall(f'POST /msg HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {site.token(site.user())}\r\n'
                       f'Content-Type: text/plain\r\nContent-Length: 100\r\n\r\nhalf'.encode())
             slow.append(s)
-        user = site.user()
-        stream = site.subscribe(user, deadline_s=20 * site.slow)
-        site.publish(site.token(user), msg='hello')
-        expect.equal(stream.wait_event().data, 'hello')
+        _a_message_comes_through(site)
         for s in slow:
             s.close()
 
@@ -74,9 +78,6 @@ def connections_that_say_nothing_hold_nobody_up(site):
             s.connect(site.rowcast.socket_path)
             silent.append(s)
         silent[0].sendall(bytes.fromhex('0101000100080000' '0001000000000000'))  # BEGIN, and no more
-        user = site.user()
-        stream = site.subscribe(user, deadline_s=20 * site.slow)
-        site.publish(site.token(user), msg='hello')
-        expect.equal(stream.wait_event().data, 'hello')
+        _a_message_comes_through(site)
         for s in silent:
             s.close()

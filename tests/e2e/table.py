@@ -68,8 +68,7 @@ def rows_inserted_while_rowcast_is_down_reach_those_who_come_back(site):
     site.stop_rowcast()
     site.insert('meanwhile', user)
     site.insert('for everyone')
-    site.start_rowcast()
-    site.wait_healthy()
+    site.come_back()
     back = site.subscribe(user, last_event_id=cursor)
     expect.equal([e.data for e in back.wait_events(2)], ['meanwhile', 'for everyone'])
     site.insert('after', user)
@@ -150,8 +149,7 @@ def a_newer_schema_is_refused(site):
         if site.rowcast.running():
             site.stop_rowcast()
         site.sql(f'UPDATE rowcast_schema SET version = {version}')
-        site.start_rowcast()
-        site.wait_healthy()
+        site.come_back()
 
 
 def a_database_of_another_program_is_refused(site):
@@ -169,5 +167,4 @@ def a_database_of_another_program_is_refused(site):
         site.stop_rowcast()
         raise AssertionError('rowcast took a table that is not its own')
     finally:
-        site.start_rowcast()
-        site.wait_healthy()
+        site.come_back()

@@ -54,8 +54,7 @@ def run(tests, site):
                         site.rowcast.stop()
                     except AssertionError as e:
                         problem += f'{e}\n'
-                site.start_rowcast()
-                site.wait_healthy()
+                site.come_back()
         except Exception:
             problem = (problem or '') + traceback.format_exc()
         say(f'{"not ok" if problem else "ok"} {i} - {name(test)} ({time.monotonic() - began:.1f} s)')
