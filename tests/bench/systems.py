@@ -16,7 +16,7 @@ import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 SOURCE = os.path.dirname(os.path.dirname(HERE))
-sys.path.insert(0, os.path.join(SOURCE, 'tests', 'e2e'))
+sys.path.insert(0, os.path.join(SOURCE, 'tests', 'e2e', 'harness'))
 
 import jwt
 from front import Front, free_port, which

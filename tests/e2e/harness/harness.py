@@ -21,7 +21,7 @@ from front import Front, which
 from stream import Stream
 from waiting import wait_until
 
-SOURCE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+SOURCE = os.path.abspath(os.path.join(os.path.dirname(__file__), '..', '..', '..'))
 
 # Short, so that tests need not wait for a heartbeat or a reconnect.
 HEARTBEAT_S = 0.3

@@ -364,7 +364,7 @@ class _ForeignWriter:
     def start(self):
         name = f'foreign{self.seed}.{self.n_started}'
         self.n_started += 1
-        program = os.path.join(os.path.dirname(os.path.abspath(__file__)), 'foreign.py')
+        program = os.path.join(SOURCE, 'tests', 'e2e', 'harness', 'foreign.py')
         with open(self.told, 'ab') as told:
             self.process = subprocess.Popen([sys.executable, program, self.site.db, name, *self.users],
                                             stdin=subprocess.DEVNULL, stdout=told)
