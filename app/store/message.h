@@ -17,7 +17,7 @@ enum {
 };
 
 struct message {
-	int64_t id;         /* row id; 0 while it has none */
+	int64_t id;         /* row id, from 1; the store sets it, until then it is no id */
 	char *user;         /* who may read it; NULL: everyone */
 	char *topic;        /* streams of this topic only; NULL: any stream */
 	char *event;        /* event name; NULL: the default, "message" */

@@ -3,8 +3,8 @@
  * above the last id" can never skip one.
  *
  * A handle belongs to one thread at a time; threads that need the store open
- * one each. The one implementation so far is SQLite's: store_sqlite.c and the
- * store_*.c beside it, the only ones that know SQL. */
+ * one each. The one implementation so far is SQLite's, in the folder sqlite: the
+ * only one that knows SQL. */
 #ifndef APP_STORE_STORE_H
 #define APP_STORE_STORE_H
 

@@ -1,11 +1,14 @@
 /* Appending to the SQLite store: whatever is asked at once goes into one
  * transaction, by as few statements as can be. */
 
-#include "app/store/store.h"
+#include "app/store/sqlite/append.h"
 
+#include <stdbool.h>
 #include <stdlib.h>
 
+#include "app/store/sqlite/fault.h"
 #include "app/store/sqlite/handle.h"
+#include "app/store/sqlite/replaced.h"
 #include "lib/buf.h"
 #include "lib/log.h"
 #include "lib/sql.h"
@@ -28,24 +31,25 @@ prepare_insert_run(struct store *store)
 		buf_printf(&sql, "%s(?, ?, ?, ?, ?)", i > 0 ? ", " : "");
 	buf_add_str(&sql, " RETURNING id");
 	text = buf_take(&sql);
-	rc = store_prepare(store, &store->insert_run, text);
+	rc = sql_prepare(store->sql, &store->insert_run, text);
 	free(text);
 	return rc;
 }
 
 int
-store_append_prepare(struct store *store)
+append_prepare(struct store *store)
 {
-	if (store_prepare(store, &store->begin_write, "BEGIN IMMEDIATE") < 0
-	    || store_prepare(store, &store->savepoint, "SAVEPOINT append") < 0
-	    || store_prepare(store, &store->rollback_to, "ROLLBACK TO append") < 0
-	    || store_prepare(store, &store->release, "RELEASE append") < 0
-	    || store_prepare(store, &store->by_key, "SELECT id FROM message WHERE key = ?1") < 0
-	    || store_prepare(store, &store->insert,
+	if (sql_prepare(store->sql, &store->begin_write, "BEGIN IMMEDIATE") != 0
+	    || sql_prepare(store->sql, &store->savepoint, "SAVEPOINT append") != 0
+	    || sql_prepare(store->sql, &store->rollback_to, "ROLLBACK TO append") != 0
+	    || sql_prepare(store->sql, &store->release, "RELEASE append") != 0
+	    || sql_prepare(store->sql, &store->by_key, "SELECT id FROM message WHERE key = ?1") != 0
+	    || sql_prepare(store->sql, &store->insert,
 	        "INSERT INTO message(user, topic, event, data, expires_at, key)"
-	        " VALUES(?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT(key) DO NOTHING") < 0)
-		return -1;
-	return prepare_insert_run(store);
+	        " VALUES(?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT(key) DO NOTHING") != 0
+	    || prepare_insert_run(store) != 0)
+		return fault_log(store, "prepare");
+	return 0;
 }
 
 /* scoped_key makes a key that no other publisher can also make: the slash
@@ -97,37 +101,41 @@ bind_message(struct sql_statement *insert, int place, const struct message *m)
 		sql_bind_null(insert, place + 4);
 }
 
-/* What inserts returns 0 and sets the ids, or what sql_run says. */
+/* Each function that inserts returns 0 and has set the ids, or what sql_run says. */
 
-/* Where a key is there already, nothing is inserted and the id is 0. */
+/* insert_one sets *inserted to false, and no id, where the key is there already. */
 static int
-insert_one(struct store *store, struct message *m, const char *scoped)
+insert_one(struct store *store, struct message *m, const char *scoped, bool *inserted)
 {
 	int outcome;
 
 	bind_message(store->insert, 1, m);
 	sql_bind_text(store->insert, 1 + RUN_COLUMNS, scoped);
 	outcome = sql_run(store->insert);
-	m->id = outcome == 0 && sql_changes(store->sql) == 1 ? sql_last_id(store->sql) : 0;
+	*inserted = outcome == 0 && sql_changes(store->sql) == 1;
+	if (*inserted)
+		m->id = sql_last_id(store->sql);
 	return outcome;
 }
 
 static int
 insert_keyless(struct store *store, struct message *m)
 {
-	int outcome = insert_one(store, m, NULL);
+	bool inserted;
+	int outcome = insert_one(store, m, NULL, &inserted);
 
 	/* A trigger of the application's may ignore a row. */
-	return outcome == 0 && m->id == 0 ? SQL_CONSTRAINT : outcome;
+	return outcome == 0 && !inserted ? SQL_CONSTRAINT : outcome;
 }
 
 static int
 insert_keyed(struct store *store, struct append *append, struct message *m)
 {
 	char *scoped = scoped_key(append->publisher, m->key);
-	int outcome = insert_one(store, m, scoped);
+	bool inserted;
+	int outcome = insert_one(store, m, scoped, &inserted);
 
-	if (outcome == 0 && m->id == 0) {
+	if (outcome == 0 && !inserted) {
 		outcome = find_key(store, m, scoped);
 		append->existed |= outcome == 0;
 	}
@@ -249,16 +257,16 @@ answer_for(struct store *store, int outcome, const char *what)
 {
 	switch (outcome) {
 	case SQL_BUSY:
-		if (!store_said(store, what, outcome))
+		if (fault_is_new(store, what, outcome))
 			log_warnx("store: %s: %s: locked by another program for over %d ms",
 			    store->path, what, BUSY_WAIT_MS);
 		return STORE_BUSY;
 	case SQL_FULL:
-		if (!store_said(store, what, outcome))
+		if (fault_is_new(store, what, outcome))
 			log_errorx("store: %s: %s: no room on the disk", store->path, what);
 		return STORE_FULL;
 	default:
-		return store_fault(store, what);
+		return fault_log(store, what);
 	}
 }
 
@@ -287,7 +295,7 @@ append_by(int way(struct store *, struct append *[], size_t), struct store *stor
 		appends[i]->existed = appends[i]->refused = false;
 	if (outcome == 0)
 		outcome = way(store, appends, n);
-	if (store_is_replaced(store))
+	if (replaced_check(store))
 		return -1;
 	return outcome == 0 ? sql_run(store->commit) : outcome;
 }

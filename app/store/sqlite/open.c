@@ -1,6 +1,9 @@
-/* The store in one SQLite file: opening it. What the table is and refuses is in
- * store_schema.c; store_append.c, store_read.c, store_wait.c and store_trim.c
- * are what is done with it.
+/* Opening and closing the store in one SQLite file. What the table is and refuses
+ * is in schema.c; append.c, read.c, wait.c and trim.c are what is done with it,
+ * replaced.c notices when the file is taken away, fault.c logs what fails.
+ *
+ * The handle belongs to one thread at a time: whoever opens it, or whom it is
+ * passed to, uses it alone. Nothing here is shared between handles but the file.
  *
  * The file is in WAL mode with synchronous=FULL: a commit is on the disk when
  * it returns, readers never wait for writers. SQLite has one writer at a time,
@@ -11,8 +14,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "app/store/sqlite/schema.h"
+#include "app/store/sqlite/append.h"
+#include "app/store/sqlite/fault.h"
 #include "app/store/sqlite/handle.h"
+#include "app/store/sqlite/read.h"
+#include "app/store/sqlite/replaced.h"
+#include "app/store/sqlite/schema.h"
 #include "lib/filewatch.h"
 #include "lib/log.h"
 #include "lib/mem.h"
@@ -21,38 +28,7 @@
 enum {
 	OWNER_CACHE_KIB = 8192,       /* picked, not tuned */
 	READER_CACHE_KIB = 512,       /* a page of replay and the way to it; one per reading thread */
-	SAY_AGAIN_MS = 1000,          /* the same fault, while it lasts */
 };
-
-bool
-store_said(struct store *store, const char *what, int outcome)
-{
-	mono_us now = clock_mono_us();
-
-	if (store->said == what && store->said_outcome == outcome
-	    && now - store->said_at < SAY_AGAIN_MS * 1000)
-		return true;
-	store->said = what;
-	store->said_outcome = outcome;
-	store->said_at = now;
-	return false;
-}
-
-int
-store_fault(struct store *store, const char *what)
-{
-	if (!store_said(store, what, -1))
-		log_errorx("store: %s: %s: %s", store->path, what, sql_error(store->sql));
-	return -1;
-}
-
-int
-store_prepare(struct store *store, struct sql_statement **statement, const char *text)
-{
-	if (sql_prepare(store->sql, statement, text) != 0)
-		return store_fault(store, "prepare");
-	return 0;
-}
 
 struct store *
 store_open(const char *name, enum store_access access)
@@ -80,19 +56,19 @@ store_open(const char *name, enum store_access access)
 	outcome = sql_execute(store->sql, pragmas);
 	free(pragmas);
 	if (outcome != 0) {
-		store_fault(store, "cannot be set up");
+		fault_log(store, "cannot be set up");
 		goto fail;
 	}
 	if (access == STORE_OWNER) {
-		if (store_schema_upgrade(store) < 0)
+		if (schema_upgrade(store) < 0)
 			goto fail;
-	} else if (store_schema_check(store) < 0) {
+	} else if (schema_check(store) < 0) {
 		goto fail;
 	}
-	store_replaced_begin(store);
-	if (store_read_prepare(store) < 0)
+	replaced_begin(store);
+	if (read_prepare(store) < 0)
 		goto fail;
-	if (access == STORE_OWNER && store_append_prepare(store) < 0)
+	if (access == STORE_OWNER && append_prepare(store) < 0)
 		goto fail;
 	return store;
 fail:
@@ -105,7 +81,7 @@ store_close(struct store *store)
 {
 	if (store == NULL)
 		return;
-	store_replaced_end(store);
+	replaced_end(store);
 	filewatch_close(&store->watch);
 	sql_close(store->sql);
 	free(store->path);

@@ -1,11 +1,13 @@
 /* Reading from the SQLite store: every row, or those that match a filter. */
 
-#include "app/store/store.h"
+#include "app/store/sqlite/read.h"
 
 #include <stdlib.h>
 
-#include "app/store/sqlite/schema.h"
+#include "app/store/sqlite/fault.h"
 #include "app/store/sqlite/handle.h"
+#include "app/store/sqlite/replaced.h"
+#include "app/store/sqlite/schema.h"
 #include "lib/buf.h"
 #include "lib/clock.h"
 #include "lib/sql.h"
@@ -13,20 +15,21 @@
 #define MESSAGE_COLUMNS "id, user, topic, event, data, expires_at"
 
 int
-store_read_prepare(struct store *store)
+read_prepare(struct store *store)
 {
-	if (store_prepare(store, &store->begin, "BEGIN") < 0
-	    || store_prepare(store, &store->commit, "COMMIT") < 0
-	    || store_prepare(store, &store->data_version, "PRAGMA data_version") < 0
-	    || store_prepare(store, &store->bounds,
+	if (sql_prepare(store->sql, &store->begin, "BEGIN") != 0
+	    || sql_prepare(store->sql, &store->commit, "COMMIT") != 0
+	    || sql_prepare(store->sql, &store->data_version, "PRAGMA data_version") != 0
+	    || sql_prepare(store->sql, &store->bounds,
 	        "SELECT (SELECT min(id) FROM message),"
 	        " max(coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'message'), 0),"
-	        "  coalesce((SELECT max(id) FROM message), 0))") < 0
-	    || store_prepare(store, &store->read_all,
-	        "SELECT " MESSAGE_COLUMNS " FROM message WHERE id > ?1 ORDER BY id") < 0)
-		return -1;
-	return store_prepare(store, &store->first_from,
-	    "SELECT min(id) FROM message WHERE id >= ?1");
+	        "  coalesce((SELECT max(id) FROM message), 0))") != 0
+	    || sql_prepare(store->sql, &store->read_all,
+	        "SELECT " MESSAGE_COLUMNS " FROM message WHERE id > ?1 ORDER BY id") != 0
+	    || sql_prepare(store->sql, &store->first_from,
+	        "SELECT min(id) FROM message WHERE id >= ?1") != 0)
+		return fault_log(store, "prepare");
+	return 0;
 }
 
 int
@@ -40,7 +43,7 @@ store_bounds(struct store *store, struct store_bounds *bounds)
 		    : sql_int64(store->bounds, 0);
 		rc = 0;
 	} else {
-		store_fault(store, "its first and last id cannot be read");
+		fault_log(store, "its first and last id cannot be read");
 	}
 	sql_reset(store->bounds);
 	return rc;
@@ -48,7 +51,7 @@ store_bounds(struct store *store, struct store_bounds *bounds)
 
 /* filtered returns the statement for filters with n_topics topics, bound but
  * for the segment. Within a segment each kind of row that matches is a run of
- * the index (store_schema.h); SQLite merges the runs by id as it reads. */
+ * the index (schema.h); SQLite merges the runs by id as it reads. */
 static struct sql_statement *
 filtered(struct store *store, int64_t after, const struct filter *filter)
 {
@@ -60,7 +63,7 @@ filtered(struct store *store, int64_t after, const struct filter *filter)
 		for (size_t i = 0; i <= filter->n_topics; i++)
 			for (int own = 0; own < 2; own++) {
 				buf_printf(&sql, "%sSELECT " MESSAGE_COLUMNS " FROM message WHERE"
-				    " " STORE_SEGMENT("id") " = ?1 AND id > ?2 AND user IS %s"
+				    " " SCHEMA_SEGMENT("id") " = ?1 AND id > ?2 AND user IS %s"
 				    " AND topic IS ",
 				    sql.len > 0 ? " UNION ALL " : "", own ? "?3" : "NULL");
 				if (i == 0)
@@ -71,10 +74,12 @@ filtered(struct store *store, int64_t after, const struct filter *filter)
 		buf_add_str(&sql, " ORDER BY id");
 		text = buf_take(&sql);
 		sql_finalize(store->read_filtered);
-		rc = store_prepare(store, &store->read_filtered, text);
+		rc = sql_prepare(store->sql, &store->read_filtered, text);
 		free(text);
-		if (rc < 0)
+		if (rc != 0) {
+			fault_log(store, "prepare");
 			return NULL;
+		}
 		store->n_topics = filter->n_topics;
 	}
 	sql_bind_int64(store->read_filtered, 2, after);
@@ -147,7 +152,7 @@ give_filtered(struct store *store, int64_t after, const struct filter *filter, s
 		outcome = sql_step(store->first_from);
 		if (outcome == SQL_ROW && sql_is_null(store->first_from, 0))
 			outcome = SQL_DONE;
-		segment = sql_int64(store->first_from, 0) / STORE_SEGMENT_IDS;
+		segment = sql_int64(store->first_from, 0) / SCHEMA_SEGMENT_IDS;
 		sql_reset(store->first_from);
 		if (outcome != SQL_ROW)
 			return outcome;
@@ -155,9 +160,9 @@ give_filtered(struct store *store, int64_t after, const struct filter *filter, s
 		outcome = give_rows(rows, reading);
 		if (outcome != SQL_DONE)
 			return outcome;
-		if (segment == INT64_MAX / STORE_SEGMENT_IDS)
+		if (segment == INT64_MAX / SCHEMA_SEGMENT_IDS)
 			return SQL_DONE;
-		from = (segment + 1) * STORE_SEGMENT_IDS;
+		from = (segment + 1) * SCHEMA_SEGMENT_IDS;
 	}
 }
 
@@ -171,10 +176,10 @@ store_read(struct store *store, int64_t after, const struct filter *filter,
 	*upto = after;
 	/* One transaction, hence one state of the table, for bounds and rows. */
 	if (sql_run(store->begin) != 0) {
-		store_fault(store, "cannot be read");
+		fault_log(store, "cannot be read");
 		goto fail;
 	}
-	if (store_bounds(store, bounds) < 0 || store_went_back(store, bounds->newest))
+	if (store_bounds(store, bounds) < 0 || replaced_check_newest(store, bounds->newest))
 		goto fail;
 	if (filter == NULL) {
 		sql_bind_int64(store->read_all, 1, after);
@@ -184,12 +189,12 @@ store_read(struct store *store, int64_t after, const struct filter *filter,
 	}
 	*upto = outcome == SQL_ROW ? reading.upto : bounds->newest;
 	if (outcome != SQL_ROW && outcome != SQL_DONE)
-		store_fault(store, "its messages cannot be read");
+		fault_log(store, "its messages cannot be read");
 	sql_run(store->commit);
-	if (store_is_replaced(store))
+	if (replaced_check(store))
 		return STORE_REPLACED;
 	return outcome == SQL_ROW || outcome == SQL_DONE ? 0 : -1;
 fail:
 	sql_roll_back(store->sql);
-	return store_is_replaced(store) ? STORE_REPLACED : -1;
+	return replaced_check(store) ? STORE_REPLACED : -1;
 }

@@ -16,29 +16,43 @@
  * starts anew has none of that, and tells those who come back with an id that
  * the new file has not given yet (rowcast.gap, "ahead"). */
 
+#include "app/store/sqlite/replaced.h"
+
+#include <stdbool.h>
 #include <sys/stat.h>
 
+#include "app/store/sqlite/fault.h"
 #include "app/store/sqlite/handle.h"
 #include "lib/log.h"
 
-/* wal_inode returns 0 where there is none. While a connection is open nobody who
- * keeps to SQLite's locks deletes the file, so it stays the same. */
-static ino_t
-wal_inode(const struct store *store)
+/* find_wal tells which file the -wal is now. While a connection is open nobody who
+ * keeps to SQLite's locks deletes it, so it stays the same. */
+static struct wal
+find_wal(const struct store *store)
 {
+	struct wal wal = { false, 0 };
 	struct stat st;
 
-	return stat(sql_wal_path(store->sql), &st) == 0 ? st.st_ino : 0;
-}
-
-void
-store_replaced_begin(struct store *store)
-{
-	store->wal_inode = wal_inode(store);
+	if (stat(sql_wal_path(store->sql), &st) == 0)
+		wal = (struct wal){ true, st.st_ino };
+	return wal;
 }
 
 static bool
-found(struct store *store, const char *what)
+is_same_wal(struct wal a, struct wal b)
+{
+	return a.exists == b.exists && a.inode == b.inode;
+}
+
+void
+replaced_begin(struct store *store)
+{
+	store->wal = find_wal(store);
+}
+
+/* set_replaced notes, and logs, in what way. Always true. */
+static bool
+set_replaced(struct store *store, const char *what)
 {
 	store->replaced = true;
 	log_errorx("store: %s: %s while it was open; nothing more is written to it, and"
@@ -47,39 +61,39 @@ found(struct store *store, const char *what)
 }
 
 bool
-store_is_replaced(struct store *store)
+replaced_check(struct store *store)
 {
 	if (store->replaced)
 		return true;
 	if (sql_has_moved(store->sql))
-		return found(store, "was deleted, moved or replaced");
-	if (wal_inode(store) != store->wal_inode)
-		return found(store, "had its -wal deleted or replaced");
+		return set_replaced(store, "was deleted, moved or replaced");
+	if (!is_same_wal(find_wal(store), store->wal))
+		return set_replaced(store, "had its -wal deleted or replaced");
 	return false;
 }
 
 bool
-store_went_back(struct store *store, int64_t newest)
+replaced_check_newest(struct store *store, int64_t newest)
 {
 	if (newest >= store->newest) {
 		store->newest = newest;
 		return false;
 	}
 	if (!store->replaced)
-		found(store, "got an older state, from a backup perhaps,");
+		set_replaced(store, "got an older state, from a backup perhaps,");
 	return true;
 }
 
 void
-store_replaced_end(struct store *store)
+replaced_end(struct store *store)
 {
 	bool is_owner = store->begin_write != NULL;
 
-	if (!is_owner || !store_is_replaced(store))
+	if (!is_owner || !replaced_check(store))
 		return;
 	/* Through descriptors that are open, so wherever the old file is now, it
 	 * gets what only its -wal had; and a -wal that stayed behind is emptied, or
 	 * whoever opens the new file would take it for that one's. */
 	if (sql_execute(store->sql, "PRAGMA wal_checkpoint(TRUNCATE)") != 0)
-		store_fault(store, "the file before cannot be completed");
+		fault_log(store, "the file before cannot be completed");
 }

@@ -19,6 +19,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "app/store/sqlite/fault.h"
 #include "app/store/sqlite/handle.h"
 #include "lib/clock.h"
 #include "lib/log.h"
@@ -93,7 +94,7 @@ static const char *const schema_steps[] = {
 	/* 2: an index ends with the rowid, so within a segment each (user, topic)
 	 * is a run in the order of ids: a replay reads its own rows and no others. */
 	"DROP INDEX message_address;\n"
-	"CREATE INDEX message_address ON message(" STORE_SEGMENT("id") ", user, topic);\n"
+	"CREATE INDEX message_address ON message(" SCHEMA_SEGMENT("id") ", user, topic);\n"
 	"UPDATE rowcast_schema SET version = 2;\n",
 };
 enum { SCHEMA_VERSION = sizeof(schema_steps) / sizeof(schema_steps[0]) };
@@ -114,7 +115,7 @@ version_of(struct store *store)
 	int64_t version, marked = 0;
 
 	if (sql_number(store->sql, "SELECT count(*) FROM sqlite_schema", -1) < 0)
-		return store_fault(store, "cannot be read");
+		return fault_log(store, "cannot be read");
 	if (is_marked(store))
 		marked = sql_number(store->sql, "PRAGMA user_version", 0);
 	version = sql_number(store->sql, "SELECT max(version) FROM rowcast_schema", 0);
@@ -142,14 +143,14 @@ current_version(struct store *store)
 	int64_t version;
 
 	if (sql_execute(store->sql, "BEGIN") != 0)
-		return store_fault(store, "cannot be read");
+		return fault_log(store, "cannot be read");
 	version = version_of(store);
 	sql_roll_back(store->sql);
 	return version;
 }
 
 int
-store_schema_check(struct store *store)
+schema_check(struct store *store)
 {
 	int64_t version = current_version(store);
 
@@ -187,7 +188,7 @@ use_wal(struct store *store)
 
 /* In one transaction, so that two processes that start at once do it once. */
 int
-store_schema_upgrade(struct store *store)
+schema_upgrade(struct store *store)
 {
 	int64_t version;
 
@@ -196,7 +197,7 @@ store_schema_upgrade(struct store *store)
 	if (current_version(store) < 0)
 		return -1;
 	if (use_wal(store) != 0 || sql_execute(store->sql, "BEGIN IMMEDIATE") != 0)
-		return store_fault(store, "cannot be written");
+		return fault_log(store, "cannot be written");
 	version = version_of(store);
 	if (version < 0)
 		return -1;
@@ -207,12 +208,12 @@ store_schema_upgrade(struct store *store)
 
 		free(mark);
 		if (outcome != 0)
-			return store_fault(store, "cannot be marked");
+			return fault_log(store, "cannot be marked");
 	}
 	for (; version < SCHEMA_VERSION; version++)
 		if (sql_execute(store->sql, schema_steps[version]) != 0)
-			return store_fault(store, "its schema cannot be made");
+			return fault_log(store, "its schema cannot be made");
 	if (sql_execute(store->sql, "COMMIT") != 0)
-		return store_fault(store, "its schema cannot be committed");
+		return fault_log(store, "its schema cannot be committed");
 	return 0;
 }

@@ -11,18 +11,18 @@
  * pages of the newest segment, where without segments each would change a page
  * of its own; a replay looks into every segment that has rows after its cursor,
  * some 3 microseconds each. Part of the schema: a new number is a new version. */
-#define STORE_SEGMENT_IDS 2048
-#define STORE_SEGMENT(id) id " / " STORE_SEGMENT_TEXT(STORE_SEGMENT_IDS)
-#define STORE_SEGMENT_TEXT(ids) STORE_SEGMENT_TEXT_(ids)
-#define STORE_SEGMENT_TEXT_(ids) #ids
+#define SCHEMA_SEGMENT_IDS 2048
+#define SCHEMA_SEGMENT(id) id " / " SCHEMA_SEGMENT_TEXT(SCHEMA_SEGMENT_IDS)
+#define SCHEMA_SEGMENT_TEXT(ids) SCHEMA_SEGMENT_TEXT_(ids)
+#define SCHEMA_SEGMENT_TEXT_(ids) #ids
 
-/* store_schema_upgrade creates the schema in the store's file or brings an older
+/* schema_upgrade creates the schema in the store's file or brings an older
  * one up to date. Processes that start at once do it once. 0 or -1 (logged; a
  * file that is not ours to touch is as it was). */
-int store_schema_upgrade(struct store *store);
+int schema_upgrade(struct store *store);
 
-/* store_schema_check writes nothing. 0, or -1 (logged) for a file that is not
+/* schema_check writes nothing. 0, or -1 (logged) for a file that is not
  * ours, has no tables of ours yet, or not those of this version. */
-int store_schema_check(struct store *store);
+int schema_check(struct store *store);
 
 #endif

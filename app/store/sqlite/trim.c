@@ -4,8 +4,10 @@
 #include "app/store/store.h"
 
 #include <inttypes.h>
+#include <stdbool.h>
 #include <stdlib.h>
 
+#include "app/store/sqlite/fault.h"
 #include "app/store/sqlite/handle.h"
 #include "lib/clock.h"
 #include "lib/mem.h"
@@ -43,7 +45,7 @@ delete_below(struct store *store, int64_t id, int max_rows)
 	    " WHERE id < ?1 ORDER BY id LIMIT ?2)", id, max_rows);
 }
 
-/* find_surplus brings surplus_below up to date. Counting costs, so it is done
+/* find_surplus brings store->trim up to date. Counting costs, so it is done
  * only where there may be rows to delete, and not more often than every
  * hundredth of keep_rows. What it finds is kept as an id, not as a number, so
  * that rows which go otherwise before the last slice is done (expired, erased
@@ -55,31 +57,44 @@ find_surplus(struct store *store, int64_t keep_rows)
 	int64_t surplus;
 	char *sql;
 
-	if (keep_rows != store->counted_keep_rows)
-		store->surplus_below = store->counted_newest = 0;
-	store->counted_keep_rows = keep_rows;
+	if (keep_rows != store->trim.keep_rows)
+		store->trim.counted = store->trim.has_surplus = false;
+	store->trim.keep_rows = keep_rows;
 	if (keep_rows == 0)
 		return 0;
 	if (store_bounds(store, &bounds) < 0)
 		return -1;
-	if (bounds.newest - bounds.oldest < keep_rows || bounds.oldest < store->surplus_below
-	    || bounds.newest - store->counted_newest <= keep_rows / 100)
+	if (bounds.newest - bounds.oldest < keep_rows
+	    || (store->trim.has_surplus && bounds.oldest < store->trim.surplus_below)
+	    || (store->trim.counted
+	        && bounds.newest - store->trim.counted_newest <= keep_rows / 100))
 		return 0;
 	surplus = sql_number(store->sql, "SELECT count(*) FROM message", 0) - keep_rows;
-	if (surplus > SURPLUS_ROWS)
+	if (surplus > SURPLUS_ROWS) {
 		surplus = SURPLUS_ROWS;  /* and counted again when these are gone */
-	else
-		store->counted_newest = bounds.newest;
+	} else {
+		store->trim.counted = true;
+		store->trim.counted_newest = bounds.newest;
+	}
 	if (surplus <= 0)
 		return 0;
 	sql = mem_printf("SELECT id FROM message ORDER BY id LIMIT 1 OFFSET %" PRId64, surplus);
-	store->surplus_below = sql_number(store->sql, sql, 0);
+	store->trim.surplus_below = sql_number(store->sql, sql, -1);
+	store->trim.has_surplus = store->trim.surplus_below >= 0;
 	free(sql);
 	return 0;
 }
 
-/* find_old returns the id below which every row is older than keep_for_s seconds,
- * looking at n rows at most, or -1.
+/* delete_surplus deletes the oldest max_rows of the rows that find_surplus found,
+ * and returns how many there were, or -1. */
+static int
+delete_surplus(struct store *store, int max_rows)
+{
+	return store->trim.has_surplus ? delete_below(store, store->trim.surplus_below, max_rows) : 0;
+}
+
+/* find_old returns the id below which every row is older than keep_for_s seconds
+ * (ids begin at 1, so below 0 there is none), reading n rows at most, or -1.
  *
  * From the oldest on and only up to the first that is younger, whatever the
  * clocks of those behind it said: a gap in the middle would be one that no cursor
@@ -91,7 +106,8 @@ static int64_t
 find_old(struct store *store, wall_s now, int64_t keep_for_s, int n)
 {
 	struct sql_statement *rows;
-	int64_t below = 0, undated = store->undated_upto;
+	int64_t below = 0, undated = store->trim.undated_upto;
+	bool found_old = false;
 	int outcome;
 
 	if (sql_number(store->sql, "SELECT created_at FROM message ORDER BY id LIMIT 1", 0) <= now)
@@ -107,16 +123,17 @@ find_old(struct store *store, wall_s now, int64_t keep_for_s, int n)
 
 		if (created_at > now) {
 			/* Long runs of them are passed over in several slices. */
-			if (below == 0)
+			if (!found_old)
 				undated = id;
 		} else if (created_at < now - keep_for_s) {
 			below = id + 1;
+			found_old = true;
 		} else {
 			break;
 		}
 	}
 	sql_finalize(rows);
-	store->undated_upto = undated;
+	store->trim.undated_upto = undated;
 	return outcome < 0 ? -1 : below;
 }
 
@@ -131,7 +148,7 @@ store_trim(struct store *store, int64_t keep_for_s, int64_t keep_rows, int max_r
 	outcome = sql_run(store->begin_write);
 	sql_wait_for_locks(store->sql, BUSY_WAIT_MS);
 	if (outcome != 0)
-		return outcome == SQL_BUSY ? -1 : store_fault(store, "trim");
+		return outcome == SQL_BUSY ? -1 : fault_log(store, "trim");
 	n = delete_where(store, "DELETE FROM message WHERE id IN (SELECT id FROM message"
 	    " WHERE expires_at <= ?1 LIMIT ?2)", now, max_rows);
 	if (n < 0)
@@ -146,13 +163,13 @@ store_trim(struct store *store, int64_t keep_for_s, int64_t keep_rows, int max_r
 	 * the slice that has room left. */
 	for (n_more = 1; n_more > 0 && n < max_rows; n += n_more)
 		if (find_surplus(store, keep_rows) < 0
-		    || (n_more = delete_below(store, store->surplus_below, max_rows - n)) < 0)
+		    || (n_more = delete_surplus(store, max_rows - n)) < 0)
 			goto fail;
 	if (sql_run(store->commit) != 0)
 		goto fail;
 	return n;
 fail:
-	store_fault(store, "old messages cannot be deleted");
+	fault_log(store, "old messages cannot be deleted");
 	sql_roll_back(store->sql);
 	return -1;
 }

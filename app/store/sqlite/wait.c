@@ -1,24 +1,28 @@
 /* News of what others have committed. A commit writes to the WAL, which inotify
  * tells; but that is too early: the frames are written first, and only then does
  * the shared index, in memory that makes no events, show the commit. So after an
- * event the thread looks again, soon at first, then ever less often, for a while.
+ * event the thread reads data_version again and again, every 0.2 ms at first, then
+ * ever less often, for 50 ms.
  *
  * What our own writer commits makes events too, and it wakes us itself. While it
- * does, events are left to gather, and the looks stay as far apart as they have
- * become: it is by its next commit at the latest that others' rows are read. */
+ * does, events are not read, and the checks stay as far apart as they have become:
+ * others' rows are read with its next commit at the latest. */
+
+#include "app/store/store.h"
 
 #include <poll.h>
 
 #include "app/store/sqlite/handle.h"
+#include "app/store/sqlite/replaced.h"
 #include "lib/log.h"
 
 enum {
-	/* Measured: insert to seen in 0.4-0.6 ms. */
-	LOOK_FIRST_US = 200,
-	LOOK_LAST_US = 2000,
-	LOOK_FOR_US = 50000,
+	/* After an event, how often and for how long. Measured: insert to seen in 0.4-0.6 ms. */
+	CHECK_FIRST_US = 200,
+	CHECK_LAST_US = 2000,
+	CHECK_FOR_US = 50000,
 	WATCH_AGAIN_US = 1000,        /* so far apart, an event is news again: a commit makes one for every page */
-	LOOK_ANYWAY_US = 50000,       /* where inotify is not to be had or lost an event */
+	CHECK_ANYWAY_US = 50000,      /* where inotify is not to be had or lost an event */
 };
 
 /* changed: has another handle, of this process or any other, committed since
@@ -44,18 +48,18 @@ store_wait(struct store *store, int wake_fd)
 		store->watch_tried = true;
 		if (filewatch_open(&store->watch, store->path) < 0)
 			log_warn("store: %s: cannot be watched; foreign rows will be seen"
-			    " within %d ms", store->path, LOOK_ANYWAY_US / 1000);
+			    " within %d ms", store->path, CHECK_ANYWAY_US / 1000);
 	}
-	while (!changed(store) && !store_is_replaced(store)) {
+	while (!changed(store) && !replaced_check(store)) {
 		mono_us now = clock_mono_us();
-		bool looking = now < store->look_until;
-		bool watching = !looking
-		    || (store->look_us >= WATCH_AGAIN_US && now - store->woken_at > LOOK_FOR_US);
+		bool checking = now < store->check_until;
+		bool watching = !checking
+		    || (store->check_us >= WATCH_AGAIN_US && now - store->woken_at > CHECK_FOR_US);
 		struct pollfd p[2] = {
 			{ .fd = wake_fd, .events = POLLIN },
 			{ .fd = store->watch.fd, .events = POLLIN },
 		};
-		struct timespec wait = { .tv_nsec = (looking ? store->look_us : LOOK_ANYWAY_US) * 1000 };
+		struct timespec wait = { .tv_nsec = (checking ? store->check_us : CHECK_ANYWAY_US) * 1000 };
 
 		ppoll(p, watching ? 2 : 1, &wait, NULL);
 		if (p[0].revents != 0) {
@@ -63,13 +67,13 @@ store_wait(struct store *store, int wake_fd)
 			changed(store);  /* what woke us is about to be read */
 			return;
 		}
-		if (looking)
-			store->look_us = store->look_us * 5 / 4 < LOOK_LAST_US
-			    ? store->look_us * 5 / 4 : LOOK_LAST_US;
+		if (checking)
+			store->check_us = store->check_us * 5 / 4 < CHECK_LAST_US
+			    ? store->check_us * 5 / 4 : CHECK_LAST_US;
 		if (filewatch_read(&store->watch)) {
-			store->look_until = clock_mono_us() + LOOK_FOR_US;
+			store->check_until = clock_mono_us() + CHECK_FOR_US;
 			if (watching)
-				store->look_us = LOOK_FIRST_US;
+				store->check_us = CHECK_FIRST_US;
 		}
 	}
 }
