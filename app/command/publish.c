@@ -22,9 +22,9 @@ enum { READ_BYTES = 64 << 10 };
 
 struct publisher {
 	struct store *store;
-	struct publication_item like;  /* user, topic and event of every message */
+	struct draft like;  /* user, topic and event of every message */
 	struct field_reader options;
-	char error[PUBLICATION_ERROR_BYTES];
+	char error[FIELD_ERROR_BYTES];
 	size_t max_message_bytes;
 };
 

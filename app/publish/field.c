@@ -21,10 +21,10 @@ field_refuse(struct field_reader *reader, int status, const char *format, ...)
 	va_list ap;
 
 	if (reader->line > 0)
-		len = (size_t)snprintf(reader->error, PUBLICATION_ERROR_BYTES, "line %zu: ",
+		len = (size_t)snprintf(reader->error, FIELD_ERROR_BYTES, "line %zu: ",
 		    reader->line);
 	va_start(ap, format);
-	vsnprintf(reader->error + len, PUBLICATION_ERROR_BYTES - len, format, ap);
+	vsnprintf(reader->error + len, FIELD_ERROR_BYTES - len, format, ap);
 	va_end(ap);
 	return status;
 }
@@ -126,16 +126,16 @@ read_event(struct field_reader *reader, struct message *m, const struct field_va
 }
 
 static int
-read_all(struct field_reader *reader, struct publication_item *item, const struct field_value *v)
+read_all(struct field_reader *reader, struct draft *draft, const struct field_value *v)
 {
 	bool is_word = v->kind == FIELD_TEXT && strlen(v->text) == v->len;
 
 	if (v->kind == FIELD_TRUE || (v->kind == FIELD_INTEGER && v->integer == 1) ||
 	    (is_word && (strcmp(v->text, "1") == 0 || strcmp(v->text, "true") == 0)))
-		item->all = true;
+		draft->all = true;
 	else if (v->kind == FIELD_FALSE || (v->kind == FIELD_INTEGER && v->integer == 0) ||
 	    (is_word && (strcmp(v->text, "0") == 0 || strcmp(v->text, "false") == 0)))
-		item->all = false;
+		draft->all = false;
 	else
 		return field_refuse(reader, FIELD_BAD, "all must be 1 or 0");
 	return 0;
@@ -190,10 +190,10 @@ refuse_unknown(struct field_reader *reader, const char *name)
 }
 
 int
-field_read(struct field_reader *reader, struct publication_item *item, const char *name,
+field_read(struct field_reader *reader, struct draft *draft, const char *name,
     const struct field_value *v)
 {
-	struct message *m = &item->message;
+	struct message *m = &draft->message;
 	unsigned int field = 0;
 
 	while (field < N_NAMES && strcmp(name, names[field]) != 0)
@@ -218,7 +218,7 @@ field_read(struct field_reader *reader, struct publication_item *item, const cha
 	case EVENT:
 		return read_event(reader, m, v);
 	case ALL:
-		return read_all(reader, item, v);
+		return read_all(reader, draft, v);
 	case KEY:
 		return read_name(reader, &m->key, name, KEY_MAX_BYTES, true, v);
 	default:
@@ -227,11 +227,11 @@ field_read(struct field_reader *reader, struct publication_item *item, const cha
 }
 
 int
-field_check(struct field_reader *reader, const struct publication_item *item)
+field_check(struct field_reader *reader, const struct draft *draft)
 {
-	if (item->message.data == NULL)
+	if (draft->message.data == NULL)
 		return field_refuse(reader, FIELD_BAD, "msg is missing");
-	if (item->all && item->message.user != NULL)
+	if (draft->all && draft->message.user != NULL)
 		return field_refuse(reader, FIELD_BAD, "all and user exclude each other");
 	return 0;
 }

@@ -21,7 +21,7 @@ enum { FORBIDDEN = 403, UNSUPPORTED = 415 };
 /* ---- the forms ---- */
 
 static int
-read_pairs(struct field_reader *reader, struct publication_item *item, const char *text, size_t len,
+read_pairs(struct field_reader *reader, struct draft *draft, const char *text, size_t len,
     const char *what)
 {
 	struct form form;
@@ -37,7 +37,7 @@ read_pairs(struct field_reader *reader, struct publication_item *item, const cha
 			status = field_refuse(reader, FIELD_BAD, "the name of a field may not contain "
 			    "U+0000");
 		else
-			status = field_read(reader, item, form.name, &v);
+			status = field_read(reader, draft, form.name, &v);
 	}
 	form_free(&form);
 	return status;
@@ -87,7 +87,7 @@ json_to_value(const json_t *json)
 }
 
 static int
-read_object(struct field_reader *reader, struct publication_item *item, const char *text,
+read_object(struct field_reader *reader, struct draft *draft, const char *text,
     size_t len)
 {
 	json_error_t error;
@@ -108,7 +108,7 @@ read_object(struct field_reader *reader, struct publication_item *item, const ch
 		struct field_value v = json_to_value(json_object_iter_value(at));
 
 		if (!json_is_null(json_object_iter_value(at)))
-			status = field_read(reader, item, json_object_iter_key(at), &v);
+			status = field_read(reader, draft, json_object_iter_key(at), &v);
 	}
 	json_decref(object);
 	return status;
@@ -123,7 +123,7 @@ is_blank(const char *text, size_t len)
 	return true;
 }
 
-/* read_lines reads a body of NDJSON into items of its own. */
+/* read_lines reads a body of NDJSON, each line into a draft. */
 static int
 read_lines(struct field_reader *reader, struct publication *p, const char *body,
     size_t body_len)
@@ -134,7 +134,7 @@ read_lines(struct field_reader *reader, struct publication *p, const char *body,
 	for (; body < end; body = next) {
 		const char *line_end = memchr(body, '\n', (size_t)(end - body));
 		size_t len = (size_t)((line_end != NULL ? line_end : end) - body);
-		struct publication_item *item;
+		struct draft *draft;
 		int status;
 
 		next = line_end != NULL ? line_end + 1 : end;
@@ -148,13 +148,13 @@ read_lines(struct field_reader *reader, struct publication *p, const char *body,
 		}
 		if (p->n == capacity) {
 			capacity = capacity > 0 ? 2 * capacity : 1;
-			p->items = mem_realloc(p->items, capacity * sizeof(p->items[0]));
+			p->drafts = mem_realloc(p->drafts, capacity * sizeof(p->drafts[0]));
 		}
-		item = &p->items[p->n++];
-		*item = (struct publication_item){ .line = reader->line };
+		draft = &p->drafts[p->n++];
+		*draft = (struct draft){ .line = reader->line };
 		reader->seen = 0;
-		if ((status = read_object(reader, item, body, len)) != 0 ||
-		    (status = field_check(reader, item)) != 0)
+		if ((status = read_object(reader, draft, body, len)) != 0 ||
+		    (status = field_check(reader, draft)) != 0)
 			return status;
 	}
 	reader->line = 0;
@@ -244,28 +244,28 @@ read_type(struct field_reader *reader, const char *content_type, size_t body_len
 }
 
 static int
-read_text(struct field_reader *reader, struct publication_item *item, const char *body,
+read_text(struct field_reader *reader, struct draft *draft, const char *body,
     size_t body_len)
 {
 	struct field_value v = { .kind = FIELD_TEXT, .text = body, .len = body_len };
 
-	return field_read(reader, item, "msg", &v);
+	return field_read(reader, draft, "msg", &v);
 }
 
 /* read_one reads a request for one message. */
 static int
-read_one(struct field_reader *reader, struct publication_item *item, enum type type,
+read_one(struct field_reader *reader, struct draft *draft, enum type type,
     const char *query, const char *body, size_t body_len)
 {
-	int status = read_pairs(reader, item, query, strlen(query), "the query");
+	int status = read_pairs(reader, draft, query, strlen(query), "the query");
 
 	if (status == 0 && type == TYPE_FORM)
-		status = read_pairs(reader, item, body, body_len, "the body");
+		status = read_pairs(reader, draft, body, body_len, "the body");
 	if (status == 0 && type == TYPE_JSON)
-		status = read_object(reader, item, body, body_len);
+		status = read_object(reader, draft, body, body_len);
 	if (status == 0 && type == TYPE_TEXT)
-		status = read_text(reader, item, body, body_len);
-	return status == 0 ? field_check(reader, item) : status;
+		status = read_text(reader, draft, body, body_len);
+	return status == 0 ? field_check(reader, draft) : status;
 }
 
 int
@@ -280,7 +280,7 @@ publication_parse(struct publication *p, const char *query, const char *content_
 	enum type type;
 	int status;
 
-	p->items = NULL;
+	p->drafts = NULL;
 	p->n = 0;
 	p->many = false;
 	p->error[0] = '\0';
@@ -298,9 +298,9 @@ publication_parse(struct publication *p, const char *query, const char *content_
 		    "in the lines, not in the query") :
 		    read_lines(&reader, p, body, body_len);
 	} else {
-		p->items = mem_zalloc(sizeof(p->items[0]));
+		p->drafts = mem_zalloc(sizeof(p->drafts[0]));
 		p->n = 1;
-		status = read_one(&reader, &p->items[0], type, query, body, body_len);
+		status = read_one(&reader, &p->drafts[0], type, query, body, body_len);
 	}
 	if (status != 0)
 		publication_free(p);
@@ -311,12 +311,12 @@ int
 publication_authorize(struct publication *p, const struct identity *id)
 {
 	for (size_t i = 0; i < p->n; i++) {
-		const struct publication_item *item = &p->items[i];
-		struct field_reader reader = { .error = p->error, .line = item->line };
-		const struct message *m = &item->message;
+		const struct draft *draft = &p->drafts[i];
+		struct field_reader reader = { .error = p->error, .line = draft->line };
+		const struct message *m = &draft->message;
 		const char *whom = NULL;
 
-		if (item->all)
+		if (draft->all)
 			whom = "to everyone";
 		else if (m->topic != NULL)
 			whom = "to a topic";
@@ -327,9 +327,9 @@ publication_authorize(struct publication *p, const struct identity *id)
 			    "sending %s needs a token with the scope rowcast:publish", whom);
 	}
 	for (size_t i = 0; i < p->n; i++) {
-		struct message *m = &p->items[i].message;
+		struct message *m = &p->drafts[i].message;
 
-		if (!p->items[i].all && m->topic == NULL && m->user == NULL)
+		if (!p->drafts[i].all && m->topic == NULL && m->user == NULL)
 			m->user = mem_strdup(id->user);
 	}
 	return 0;
@@ -339,8 +339,8 @@ void
 publication_free(struct publication *p)
 {
 	for (size_t i = 0; i < p->n; i++)
-		message_free(&p->items[i].message);
-	free(p->items);
-	p->items = NULL;
+		message_free(&p->drafts[i].message);
+	free(p->drafts);
+	p->drafts = NULL;
 	p->n = 0;
 }

@@ -6,25 +6,17 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "app/access/auth.h"
-#include "app/store/message.h"
+#include "app/access/identity.h"
+#include "app/publish/field.h"
 
 /* Messages in one request (lines of NDJSON); beyond: 413. Picked, not tuned. */
 enum { PUBLICATION_MAX_MESSAGES = 10000 };
 
-enum { PUBLICATION_ERROR_BYTES = 512 };
-
-struct publication_item {
-	struct message message;  /* user and topic as the request gave them */
-	bool all;                /* all=1: to everyone */
-	size_t line;             /* of NDJSON, from 1; 0: the request was not NDJSON */
-};
-
 struct publication {
-	struct publication_item *items;  /* owned, n of them, at least one after a parse */
+	struct draft *drafts;  /* owned, n of them, at least one after a parse */
 	size_t n;
-	bool many;                       /* NDJSON: the answer is {"ids":[...]} */
-	char error[PUBLICATION_ERROR_BYTES];  /* one sentence, after a refusal */
+	bool many;             /* NDJSON: the answer is {"ids":[...]} */
+	char error[FIELD_ERROR_BYTES];  /* one sentence, after a refusal */
 };
 
 /* publication_parse reads the fields of the query string and of the body.

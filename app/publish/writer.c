@@ -262,7 +262,7 @@ writer_submit(struct writer *writer, struct publication *p, const char *publishe
 	size_t n_bytes = 0;
 
 	for (size_t i = 0; i < p->n; i++)
-		n_bytes += p->items[i].message.data_len;
+		n_bytes += p->drafts[i].message.data_len;
 	if (atomic_fetch_add(&writer->n_waiting, p->n) + p->n > WRITER_QUEUE_MESSAGES) {
 		atomic_fetch_sub(&writer->n_waiting, p->n);
 		return WRITER_FULL;
@@ -281,7 +281,7 @@ writer_submit(struct writer *writer, struct publication *p, const char *publishe
 	w->n_bytes = n_bytes;
 	w->messages = mem_alloc(w->publication.n * sizeof(*w->messages));
 	for (size_t i = 0; i < w->publication.n; i++)
-		w->messages[i] = w->publication.items[i].message;
+		w->messages[i] = w->publication.drafts[i].message;
 	w->append = (struct append){
 		.messages = w->messages,
 		.n = w->publication.n,

@@ -32,9 +32,9 @@ check_name(const char *name, size_t max_bytes)
 }
 
 static void
-check_item(const struct publication_item *item, size_t max_bytes, wall_s before, wall_s after)
+check_draft(const struct draft *draft, size_t max_bytes, wall_s before, wall_s after)
 {
-	const struct message *m = &item->message;
+	const struct message *m = &draft->message;
 
 	REQUIRE(m->data != NULL && m->data_len <= max_bytes);
 	REQUIRE(strlen(m->data) == m->data_len);
@@ -45,7 +45,7 @@ check_item(const struct publication_item *item, size_t max_bytes, wall_s before,
 	check_name(m->key, KEY_MAX_BYTES);
 	if (m->event != NULL)
 		REQUIRE(strpbrk(m->event, "\r\n") == NULL && strncmp(m->event, "rowcast.", 8) != 0);
-	REQUIRE(!item->all || m->user == NULL);
+	REQUIRE(!draft->all || m->user == NULL);
 	if (m->expiry.ends)
 		REQUIRE(m->expiry.at > before && m->expiry.at <= after + TEN_YEARS_S);
 	REQUIRE(m->id == 0);
@@ -64,11 +64,11 @@ check_authorize(struct publication *p, bool may_publish)
 		return;
 	}
 	for (size_t i = 0; i < p->n; i++) {
-		const struct message *m = &p->items[i].message;
+		const struct message *m = &p->drafts[i].message;
 
 		if (!may_publish)
-			REQUIRE(!p->items[i].all && m->topic == NULL && strcmp(m->user, user) == 0);
-		REQUIRE(m->user != NULL || m->topic != NULL || p->items[i].all);
+			REQUIRE(!p->drafts[i].all && m->topic == NULL && strcmp(m->user, user) == 0);
+		REQUIRE(m->user != NULL || m->topic != NULL || p->drafts[i].all);
 	}
 }
 
@@ -88,13 +88,13 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (status != 0) {
 		REQUIRE(status == 400 || status == 413 || status == 415);
 		REQUIRE(memchr(p.error, '\0', sizeof(p.error)) != NULL && text_is_sentence(p.error));
-		REQUIRE(p.items == NULL && p.n == 0);
+		REQUIRE(p.drafts == NULL && p.n == 0);
 	} else {
 		REQUIRE(in.left == 0 || memchr(in.at, '\0', in.left) == NULL);
 		REQUIRE(p.n >= 1 && p.n <= PUBLICATION_MAX_MESSAGES && (p.many || p.n == 1));
 		for (size_t i = 0; i < p.n; i++) {
-			check_item(&p.items[i], max_bytes, before, clock_wall_s());
-			REQUIRE(p.many == (p.items[i].line > 0));
+			check_draft(&p.drafts[i], max_bytes, before, clock_wall_s());
+			REQUIRE(p.many == (p.drafts[i].line > 0));
 		}
 		check_authorize(&p, choice & 0x10);
 		publication_free(&p);

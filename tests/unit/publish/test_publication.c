@@ -31,7 +31,7 @@ parse(const char *query, const char *type, const char *body, size_t len)
 	memcpy(copy, body, len);
 	status = publication_parse(&p, query, type, copy, len, MAX_MESSAGE);
 	free(copy);
-	m = status == 0 ? &p.items[0].message : NULL;
+	m = status == 0 ? &p.drafts[0].message : NULL;
 	return status;
 }
 
@@ -50,7 +50,7 @@ takes(const char *type, const char *body)
 	takes_with("", type, body);
 	assert_int_equal(p.n, 1);
 	assert_false(p.many);
-	assert_int_equal(p.items[0].line, 0);
+	assert_int_equal(p.drafts[0].line, 0);
 }
 
 /* body_of puts a value in its place: it is the last, in what begin begins. */
@@ -70,7 +70,7 @@ refuses_bytes(const char *query, const char *type, const char *body, size_t len,
 		fail_msg("%s %s: taken", query, body);
 	assert_string_equal(p.error, error);
 	assert_int_equal(got, status);
-	assert_null(p.items);
+	assert_null(p.drafts);
 	assert_int_equal(p.n, 0);
 }
 
@@ -122,7 +122,7 @@ TEST(a_form_has_all_the_fields)
 	assert_string_equal(m->key, "k");
 	assert_in_range(m->expiry.at, before + 600, clock_wall_s() + 600);
 	assert_int_equal(m->id, 0);
-	assert_false(p.items[0].all);
+	assert_false(p.drafts[0].all);
 	publication_free(&p);
 }
 
@@ -151,7 +151,7 @@ TEST(only_a_message_leaves_the_rest_unset)
 	assert_null(m->event);
 	assert_null(m->key);
 	assert_false(m->expiry.ends);
-	assert_false(p.items[0].all);
+	assert_false(p.drafts[0].all);
 	publication_free(&p);
 }
 
@@ -430,7 +430,7 @@ static void
 all_is(const char *type, const char *body, bool expected)
 {
 	takes(type, body);
-	assert_int_equal(p.items[0].all, expected);
+	assert_int_equal(p.drafts[0].all, expected);
 	publication_free(&p);
 }
 
@@ -556,13 +556,13 @@ TEST(each_line_is_a_message)
 	takes_with("", NDJSON, "{\"msg\":\"a\"}\n\r\n  \n{\"msg\":\"b\",\"user\":7}\r\n{\"msg\":\"c\",\"all\":1}");
 	assert_true(p.many);
 	assert_int_equal(p.n, 3);
-	assert_string_equal(p.items[0].message.data, "a");
-	assert_null(p.items[0].message.user);
-	assert_int_equal(p.items[0].line, 1);
-	assert_string_equal(p.items[1].message.data, "b");
-	assert_string_equal(p.items[1].message.user, "7");
-	assert_int_equal(p.items[1].line, 4);
-	assert_true(p.items[2].all);
+	assert_string_equal(p.drafts[0].message.data, "a");
+	assert_null(p.drafts[0].message.user);
+	assert_int_equal(p.drafts[0].line, 1);
+	assert_string_equal(p.drafts[1].message.data, "b");
+	assert_string_equal(p.drafts[1].message.user, "7");
+	assert_int_equal(p.drafts[1].line, 4);
+	assert_true(p.drafts[2].all);
 	publication_free(&p);
 	takes_with("", NDJSON, "{\"msg\":\"a\"}\n");
 	assert_true(p.many);
@@ -618,7 +618,7 @@ TEST(ten_thousand_lines_are_taken_and_one_more_is_not)
 		buf_printf(&body, "{\"msg\":\"%d\"}\n\n", i);
 	assert_int_equal(parse("", NDJSON, body.bytes, body.len), 0);
 	assert_int_equal(p.n, PUBLICATION_MAX_MESSAGES);
-	assert_string_equal(p.items[9999].message.data, "9999");
+	assert_string_equal(p.drafts[9999].message.data, "9999");
 	publication_free(&p);
 	buf_add_str(&body, "{}");
 	text = buf_take(&body);

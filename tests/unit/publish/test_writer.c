@@ -125,8 +125,8 @@ submit_refused(const char *type, const char *body, size_t len)
 {
 	struct publication p = parse(type, body, len);
 
-	free(p.items[0].message.event);
-	p.items[0].message.event = mem_strdup("line\nbreak");
+	free(p.drafts[0].message.event);
+	p.drafts[0].message.event = mem_strdup("line\nbreak");
 	return give(p, "u");
 }
 

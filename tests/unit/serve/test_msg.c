@@ -97,7 +97,7 @@ publication_of_many(void)
 		buf_add_str(&lines, "{\"msg\":\"x\"}\n");
 	assert_int_equal(publication_parse(&p, "", "application/x-ndjson", lines.bytes, lines.len, 1), 0);
 	buf_free(&lines);
-	p.items[0].message.event = mem_strdup("line\nbreak");
+	p.drafts[0].message.event = mem_strdup("line\nbreak");
 	return p;
 }
 
