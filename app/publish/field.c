@@ -1,3 +1,7 @@
+/* One field of a message after the other: what each accepts, and in which words it
+ * is refused. Run by the thread that serves the request, or by `rowcast publish`;
+ * it touches the reader and the draft that it is given. */
+
 #include "app/publish/field.h"
 
 #include <errno.h>
@@ -52,7 +56,8 @@ static const char *const names[N_NAMES] = {
 	[TTL] = "ttl",
 };
 
-/* check_text: jansson has seen to this for JSON, nobody for the others. */
+/* check_text refuses U+0000 and what is not UTF-8. In JSON jansson has refused it
+ * before; in the other forms nobody has. */
 static int
 check_text(struct field_reader *reader, const char *name, const char *text, size_t len)
 {
@@ -106,7 +111,8 @@ read_name(struct field_reader *reader, char **field, const char *name, size_t ma
 	return 0;
 }
 
-/* A form sends a field that was left empty, so an empty event is none. */
+/* read_event takes an empty event for none: a form sends a field that was left
+ * empty too. */
 static int
 read_event(struct field_reader *reader, struct message *m, const struct field_value *v)
 {
@@ -141,7 +147,8 @@ read_all(struct field_reader *reader, struct draft *draft, const struct field_va
 	return 0;
 }
 
-/* read_ttl rounds up to whole seconds: what was to live is never dead at birth. */
+/* read_ttl rounds up to whole seconds, or a ttl of half a second could have passed
+ * before the message is stored. */
 static int
 read_ttl(struct field_reader *reader, struct message *m, const struct field_value *v)
 {

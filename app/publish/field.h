@@ -1,5 +1,6 @@
 /* A field: one name and its value in a request to /msg, whatever form it came
- * in, and its way into a message. */
+ * in, and its way into a message. Plain values, of the thread that reads the
+ * request. */
 #ifndef APP_PUBLISH_FIELD_H
 #define APP_PUBLISH_FIELD_H
 

@@ -1,4 +1,7 @@
-/* Whatever form a request comes in, it ends up as fields, which field.c reads:
+/* Parsing what one request to /msg asks to publish, and who may. Run by the thread
+ * that serves the request; it touches the publication that it is given, no more.
+ *
+ * Whatever form a request comes in, it ends up as fields, which field.c reads:
  * so a form, a query string, a JSON object and a line of NDJSON cannot differ in
  * what they accept. The bytes of a value are copied once, into the message.
  *
@@ -43,7 +46,8 @@ read_pairs(struct field_reader *reader, struct draft *draft, const char *text, s
 	return status;
 }
 
-/* refuse_json words what jansson found; its own text is for programmers. */
+/* refuse_json makes a sentence of jansson's error, whose own text is for
+ * programmers. */
 static int
 refuse_json(struct field_reader *reader, const json_error_t *error)
 {
@@ -179,8 +183,8 @@ is_token(const char *text, size_t len, const char *token)
 	return len == strlen(token) && strncasecmp(text, token, len) == 0;
 }
 
-/* is_charset_known looks through the parameters (RFC 9110 5.6.6), which begin
- * at a ';', for a charset that is not a part of UTF-8. */
+/* is_charset_known returns false where the parameters (RFC 9110 5.6.6), which begin
+ * at a ';', name a charset that is not a part of UTF-8. */
 static bool
 is_charset_known(const char *parameters)
 {
@@ -216,7 +220,7 @@ is_charset_known(const char *parameters)
 	return true;
 }
 
-/* read_type tells which form the body has. 0, or the status. */
+/* read_type sets *type to the form that the body has. 0, or the status. */
 static int
 read_type(struct field_reader *reader, const char *content_type, size_t body_len,
     enum type *type)

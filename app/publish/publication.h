@@ -1,5 +1,6 @@
 /* A publication: what one request to /msg asks to publish, whatever form it
- * came in. Parsing only; who may send to whom is publication_authorize. */
+ * came in, and whether its token may. A plain value, of the thread that serves the
+ * request, until writer_submit takes it. */
 #ifndef APP_PUBLISH_PUBLICATION_H
 #define APP_PUBLISH_PUBLICATION_H
 

@@ -1,3 +1,11 @@
+/* The writer's thread: it takes what was submitted, commits as much as makes a
+ * group in one transaction, answers, and deletes a slice of what retention does not
+ * keep. It alone uses the store's handle.
+ *
+ * Any thread may submit, count and reload: what they share with it is the mailbox
+ * and the atomics in struct writer. What it needs of a request comes with the
+ * write, so the thread that submitted never waits for a commit. */
+
 #include "app/publish/writer.h"
 
 #include <pthread.h>
@@ -13,8 +21,8 @@
 #include "lib/thread.h"
 
 enum {
-	/* What waits for a commit waits for a slice, so the rows in one follow from
-	 * how long the last took: 500 rows of a table of a million took 25 ms here. */
+	/* Whatever is submitted during a slice waits until it is done, so the rows in
+	 * one follow from how long the last took: 500 rows of a table of a million took 25 ms here. */
 	TRIM_MIN_ROWS = 20,
 	TRIM_MAX_ROWS = 1000,
 	TRIM_SLICE_US = 5000,  /* aimed at */
@@ -111,7 +119,7 @@ answer(struct write *w, int outcome)
 /* ---- commits ---- */
 
 /* count_stored returns how many messages are in the table that were not before.
- * Of a batch in which some keys were there already none is counted: which they
+ * Of an append in which some keys were there already none is counted: which they
  * were is not known. */
 static size_t
 count_stored(struct append *const appends[], size_t n)
@@ -125,9 +133,9 @@ count_stored(struct append *const appends[], size_t n)
 }
 
 /* commit takes a run of writes off the list, as many as make a group, and
- * commits and answers them. Where another program kept the table locked for all
- * that time, whoever is behind them in the list has waited as long, and gets the
- * same answer. */
+ * commits and answers them. It returns the rest of the list. Where the commit was
+ * busy there is no rest: those behind in the list have waited for the lock as long
+ * as the group has, and get the same answer. */
 static struct mail *
 commit(struct writer *writer, struct mail *mail)
 {
@@ -191,8 +199,8 @@ trim(struct writer *writer)
 
 	if (began < writer->next_trim)
 		return;
-	/* Who commits thousands at once deletes as many, or the table would outgrow
-	 * its bounds for as long as that goes on. */
+	/* Where thousands are committed at once, as many have to be deleted, or the
+	 * table would outgrow its bounds for as long as that goes on. */
 	if ((size_t)rows < writer->n_last_group * 2)
 		rows = (int)writer->n_last_group * 2;
 	n = store_trim(writer->store, atomic_load(&writer->keep_for_s),
@@ -229,7 +237,7 @@ writer_run(void *arg)
 	}
 }
 
-/* ---- the outside ---- */
+/* ---- what other threads call ---- */
 
 void
 writer_reload(struct writer *writer, const struct conf *conf)

@@ -6,9 +6,9 @@
 
 #include <stdint.h>
 
-#include "app/setting/conf.h"
-#include "app/publish/publication.h"
 #include "app/fastcgi/reply.h"
+#include "app/publish/publication.h"
+#include "app/setting/conf.h"
 #include "app/store/store.h"
 
 enum {

@@ -1,3 +1,5 @@
+/* Freeing a message: it touches nothing but the message that it is given. */
+
 #include "app/store/message.h"
 
 #include <stdlib.h>

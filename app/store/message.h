@@ -1,4 +1,5 @@
-/* A message: one row of the table, on its way in or out. */
+/* A message: one row of the table, on its way in or out. A plain value: whoever
+ * has it may read and change it, in any thread. */
 #ifndef APP_STORE_MESSAGE_H
 #define APP_STORE_MESSAGE_H
 

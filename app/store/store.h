@@ -1,6 +1,6 @@
-/* The store: where messages live. A committed row is a published message,
- * whoever committed it. Ids grow with the order of commits, so "read what is
- * above the last id" can never skip one.
+/* The store: where messages are kept, and the calls that it has. A committed row
+ * is a published message, whoever committed it. Ids grow with the order of
+ * commits, so "read what is above the last id" can never skip one.
  *
  * A handle belongs to one thread at a time; threads that need the store open
  * one each. The one implementation so far is SQLite's, in the folder sqlite: the
@@ -78,13 +78,13 @@ struct filter {
  * false ends the reading after this row. */
 typedef bool store_row(void *context, const struct message *m);
 
-/* store_read gives, in the order of ids, every row above `after` that matches
- * the filter (NULL: every row) and has not expired to `row`. In *bounds is
+/* store_read passes to `row`, in the order of ids, every row above `after` that
+ * matches the filter (NULL: every row) and has not expired. In *bounds is
  * what the store held at that very moment; in *upto the id up to which the
  * caller has now seen everything: the last row's where `row` ended the
  * reading, else bounds->newest. 0, -1 (logged) or STORE_REPLACED; in each case
- * what was given stands, and with STORE_REPLACED *upto does too: what was stored
- * before, the old file still tells. */
+ * the rows that were passed are right, and with STORE_REPLACED *upto is too: the
+ * old file, which is read, still has what was stored before. */
 int store_read(struct store *store, int64_t after, const struct filter *filter,
     store_row *row, void *context, struct store_bounds *bounds, int64_t *upto);
 

@@ -1,5 +1,6 @@
 /* Appending to the SQLite store: whatever is asked at once goes into one
- * transaction, by as few statements as can be. */
+ * transaction, by as few statements as can be. Run by the thread that has the
+ * owner's handle: the writer's, or that of `rowcast publish`. */
 
 #include "app/store/sqlite/append.h"
 
@@ -169,14 +170,15 @@ insert_run(struct store *store, struct message *const messages[RUN_ROWS])
 	if (outcome != SQL_DONE)
 		return outcome;
 	if (n != RUN_ROWS)
-		return SQL_CONSTRAINT;  /* a trigger of the application's ignores rows: see which */
+		return SQL_CONSTRAINT;  /* a trigger of the application's ignores rows: append_each shows which */
 	qsort(ids, n, sizeof(ids[0]), compare_ids);
 	for (size_t i = 0; i < n; i++)
 		messages[i]->id = ids[i];
 	return 0;
 }
 
-/* insert_each inserts the few messages without keys that make no run. */
+/* insert_each inserts one by one the *n messages without keys that are too few
+ * for a run, and sets *n to 0. */
 static int
 insert_each(struct store *store, struct message *const messages[], size_t *n)
 {
@@ -188,8 +190,8 @@ insert_each(struct store *store, struct message *const messages[], size_t *n)
 	return outcome;
 }
 
-/* append_together inserts the messages of all publications, in their order, by
- * as few statements as can be. Whose a refused row was does not show. */
+/* append_together inserts the messages of all appends, in their order, by as few
+ * statements as can be. It does not show in which append a refused row was. */
 static int
 append_together(struct store *store, struct append *appends[], size_t n)
 {
@@ -251,9 +253,9 @@ append_each(struct store *store, struct append *appends[], size_t n)
 	return outcome;
 }
 
-/* answer_for turns SQL's outcome into one of ours, and logs it. */
+/* outcome_of turns SQL's outcome into one of store.h's, and logs it. */
 static int
-answer_for(struct store *store, int outcome, const char *what)
+outcome_of(struct store *store, int outcome, const char *what)
 {
 	switch (outcome) {
 	case SQL_BUSY:
@@ -270,23 +272,23 @@ answer_for(struct store *store, int outcome, const char *what)
 	}
 }
 
-/* take_back is for a commit that may have failed half way. Where only the last
- * sync did, the whole transaction stands in the log; no connection sees it, but
- * whoever recovers the log after a crash would, and the publisher was told that
- * nothing was stored. The next commit is written over it, whatever it is: so here
- * is one at once. It is no UPDATE to the same value, or SQLite would see that
- * nothing changes. */
+/* overwrite_failed_commit commits something that changes nothing, after a commit
+ * that may have failed half way. Where only its last sync failed, the whole
+ * transaction stands in the log; no connection sees it, but whoever recovers the
+ * log after a crash would, and the publisher was told that nothing was stored. The
+ * next commit, whatever it is, is written over it. This one is no UPDATE to the
+ * same value, or SQLite would see that nothing changes. */
 static void
-take_back(struct store *store)
+overwrite_failed_commit(struct store *store)
 {
 	sql_execute(store->sql, "BEGIN IMMEDIATE; INSERT INTO rowcast_schema VALUES(0);"
 	    " DELETE FROM rowcast_schema WHERE version = 0; COMMIT");
 }
 
-/* append_by commits what the given way has inserted, or nothing. 0 or what
+/* commit_by commits what the given function inserts, or nothing. 0 or what
  * sql_run says; -1 too where the store was replaced. */
 static int
-append_by(int way(struct store *, struct append *[], size_t), struct store *store,
+commit_by(int insert(struct store *, struct append *[], size_t), struct store *store,
     struct append *appends[], size_t n)
 {
 	int outcome = sql_run(store->begin_write);
@@ -294,7 +296,7 @@ append_by(int way(struct store *, struct append *[], size_t), struct store *stor
 	for (size_t i = 0; i < n; i++)
 		appends[i]->existed = appends[i]->refused = false;
 	if (outcome == 0)
-		outcome = way(store, appends, n);
+		outcome = insert(store, appends, n);
 	if (replaced_check(store))
 		return -1;
 	return outcome == 0 ? sql_run(store->commit) : outcome;
@@ -303,20 +305,21 @@ append_by(int way(struct store *, struct append *[], size_t), struct store *stor
 int
 store_append(struct store *store, struct append *appends[], size_t n)
 {
-	int outcome = append_by(append_together, store, appends, n);
+	int outcome = commit_by(append_together, store, appends, n);
 
-	/* The table refused something. That is rare, and savepoints, which show
-	 * what and keep the rest, cost more than everything else: so only now. */
+	/* The table refused a row. Savepoints show which append it is in and keep the
+	 * others, but cost more than everything else, and a refusal is rare: so they
+	 * are used only now. */
 	if (outcome == SQL_CONSTRAINT) {
 		sql_roll_back(store->sql);
-		outcome = append_by(append_each, store, appends, n);
+		outcome = commit_by(append_each, store, appends, n);
 	}
 	if (outcome == 0)
 		return 0;
 	outcome = store->replaced ? STORE_REPLACED
-	    : answer_for(store, outcome, "a message cannot be stored");
+	    : outcome_of(store, outcome, "a message cannot be stored");
 	sql_roll_back(store->sql);
 	if (outcome < 0)
-		take_back(store);
+		overwrite_failed_commit(store);
 	return outcome;
 }

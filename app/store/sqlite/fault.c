@@ -1,3 +1,5 @@
+/* Logging the faults of a handle, see fault.h. The thread that has the handle. */
+
 #include "app/store/sqlite/fault.h"
 
 #include "app/store/sqlite/handle.h"

@@ -1,4 +1,6 @@
-/* Reading from the SQLite store: every row, or those that match a filter. */
+/* Reading from the SQLite store: every row, or those that match a filter. One
+ * reading is one transaction. Run by whichever thread has the handle: the tail's,
+ * a catch-up's, a worker's or a command's. It changes nothing but the handle. */
 
 #include "app/store/sqlite/read.h"
 
@@ -49,11 +51,11 @@ store_bounds(struct store *store, struct store_bounds *bounds)
 	return rc;
 }
 
-/* filtered returns the statement for filters with n_topics topics, bound but
+/* prepare_filtered returns the statement for filters with n_topics topics, bound but
  * for the segment. Within a segment each kind of row that matches is a run of
  * the index (schema.h); SQLite merges the runs by id as it reads. */
 static struct sql_statement *
-filtered(struct store *store, int64_t after, const struct filter *filter)
+prepare_filtered(struct store *store, int64_t after, const struct filter *filter)
 {
 	if (store->read_filtered == NULL || store->n_topics != filter->n_topics) {
 		struct buf sql = BUF_EMPTY;
@@ -108,10 +110,10 @@ struct reading {
 	int64_t upto;    /* out, where take_row ended it: the last row's id */
 };
 
-/* give_rows gives the rows of a statement, from its first, to whom they are
- * for. SQL_DONE: that was all; SQL_ROW: take_row ended it; -1. */
+/* pass_rows passes the rows of a statement, from its first, to take_row, but for
+ * those that have expired. SQL_DONE: that was all; SQL_ROW: take_row ended it; -1. */
 static int
-give_rows(struct sql_statement *rows, struct reading *reading)
+pass_rows(struct sql_statement *rows, struct reading *reading)
 {
 	int outcome;
 
@@ -137,11 +139,13 @@ give_rows(struct sql_statement *rows, struct reading *reading)
 	return outcome;
 }
 
-/* give_filtered does it for each segment that has rows after `after`. */
+/* pass_filtered does it for the rows that match the filter, in each segment that
+ * has rows after `after`. */
 static int
-give_filtered(struct store *store, int64_t after, const struct filter *filter, struct reading *reading)
+pass_filtered(struct store *store, int64_t after, const struct filter *filter,
+    struct reading *reading)
 {
-	struct sql_statement *rows = filtered(store, after, filter);
+	struct sql_statement *rows = prepare_filtered(store, after, filter);
 	int64_t from = after, segment;
 	int outcome;
 
@@ -157,7 +161,7 @@ give_filtered(struct store *store, int64_t after, const struct filter *filter, s
 		if (outcome != SQL_ROW)
 			return outcome;
 		sql_bind_int64(rows, 1, segment);
-		outcome = give_rows(rows, reading);
+		outcome = pass_rows(rows, reading);
 		if (outcome != SQL_DONE)
 			return outcome;
 		if (segment == INT64_MAX / SCHEMA_SEGMENT_IDS)
@@ -183,9 +187,9 @@ store_read(struct store *store, int64_t after, const struct filter *filter,
 		goto fail;
 	if (filter == NULL) {
 		sql_bind_int64(store->read_all, 1, after);
-		outcome = give_rows(store->read_all, &reading);
+		outcome = pass_rows(store->read_all, &reading);
 	} else {
-		outcome = give_filtered(store, after, filter, &reading);
+		outcome = pass_filtered(store, after, filter, &reading);
 	}
 	*upto = outcome == SQL_ROW ? reading.upto : bounds->newest;
 	if (outcome != SQL_ROW && outcome != SQL_DONE)

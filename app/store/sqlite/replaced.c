@@ -1,10 +1,13 @@
-/* Is the store still the one that was opened? SQLite goes on writing into a file
- * that was deleted, and reports success; the publisher would be told 201 for a
- * message that nobody finds again. So an owner asks before each commit, and a
- * reader with each read, that is within 50 ms even where nothing happens. It
- * costs two stat(), some 2 microseconds.
+/* Notices when the store is no longer the one that was opened. Run by the thread
+ * that has the handle; it looks at the names of the files and writes nothing until
+ * replaced_end.
  *
- * Noticed are: the file deleted, moved, or another renamed into its place (what
+ * SQLite goes on writing into a file that was deleted, and reports success; the
+ * publisher would be told 201 for a message that nobody finds again. So an owner
+ * checks before each commit, and a reader with each read, that is within 50 ms
+ * even where nothing happens. It costs two stat(), some 2 microseconds.
+ *
+ * It notices: the file deleted, moved, or another renamed into its place (what
  * SQLite itself looks at for its rollback journal, not in WAL mode); the -wal
  * deleted or replaced alone, for which SQLite has no question, though other
  * programs then no longer see our commits nor we theirs; and ids that go back,

@@ -1,4 +1,5 @@
-/* The schema of the SQLite store.
+/* The schema of the SQLite store: made, upgraded or checked once, by the thread
+ * that opens the handle, before anything else is done with the file.
  *
  * Anybody may insert; what would break a stream is refused by the table itself,
  * so that every publisher meets the same rules. The names of the constraints
@@ -77,7 +78,7 @@ static const char *const schema_steps[] = {
 	"END;\n"
 	/* The id of a row that stands would fail before AFTER, as a UNIQUE
 	 * constraint that tells nobody what to do. An id that SQLite gives is -1
-	 * here: asked first, it spares bulk inserts the look into the table. */
+	 * here: asked first, bulk inserts need not read the table. */
 	"CREATE TRIGGER message_id_taken BEFORE INSERT ON message\n"
 	"WHEN NEW.id > 0 AND EXISTS (SELECT 1 FROM message WHERE id = NEW.id)\n"
 	"BEGIN\n"

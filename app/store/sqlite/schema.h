@@ -1,4 +1,5 @@
-/* The tables of the SQLite store, and which version of them a file has. */
+/* The tables of the SQLite store, and which version of them a file has. Called by
+ * the thread that opens the handle. */
 #ifndef APP_STORE_SQLITE_SCHEMA_H
 #define APP_STORE_SQLITE_SCHEMA_H
 
@@ -9,7 +10,7 @@
 /* The index by address is cut into segments of so many ids: the rows of one
  * lie together in it, ordered by user, topic and id. New rows so go to the few
  * pages of the newest segment, where without segments each would change a page
- * of its own; a replay looks into every segment that has rows after its cursor,
+ * of its own; a replay reads in every segment that has rows after its cursor,
  * some 3 microseconds each. Part of the schema: a new number is a new version. */
 #define SCHEMA_SEGMENT_IDS 2048
 #define SCHEMA_SEGMENT(id) id " / " SCHEMA_SEGMENT_TEXT(SCHEMA_SEGMENT_IDS)

@@ -1,5 +1,6 @@
 /* Retention in the SQLite store: what has expired, is too old or is beyond the
- * number to keep goes, a slice at a time. */
+ * number to keep is deleted, a slice at a time. Run by the thread that has the
+ * owner's handle, the writer's. What it keeps between slices is store->trim. */
 
 #include "app/store/store.h"
 
@@ -14,7 +15,7 @@
 #include "lib/sql.h"
 
 enum {
-	SURPLUS_ROWS = 10000,  /* found at a time: 1 ms of skipping rows, in the writer's thread */
+	SURPLUS_ROWS = 10000,  /* marked at a time: 1 ms of skipping rows, in the writer's thread */
 	LOCK_WAIT_MS = 50,     /* for another program's lock: who publishes meanwhile waits too */
 };
 
@@ -47,9 +48,9 @@ delete_below(struct store *store, int64_t id, int max_rows)
 
 /* find_surplus brings store->trim up to date. Counting costs, so it is done
  * only where there may be rows to delete, and not more often than every
- * hundredth of keep_rows. What it finds is kept as an id, not as a number, so
- * that rows which go otherwise before the last slice is done (expired, erased
- * by hand) are not made up for with rows to keep. */
+ * hundredth of keep_rows. The surplus is kept as an id, not as a number: rows of
+ * it that are deleted otherwise before the last slice is done (expired, erased by
+ * hand) would else be made up for with rows to keep. */
 static int
 find_surplus(struct store *store, int64_t keep_rows)
 {
@@ -99,9 +100,9 @@ delete_surplus(struct store *store, int max_rows)
  * From the oldest on and only up to the first that is younger, whatever the
  * clocks of those behind it said: a gap in the middle would be one that no cursor
  * shows. A row that is dated in the future has no age that could be known; it
- * came before the next one, and goes with that. Else a clock that ran ahead for
- * an hour, once, would keep what came then, and all behind it, for years. One
- * that stands in 1970 makes every row such a row, and nothing goes. */
+ * came before the next one, and is deleted with that. Else a clock that ran ahead
+ * for an hour, once, would keep what came then, and all behind it, for years. By a
+ * clock that stands in 1970 every row is dated in the future: nothing is deleted. */
 static int64_t
 find_old(struct store *store, wall_s now, int64_t keep_for_s, int n)
 {

@@ -1,8 +1,11 @@
-/* News of what others have committed. A commit writes to the WAL, which inotify
- * tells; but that is too early: the frames are written first, and only then does
- * the shared index, in memory that makes no events, show the commit. So after an
- * event the thread reads data_version again and again, every 0.2 ms at first, then
- * ever less often, for 50 ms.
+/* Waiting for commits. Run by the thread that has the handle, the tail's or that of
+ * `rowcast tail`; it reads the file and changes the handle only.
+ *
+ * A commit writes to the WAL, which inotify tells; but that is too early: the
+ * frames are written first, and only then does the shared index, in memory that
+ * makes no events, show the commit. So after an event the thread reads
+ * data_version again and again, every 0.2 ms at first, then ever less often, for
+ * 50 ms.
  *
  * What our own writer commits makes events too, and it wakes us itself. While it
  * does, events are not read, and the checks stay as far apart as they have become:

@@ -1,3 +1,7 @@
+/* Parsing a publication, in each form that a request can have, and who may send to
+ * whom: what is accepted becomes which message, what is refused hears which
+ * sentence. No server and no store: one thread calls publication_parse. */
+
 #include "tests/unit/check.h"
 
 #include <stdbool.h>

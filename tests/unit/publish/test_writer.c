@@ -1,4 +1,5 @@
-/* The writer runs in its thread, over a real store. The function that it calls
+/* The writer, in its thread, over a real store; the test's thread submits and reads
+ * the answers. The function that it calls
  * after each commit is a gate: while it is closed the writer stands right behind
  * a commit, and what is submitted meanwhile waits together. */
 
@@ -98,9 +99,9 @@ parse(const char *type, const char *body, size_t len)
 	return p;
 }
 
-/* give gives the writer a publication, and an asker waits for the reply. */
+/* submit_publication submits it, and returns the asker who waits for the reply. */
 static struct peer *
-give(struct publication p, const char *publisher)
+submit_publication(struct publication p, const char *publisher)
 {
 	struct peer *asker = &askers[n_askers++];
 	struct reply reply = { .conn = conn_of(peer_pair(asker)), .request_id = 1 };
@@ -115,7 +116,7 @@ give(struct publication p, const char *publisher)
 static struct peer *
 submit_as(const char *publisher, const char *type, const char *body, size_t len)
 {
-	return give(parse(type, body, len), publisher);
+	return submit_publication(parse(type, body, len), publisher);
 }
 
 /* submit_refused is for what only has to wait: the table refuses its first
@@ -127,7 +128,7 @@ submit_refused(const char *type, const char *body, size_t len)
 
 	free(p.drafts[0].message.event);
 	p.drafts[0].message.event = mem_strdup("line\nbreak");
-	return give(p, "u");
+	return submit_publication(p, "u");
 }
 
 static struct peer *
