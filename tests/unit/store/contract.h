@@ -1,6 +1,8 @@
 /* What app/store/store.h promises, as tests that know nothing of how a store keeps
  * it. A store's own test program gives store_contract_run a maker of names of
- * new, empty stores, and the tests that are about this store only. */
+ * new, empty stores, and the tests that are about this store only. Each test has a
+ * store of its own, opened by the thread of the test; a thread that a test starts
+ * uses no handle but one of its own. */
 #ifndef TESTS_UNIT_STORE_CONTRACT_H
 #define TESTS_UNIT_STORE_CONTRACT_H
 
@@ -669,7 +671,7 @@ matches(const struct message *m, const struct filter *filter)
 	return false;
 }
 
-/* expect_filtered compares one read with what looking at every row gives. */
+/* expect_filtered compares one read with what matches() says of every row. */
 static void
 expect_filtered(const struct message *all, const struct filter *filter, int64_t after,
     size_t most)

@@ -5,10 +5,11 @@
  * The disk is a VFS of SQLite's between it and the real one. It counts the calls
  * that can fail and lets the n-th do so, once or from then on until it is mended.
  * Nothing is synced, since no test here takes the power away; what a crash would
- * find is seen in a copy of the files. */
+ * find is read in a copy of the files. All in the thread of the test. */
 
 #include "tests/unit/capture.h"
 #include "tests/unit/check.h"
+#include "tests/unit/store/connection.h"
 
 #include <errno.h>
 #include <sqlite3.h>
@@ -320,17 +321,6 @@ copy_file(const char *from, const char *to)
 	close(out);
 }
 
-static sqlite3 *newest_db;  /* the connection opened last, by anybody */
-
-static int
-note_connection(sqlite3 *db, char **error, const void *api)
-{
-	(void)error;
-	(void)api;
-	newest_db = db;
-	return SQLITE_OK;
-}
-
 static struct append
 append(const char *key, size_t n)
 {
@@ -388,7 +378,7 @@ holds_the_model(struct store *s)
 }
 
 /* ids_in returns the ids that a program which knows nothing of rowcast finds,
- * after SQLite has looked whether the file is sound. */
+ * after SQLite has checked that the file is sound. */
 static size_t
 ids_in(const char *file, int64_t ids[])
 {
@@ -410,9 +400,9 @@ ids_in(const char *file, int64_t ids[])
 	return n;
 }
 
-/* is_sound looks with the store's own eyes, with a stranger's, and with those of
- * somebody who comes after a crash at this moment. Only those may find n_unsure
- * messages more. */
+/* is_sound_but_for compares the model with what is read through the store, through
+ * another connection, and in a copy as a crash at this moment would leave it. Only
+ * in that may there be n_unsure messages more. */
 static void
 is_sound_but_for(size_t n_unsure)
 {
@@ -447,7 +437,7 @@ open_new(void)
 	store = store_open(name, STORE_OWNER);
 	assert_non_null(store);
 	/* So that most commits also write the log back. */
-	sqlite3_wal_autocheckpoint(newest_db, CHECKPOINT_PAGES);
+	sqlite3_wal_autocheckpoint(connection_newest, CHECKPOINT_PAGES);
 }
 
 static void
@@ -463,7 +453,7 @@ begin(void **state)
 {
 	(void)state;
 	alarm(FAULTS_HANG_S);
-	assert_int_equal(sqlite3_auto_extension((void (*)(void))note_connection), SQLITE_OK);
+	connections_note();
 	return 0;
 }
 
@@ -471,7 +461,7 @@ static int
 finish(void **state)
 {
 	(void)state;
-	sqlite3_reset_auto_extension();
+	connections_ignore();
 	/* What a test that failed has left. */
 	disk.fault = FAULT_NONE;
 	store_close(store);

@@ -1,6 +1,7 @@
 /* The SQLite store when its file fails: by real limits, foreign programs and
  * damage. Whatever happens, it is said with the file's name, nothing is half
- * done, and all is as before once the fault is gone. */
+ * done, and all is as before once the fault is gone. What ends a process, or cannot
+ * be taken back, is done in a child; no test starts a thread. */
 
 #include "tests/unit/capture.h"
 #include "tests/unit/check.h"

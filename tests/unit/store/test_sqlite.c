@@ -1,5 +1,8 @@
-/* The contract, and what is promised to those who open the file themselves. */
+/* The SQLite store: the contract of store.h, and what is promised to those who open
+ * the file themselves, who are played by another connection of this process. One
+ * thread, but for the tests that start more; each test has a new file. */
 
+#include "tests/unit/store/connection.h"
 #include "tests/unit/store/contract.h"
 
 #include <inttypes.h>
@@ -11,7 +14,6 @@ extern char **environ;
 
 static char path[128];
 static sqlite3 *foreign;       /* another program's connection */
-static sqlite3 *newest_db;     /* the connection opened last, by anybody */
 
 /* ---- the file ---- */
 
@@ -111,24 +113,15 @@ foreign_close(void)
 	foreign = NULL;
 }
 
-static int
-note_connection(sqlite3 *db, char **error, const void *api)
-{
-	(void)error;
-	(void)api;
-	newest_db = db;
-	return SQLITE_OK;
-}
-
 /* open_both opens the store and a foreign connection, for most tests here. */
 static int
 open_both(void **state)
 {
 	int rc;
 
-	assert_int_equal(sqlite3_auto_extension((void (*)(void))note_connection), SQLITE_OK);
+	connections_note();
 	rc = contract_open(state);
-	sqlite3_cancel_auto_extension((void (*)(void))note_connection);
+	connections_ignore();
 	foreign_open();
 	return rc;
 }
@@ -509,7 +502,7 @@ TEST(a_row_committed_between_bounds_and_rows_belongs_to_the_next_read)
 	bool done = false;
 
 	add(NULL, NULL, "a");
-	sqlite3_trace_v2(newest_db, SQLITE_TRACE_STMT, commit_before_rows, &done);
+	sqlite3_trace_v2(connection_newest, SQLITE_TRACE_STMT, commit_before_rows, &done);
 	read_all();
 	assert_true(done);
 	assert_int_equal(seen.n, 1);
@@ -583,7 +576,7 @@ TEST(a_full_disk_stores_nothing_of_the_whole_call)
 	add(NULL, NULL, "before");
 	/* The bound belongs to a connection: to the store's own. */
 	snprintf(sql, sizeof(sql), "PRAGMA max_page_count = %" PRId64, number("PRAGMA page_count"));
-	assert_int_equal(sqlite3_exec(newest_db, sql, NULL, NULL, NULL), SQLITE_OK);
+	assert_int_equal(sqlite3_exec(connection_newest, sql, NULL, NULL, NULL), SQLITE_OK);
 	capture_begin();
 	assert_int_equal(store_append(contract_store, appends, 2), STORE_FULL);
 	assert_says(capture_end(), "a message cannot be stored: no room on the disk\n");
@@ -591,7 +584,7 @@ TEST(a_full_disk_stores_nothing_of_the_whole_call)
 	bounds_are(1, 1);
 	/* What needs no more room is taken, and all is once there is some. */
 	assert_int_equal(add(NULL, NULL, "small"), 2);
-	assert_int_equal(sqlite3_exec(newest_db, "PRAGMA max_page_count = 100000", NULL, NULL,
+	assert_int_equal(sqlite3_exec(connection_newest, "PRAGMA max_page_count = 100000", NULL, NULL,
 	    NULL), SQLITE_OK);
 	assert_int_equal(store_append(contract_store, appends, 2), 0);
 	holds(4);
@@ -816,6 +809,18 @@ TEST(what_sqlite_does_with_its_files_by_itself_replaces_nothing)
 
 /* ---- retention by age ---- */
 
+/* add_rows adds n rows by one statement of the other program, dated by that SQL. */
+static void
+add_rows(int n, const char *created_at)
+{
+	char sql[256];
+
+	snprintf(sql, sizeof(sql), "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n"
+	    " WHERE i < %d) INSERT INTO message(data, created_at) SELECT 'x', %s FROM n",
+	    n, created_at);
+	does(sql);
+}
+
 TEST(rows_older_than_the_bound_go_from_the_oldest_on)
 {
 	for (int age = 90; age > 0; age -= 10) {
@@ -864,8 +869,7 @@ TEST(a_long_run_of_rows_dated_in_the_future_is_passed_over_in_slices)
 {
 	int n, slices = 0;
 
-	does("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 250)"
-	    " INSERT INTO message(data, created_at) SELECT 'x', 4102444800 FROM n");
+	add_rows(250, "4102444800");
 	does("INSERT INTO message(data, created_at) VALUES('a', 1), ('b', strftime('%s', 'now'))");
 	while ((n = store_trim(contract_store, 1000, 0, 100)) == 0 && slices < 10)
 		slices++;
@@ -880,8 +884,7 @@ TEST(a_long_run_of_rows_dated_in_the_future_is_passed_over_in_slices)
 /* What a machine without a battery does before it has asked for the time. */
 TEST(where_every_row_is_dated_in_the_future_nothing_goes)
 {
-	does("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 50)"
-	    " INSERT INTO message(data, created_at) SELECT 'x', 4102444800 FROM n");
+	add_rows(50, "4102444800");
 	for (int i = 0; i < 10; i++)
 		assert_int_equal(store_trim(contract_store, 1000, 0, 20), 0);
 	/* And when the clock is right again, all is as ever. */
@@ -903,8 +906,7 @@ TEST(a_row_dated_in_1970_takes_no_younger_one_with_it)
 
 TEST(many_rows_too_many_go_as_fast_as_they_are_asked_for)
 {
-	does("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 25000)"
-	    " INSERT INTO message(data) SELECT 'x' FROM n");
+	add_rows(25000, "strftime('%s', 'now')");
 	for (int i = 0; i < 8; i++)
 		assert_int_equal(store_trim(contract_store, 0, 1000, 3000), 3000);
 	assert_int_equal(store_trim(contract_store, 0, 1000, 3000), 0);
