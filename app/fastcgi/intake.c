@@ -98,7 +98,6 @@ link_waiting(struct intake *intake, struct conn *conn)
 static void
 give(struct intake *intake, struct conn *conn, bool whole)
 {
-	conn->whole = whole;
 	if (whole && intake->serve != NULL) {
 		TAILQ_INSERT_TAIL(&intake->here, conn, link);
 		return;
@@ -262,7 +261,6 @@ accept_some(struct intake *intake)
 		struct sockaddr_storage address;
 		socklen_t len = sizeof(address);
 		int fd = accept4(intake->listen_fd, (struct sockaddr *)&address, &len, SOCK_CLOEXEC);
-		struct conn *conn;
 
 		if (fd < 0) {
 			if (errno == EMFILE || errno == ENFILE)
@@ -276,10 +274,7 @@ accept_some(struct intake *intake)
 
 			setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof(bytes));
 		}
-		conn = mem_zalloc(sizeof(*conn));
-		conn->intake = intake;
-		conn->fd = fd;
-		settle_new(intake, conn, INTAKE_REQUEST_MS);
+		settle_new(intake, conn_open(fd, &intake->returned), INTAKE_REQUEST_MS);
 	}
 }
 
@@ -358,14 +353,6 @@ intake_next(struct intake *intake)
 }
 
 void
-intake_body_read(struct conn *conn)
-{
-	if (!conn->whole)
-		ready_body_read(&conn->intake->ready, conn);
-	conn->whole = true;
-}
-
-void
 intake_stop(struct intake *intake)
 {
 	atomic_store(&intake->stopping, true);
@@ -392,26 +379,4 @@ intake_free(struct intake *intake)
 	free(intake->look);
 	free(intake->scratch);
 	free(intake);
-}
-
-void
-conn_close(struct conn *conn)
-{
-	close(conn->fd);
-	free(conn);
-}
-
-void
-conn_keep(struct conn *conn)
-{
-	mailbox_put(&conn->intake->returned, &conn->mail);
-}
-
-int
-conn_detach(struct conn *conn)
-{
-	int fd = conn->fd;
-
-	free(conn);
-	return fd;
 }

@@ -1,8 +1,16 @@
+/* The queue between intake and the workers, in two lists: whole requests, and
+ * unfinished ones whose body a worker has to read. Intake's thread puts conns in
+ * and waits where there is no room; any worker takes them out and sleeps here
+ * while there is none. All share one lock, which is never held across a read, a
+ * write or a wait for a peer.
+ *
+ * A conn whose body is being read stays in a list of its own until
+ * ready_body_read: it bounds how many workers read bodies, and ready_close can
+ * end the reading. */
+
 #include "app/fastcgi/ready.h"
 
 #include <sys/socket.h>
-
-#include "app/fastcgi/intake.h"
 
 /* A worker that waits for work. The one that has waited least is woken first:
  * its memory is still in the cache, and the others sleep on. */
@@ -28,7 +36,7 @@ take_whole(struct ready *ready)
 {
 	struct conn *conn = take_first(&ready->whole);
 
-	if (conn != NULL && ready->n_whole-- == INTAKE_READY_MAX)
+	if (conn != NULL && ready->n_whole-- == READY_MAX)
 		pthread_cond_signal(&ready->some_room);
 	return conn;
 }
@@ -97,12 +105,12 @@ ready_put(struct ready *ready, struct conn *conn, bool whole)
 {
 	pthread_mutex_lock(&ready->lock);
 	if (whole) {
-		while (ready->n_whole >= INTAKE_READY_MAX && !ready->closed)
+		while (ready->n_whole >= READY_MAX && !ready->closed)
 			pthread_cond_wait(&ready->some_room, &ready->lock);
 		TAILQ_INSERT_TAIL(&ready->whole, conn, link);
 		ready->n_whole++;
 	} else {
-		if (ready->n_unfinished == INTAKE_READY_MAX)
+		if (ready->n_unfinished == READY_MAX)
 			conn_close(take_unfinished(ready));
 		TAILQ_INSERT_TAIL(&ready->unfinished, conn, link);
 		ready->n_unfinished++;
@@ -125,6 +133,7 @@ ready_take(struct ready *ready)
 			if (conn != NULL) {
 				TAILQ_INSERT_TAIL(&ready->reading, conn, link);
 				ready->n_reading++;
+				conn->counted_in = ready;
 			}
 		}
 		if (conn != NULL || ready->closed)
@@ -137,8 +146,13 @@ ready_take(struct ready *ready)
 }
 
 void
-ready_body_read(struct ready *ready, struct conn *conn)
+ready_body_read(struct conn *conn)
 {
+	struct ready *ready = conn->counted_in;
+
+	if (ready == NULL)
+		return;
+	conn->counted_in = NULL;
 	pthread_mutex_lock(&ready->lock);
 	TAILQ_REMOVE(&ready->reading, conn, link);
 	ready->n_reading--;

@@ -1,3 +1,7 @@
+/* Writes replies: the header and the body as FastCGI records, in one send that
+ * never waits. Any thread that owns the reply; it touches nothing but the reply
+ * and its connection, and gives the connection up at the end. */
+
 #include "app/fastcgi/reply.h"
 
 #include <string.h>

@@ -1,5 +1,5 @@
 /* A reply: what a request is answered with, now or later, by whatever thread
- * has the answer. */
+ * has the answer. It owns the connection until then. */
 #ifndef APP_FASTCGI_REPLY_H
 #define APP_FASTCGI_REPLY_H
 
@@ -7,7 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "app/fastcgi/intake.h"
+#include "app/fastcgi/conn.h"
 #include "lib/buf.h"
 
 /* Owed to one request; moved by assignment, sent exactly once. */

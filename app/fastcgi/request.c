@@ -1,9 +1,12 @@
-/* libfcgi parses; the descriptor stays ours. A connection that intake has
- * looked at is put into an FCGX_Request by hand, and FCGX_Accept_r() then reads
- * from it instead of accepting. When the request is read the descriptor is
- * taken out again, and FCGX_Free() neither writes nor closes. ipcFd and
- * keepConnection stand under "don't use" in fcgiapp.h: hence only here, and
- * tests/unit/fastcgi/test_request.c pins what is relied on. */
+/* Reads a request through libfcgi, which parses it but does not get to keep the
+ * descriptor. Runs in intake's thread or in a worker, whichever serves the
+ * request, and touches nothing but the request and its conn.
+ *
+ * A connection that intake has looked at is put into an FCGX_Request by hand,
+ * and FCGX_Accept_r() then reads from it instead of accepting. When the request
+ * is read the descriptor is taken out again, and FCGX_Free() neither writes nor
+ * closes. ipcFd and keepConnection stand under "don't use" in fcgiapp.h: hence
+ * only here, and tests/unit/fastcgi/test_request.c pins what is relied on. */
 
 #include "app/fastcgi/request.h"
 
@@ -12,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "app/fastcgi/ready.h"
 #include "lib/clock.h"
 #include "lib/log.h"
 #include "lib/mem.h"
@@ -45,7 +49,7 @@ take_descriptor(FCGX_Request *fcgx)
 static int
 read_body(struct request *request, FCGX_Stream *in, size_t max_bytes)
 {
-	mono_us deadline = clock_mono_us() + INTAKE_REQUEST_MS * 1000;
+	mono_us deadline = clock_mono_us() + REQUEST_BODY_MS * 1000;
 	size_t n_discarded = 0;
 	int c, n;
 
@@ -138,7 +142,7 @@ request_read(struct request *request, struct conn *conn, size_t body_max_bytes)
 	 * that hangs up in between. */
 	rc = FCGX_Accept_r(fcgx);
 	if (rc < 0) {
-		intake_body_read(conn);
+		ready_body_read(conn);
 		conn_detach(conn);
 		take_descriptor(fcgx);
 		free(fcgx);
@@ -156,7 +160,7 @@ request_read(struct request *request, struct conn *conn, size_t body_max_bytes)
 	fill_in(request, fcgx);
 	request->reply.head = strcmp(request->method, "HEAD") == 0;
 	rc = *request->method != '\0' ? read_body(request, fcgx->in, body_max_bytes) : REQUEST_GONE;
-	intake_body_read(conn);
+	ready_body_read(conn);
 	if (rc == REQUEST_GONE) {
 		request_free(request);
 		return rc;

@@ -1,4 +1,5 @@
-/* A request: what the web server asks, read through libfcgi. */
+/* A request: what the web server asks, read through libfcgi. Any thread: a
+ * request belongs to the one that reads it. */
 #ifndef APP_FASTCGI_REQUEST_H
 #define APP_FASTCGI_REQUEST_H
 
@@ -7,6 +8,8 @@
 
 #include "app/fastcgi/reply.h"
 #include "lib/buf.h"
+
+enum { REQUEST_BODY_MS = 10000 };  /* for reading a body that is not all there */
 
 enum request_outcome {
 	REQUEST_GONE = 1,       /* the peer hung up or sent nonsense; nothing is owed */
@@ -46,8 +49,8 @@ void request_init_library(void);
 /* request_read takes the connection and reads the request that is there. 0:
  * all is filled in. REQUEST_TOO_LARGE, REQUEST_TOO_SLOW: all but the body is.
  * In these cases request_free is due after the reply was taken or sent; after
- * REQUEST_GONE it is not. Where the conn is not whole, reading may take up to
- * INTAKE_REQUEST_MS. */
+ * REQUEST_GONE it is not. Where the body is not all there yet, reading may
+ * take up to REQUEST_BODY_MS. */
 int request_read(struct request *request, struct conn *conn, size_t body_max_bytes);
 
 /* request_free releases the request; one that still owes its reply drops the

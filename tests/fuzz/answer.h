@@ -22,9 +22,7 @@ answer_conn(struct conn **conn)
 	int ends[2];
 
 	REQUIRE(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) == 0);
-	*conn = mem_zalloc(sizeof(**conn));
-	(*conn)->fd = ends[0];
-	(*conn)->whole = true;
+	*conn = conn_open(ends[0], NULL);
 	return ends[1];
 }
 

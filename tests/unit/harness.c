@@ -551,11 +551,7 @@ expect_nothing(struct peer *peer)
 struct conn *
 conn_of(int fd)
 {
-	struct conn *conn = mem_zalloc(sizeof(*conn));
-
-	conn->fd = fd;
-	conn->whole = true;
-	return conn;
+	return conn_open(fd, NULL);
 }
 
 /* ---- all of rowcast ---- */

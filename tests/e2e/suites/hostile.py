@@ -14,7 +14,7 @@ from fcgi import ABORT, BEGIN, GET_VALUES, PARAMS, STDIN, Peer, ask
 from witness import untroubled
 
 N_HALF_OPEN = 200    # requests at once
-N_SLOW = 1300        # bodies at once; as many as INTAKE_READY_MAX may wait for a worker
+N_SLOW = 1300        # bodies at once; as many as READY_MAX may wait for a worker
 ANSWER_S = 5         # an ordinary request is answered within, come what may
 REQUEST_S = 10       # for a request to arrive; twice this and a second for a body
 

@@ -144,7 +144,7 @@ serve(const char *name)
 	struct conn *conn = intake_next(intake);
 
 	assert_non_null(conn);
-	assert_true(conn->whole);
+	assert_null(conn->counted_in);
 	serve_conn(conn, name);
 }
 
@@ -451,8 +451,8 @@ TEST(at_most_half_of_the_workers_read_unfinished_bodies)
 	say_unfinished(&slow[2], "slow");
 	assert_non_null(first);
 	assert_non_null(second);
-	assert_false(first->whole);
-	assert_false(second->whole);
+	assert_non_null(first->counted_in);
+	assert_non_null(second->counted_in);
 	/* The third has to wait, though it came before. */
 	looked_at();
 	for (int i = 0; i < 3; i++)
@@ -462,7 +462,7 @@ TEST(at_most_half_of_the_workers_read_unfinished_bodies)
 	expect_answer(&slow[0], "slow");
 	third = intake_next(intake);
 	assert_non_null(third);
-	assert_false(third->whole);
+	assert_non_null(third->counted_in);
 	say_body_end(&slow[1]);
 	say_body_end(&slow[2]);
 	serve_conn(second, "slow");
@@ -487,7 +487,7 @@ TEST(one_worker_reads_unfinished_bodies_too_and_whole_requests_first)
 	looked_at();
 	serve("quick");
 	conn = intake_next(intake);
-	assert_false(conn->whole);
+	assert_non_null(conn->counted_in);
 	say_body_end(&slow);
 	serve_conn(conn, "slow");
 	expect_answer(&quick, "quick");
@@ -531,7 +531,7 @@ TEST(a_small_body_that_stays_away_is_left_to_a_worker)
 	knock(&peer);
 	say(&peer, bytes.bytes, bytes.len);
 	conn = intake_next(intake);
-	assert_false(conn->whole);
+	assert_non_null(conn->counted_in);
 	say_body_end(&peer);
 	serve_conn(conn, "slow");
 	expect_answer(&peer, "slow");

@@ -462,7 +462,7 @@ dripped(mono_us every, int n)
 
 TEST(a_body_that_never_falls_silent_has_its_time_too)
 {
-	mono_us whole = INTAKE_REQUEST_MS * 1000;
+	mono_us whole = REQUEST_BODY_MS * 1000;
 
 	assert_int_equal(dripped(whole / 100, 20), 0);
 	assert_int_equal(dripped(whole / 10, -1), REQUEST_TOO_SLOW);
