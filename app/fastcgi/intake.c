@@ -1,9 +1,14 @@
-/* One thread accepts, and looks with MSG_PEEK whether the request is there to
- * its last byte (lib/fcgi.h); nothing is taken from the socket, libfcgi reads
- * it later. A whole one can be served without waiting for a peer: here, at the
- * end of the turn, or where many come at once by the workers.
- * One that is not whole waits here in epoll, edge-triggered, since unread bytes
- * stay in the socket.
+/* Intake's own thread: it accepts connections, keeps each until its request is
+ * there, and then serves it or hands it to the workers. All of struct intake is
+ * this thread's; others reach only `ready`, which locks, `returned`, a mailbox,
+ * and `stopping`. It never waits for a peer; ready_put holds it up where the
+ * workers are behind.
+ *
+ * MSG_PEEK shows whether the request is there to its last byte (lib/fcgi.h);
+ * nothing is taken from the socket, libfcgi reads it later. A whole one can be
+ * served without waiting for a peer: here, at the end of the turn, or where many
+ * come at once by the workers. One that is not whole waits here in epoll,
+ * edge-triggered, since unread bytes stay in the socket.
  *
  * A body may be larger than a socket holds unread, or come in so many small
  * records that their bookkeeping fills it: then no more comes until somebody
@@ -30,14 +35,14 @@
 
 enum {
 	EVENTS_MAX = 64,
-	ACCEPTS_MAX = 64,         /* in one turn, before others are looked at */
-	SWEEP_MS = 500,           /* how often deadlines are looked at */
+	ACCEPTS_MAX = 64,         /* in one turn, so that the others have theirs */
+	SWEEP_MS = 500,           /* how often deadlines are checked */
 	BODY_WAIT_MS = 2000,      /* the longest silence inside a body that a worker reads */
 	/* A body is left to a worker from so many bytes on, which any socket holds,
 	 * or after so long a wait for its end. */
 	BODY_LARGE_BYTES = 16 << 10,
 	BODY_SLOW_MS = 1000,
-	SAY_AGAIN_MS = 1000,      /* that connections are refused, while they are */
+	REFUSAL_LOG_MS = 1000,    /* how often it is logged that connections are refused */
 	/* An answer must fit in the socket's buffer: nobody waits to send one. */
 	SEND_BUFFER_BYTES = 256 << 10,
 };
@@ -46,13 +51,13 @@ struct intake {
 	int listen_fd;
 	int epoll_fd;
 	int spare_fd;               /* given up to accept, and refuse, when descriptors ran out */
-	mono_us refused_at;         /* when that was last logged */
+	mono_us refusal_logged_at;
 	struct conn_list waiting;   /* for bytes; the oldest first */
 	size_t n_waiting;
 	struct mailbox returned;    /* conns kept open; also wakes the thread to stop */
-	unsigned char *look, *scratch;  /* INTAKE_HEAD_MAX_BYTES each */
+	unsigned char *peeked, *scratch;  /* INTAKE_HEAD_MAX_BYTES each */
 	struct ready ready;         /* for the workers */
-	struct conn_list here;      /* whole requests of this turn */
+	struct conn_list to_serve;  /* whole requests of this turn, which `serve` is given */
 	intake_serve *serve;        /* or NULL */
 	void *context;
 	_Atomic bool stopping;
@@ -92,14 +97,15 @@ link_waiting(struct intake *intake, struct conn *conn)
 	intake->n_waiting++;
 }
 
-/* ---- looking ---- */
+/* ---- handing over ---- */
 
-/* give hands a conn that nobody waits for any more to who will serve it. */
+/* hand_over passes a conn on, out of the waiting ones, to be served: by this
+ * thread at the end of the turn, or by a worker. */
 static void
-give(struct intake *intake, struct conn *conn, bool whole)
+hand_over(struct intake *intake, struct conn *conn, bool whole)
 {
 	if (whole && intake->serve != NULL) {
-		TAILQ_INSERT_TAIL(&intake->here, conn, link);
+		TAILQ_INSERT_TAIL(&intake->to_serve, conn, link);
 		return;
 	}
 	if (!whole) {
@@ -111,13 +117,13 @@ give(struct intake *intake, struct conn *conn, bool whole)
 }
 
 static void
-serve_here(struct intake *intake)
+serve_some(struct intake *intake)
 {
 	mono_us until = clock_mono_us() + INTAKE_SERVES_US;
 	struct conn *conn;
 
-	while ((conn = TAILQ_FIRST(&intake->here)) != NULL) {
-		TAILQ_REMOVE(&intake->here, conn, link);
+	while ((conn = TAILQ_FIRST(&intake->to_serve)) != NULL) {
+		TAILQ_REMOVE(&intake->to_serve, conn, link);
 		if (clock_mono_us() < until)
 			intake->serve(intake->context, conn);
 		else
@@ -125,99 +131,124 @@ serve_here(struct intake *intake)
 	}
 }
 
-enum look {
-	LOOK_WHOLE,
-	LOOK_LARGE_BODY,   /* all but the body is there, and more of it than waits here */
-	LOOK_SOME_BODY,    /* all but the body is there */
-	LOOK_NOTHING_YET,  /* not even the parameters */
-	LOOK_CLOSE,
+/* ---- what comes next for a conn ---- */
+
+enum step {
+	STEP_SERVE,       /* the request is there to its last byte */
+	STEP_READ_BODY,   /* all but the body is, which a worker is to read */
+	STEP_AWAIT_BODY,  /* all but the body is, which may still come by itself */
+	STEP_AWAIT_HEAD,  /* not even the parameters are there */
+	STEP_CLOSE,
 };
 
-static enum look
-look_at(struct intake *intake, struct conn *conn)
+/* peek decides by the bytes that have come, and notes where more than the
+ * request has. */
+static enum step
+peek(struct intake *intake, struct conn *conn)
 {
-	ssize_t n = recv(conn->fd, intake->look, INTAKE_HEAD_MAX_BYTES, MSG_PEEK | MSG_DONTWAIT);
+	ssize_t n = recv(conn->fd, intake->peeked, INTAKE_HEAD_MAX_BYTES, MSG_PEEK | MSG_DONTWAIT);
 
 	if (n < 0)
-		return errno == EAGAIN || errno == EINTR ? LOOK_NOTHING_YET : LOOK_CLOSE;
+		return errno == EAGAIN || errno == EINTR ? STEP_AWAIT_HEAD : STEP_CLOSE;
 	if (n == 0)
-		return LOOK_CLOSE;
-	switch (fcgi_scan(intake->look, (size_t)n, intake->scratch)) {
+		return STEP_CLOSE;
+	switch (fcgi_scan(intake->peeked, (size_t)n, intake->scratch)) {
 	case FCGI_SCAN_MORE:
 		conn->followed = true;
-		return LOOK_WHOLE;
+		return STEP_SERVE;
 	case FCGI_SCAN_WHOLE:
-		return LOOK_WHOLE;
+		return STEP_SERVE;
 	case FCGI_SCAN_BODY:
-		return n >= BODY_LARGE_BYTES ? LOOK_LARGE_BODY : LOOK_SOME_BODY;
+		return n >= BODY_LARGE_BYTES ? STEP_READ_BODY : STEP_AWAIT_BODY;
 	case FCGI_SCAN_PARTIAL:
 		if (n < INTAKE_HEAD_MAX_BYTES)
-			return LOOK_NOTHING_YET;
+			return STEP_AWAIT_HEAD;
 		log_debug("intake: a request head over %d bytes is refused", INTAKE_HEAD_MAX_BYTES);
-		return LOOK_CLOSE;
+		return STEP_CLOSE;
 	default:
 		log_debug("intake: a connection that does not begin with a FastCGI responder"
 		    " request is closed");
-		return LOOK_CLOSE;
+		return STEP_CLOSE;
 	}
 }
 
-/* wait_on lets a conn wait, from now on if it does not yet. Bytes that came
- * before it is registered make an event at once. */
-static enum look
-wait_on(struct intake *intake, struct conn *conn, enum look look)
+static bool
+awaits_bytes(enum step step)
+{
+	return step == STEP_AWAIT_BODY || step == STEP_AWAIT_HEAD;
+}
+
+/* Why a step is due. */
+enum cause { CAUSE_BYTES, CAUSE_DEADLINE, CAUSE_HANG_UP };
+
+/* decide takes the cause into account: after a hang-up no more bytes come, and
+ * after the deadline none are waited for here; but what is late may be a large or
+ * slow body, so that is left to a worker. */
+static enum step
+decide(struct intake *intake, struct conn *conn, enum cause cause)
+{
+	enum step step = peek(intake, conn);
+
+	if (cause == CAUSE_BYTES || !awaits_bytes(step))
+		return step;
+	return cause == CAUSE_DEADLINE && step == STEP_AWAIT_BODY ? STEP_READ_BODY : STEP_CLOSE;
+}
+
+/* start_waiting has epoll watch a conn, and returns false where it cannot. Bytes
+ * that came before make an event at once. */
+static bool
+start_waiting(struct intake *intake, struct conn *conn)
 {
 	struct epoll_event event = { .events = EPOLLIN | EPOLLRDHUP | EPOLLET, .data.ptr = conn };
-	mono_us slow = clock_mono_us() + BODY_SLOW_MS * 1000;
 
-	/* Its body makes a worker's work of it a moment later, not the end. */
-	if (look == LOOK_SOME_BODY && conn->deadline > slow)
-		conn->deadline = slow;
-	if (conn->waiting)
-		return look;
 	conn->waiting = true;
 	link_waiting(intake, conn);
 	if (epoll_ctl(intake->epoll_fd, EPOLL_CTL_ADD, conn->fd, &event) == 0)
-		return look;
+		return true;
 	log_warn("intake: a connection cannot be watched");
-	return LOOK_CLOSE;
+	return false;
 }
 
-/* Why a conn is looked at. */
-enum cause { NEWS, TIME_OVER, HUNG_UP };
-
-/* settle looks at a conn and gives it away, closes it, or lets it wait. */
 static void
-settle(struct intake *intake, struct conn *conn, enum cause cause)
+stop_waiting(struct intake *intake, struct conn *conn)
 {
-	enum look look = look_at(intake, conn);
+	unlink_waiting(intake, conn);
+	epoll_ctl(intake->epoll_fd, EPOLL_CTL_DEL, conn->fd, NULL);
+	conn->waiting = false;
+}
 
-	/* What has not come by now never will; only a body may be slow. */
-	if (cause == TIME_OVER && look == LOOK_SOME_BODY)
-		look = LOOK_LARGE_BODY;
-	else if (cause != NEWS && look != LOOK_WHOLE && look != LOOK_LARGE_BODY)
-		look = LOOK_CLOSE;
-	if (look == LOOK_SOME_BODY || look == LOOK_NOTHING_YET)
-		look = wait_on(intake, conn, look);
-	if (look == LOOK_SOME_BODY || look == LOOK_NOTHING_YET)
-		return;
-	if (conn->waiting) {
-		unlink_waiting(intake, conn);
-		epoll_ctl(intake->epoll_fd, EPOLL_CTL_DEL, conn->fd, NULL);
-		conn->waiting = false;
+/* advance hands a conn over, closes it, or has it wait. */
+static void
+advance(struct intake *intake, struct conn *conn, enum cause cause)
+{
+	enum step step = decide(intake, conn, cause);
+
+	if (step == STEP_AWAIT_BODY) {
+		mono_us slow = clock_mono_us() + BODY_SLOW_MS * 1000;
+
+		/* At the deadline a worker reads the body, so that comes sooner. */
+		if (conn->deadline > slow)
+			conn->deadline = slow;
 	}
-	if (look == LOOK_CLOSE)
+	if (awaits_bytes(step)) {
+		if (conn->waiting || start_waiting(intake, conn))
+			return;
+		step = STEP_CLOSE;
+	}
+	if (conn->waiting)
+		stop_waiting(intake, conn);
+	if (step == STEP_CLOSE)
 		conn_close(conn);
 	else
-		give(intake, conn, look == LOOK_WHOLE);
+		hand_over(intake, conn, step == STEP_SERVE);
 }
 
-/* settle_new begins with a conn that has come, or come back. */
+/* await_request begins with a conn that was accepted, or was kept. */
 static void
-settle_new(struct intake *intake, struct conn *conn, int timeout_ms)
+await_request(struct intake *intake, struct conn *conn, int timeout_ms)
 {
 	conn->deadline = clock_mono_us() + (mono_us)timeout_ms * 1000;
-	settle(intake, conn, NEWS);
+	advance(intake, conn, CAUSE_BYTES);
 }
 
 static void
@@ -229,7 +260,7 @@ sweep(struct intake *intake)
 	for (conn = TAILQ_FIRST(&intake->waiting); conn != NULL; conn = next) {
 		next = TAILQ_NEXT(conn, link);
 		if (conn->deadline <= now)
-			settle(intake, conn, TIME_OVER);
+			advance(intake, conn, CAUSE_DEADLINE);
 	}
 }
 
@@ -246,8 +277,8 @@ refuse_one(struct intake *intake)
 	fd = accept4(intake->listen_fd, NULL, NULL, SOCK_CLOEXEC);
 	if (fd >= 0)
 		close(fd);
-	if (fd >= 0 && clock_mono_us() - intake->refused_at >= SAY_AGAIN_MS * 1000) {
-		intake->refused_at = clock_mono_us();
+	if (fd >= 0 && clock_mono_us() - intake->refusal_logged_at >= REFUSAL_LOG_MS * 1000) {
+		intake->refusal_logged_at = clock_mono_us();
 		log_warnx("intake: no descriptors left, connections are refused"
 		    " (raise the limit on open files, or lower max_streams)");
 	}
@@ -274,7 +305,7 @@ accept_some(struct intake *intake)
 
 			setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof(bytes));
 		}
-		settle_new(intake, conn_open(fd, &intake->returned), INTAKE_REQUEST_MS);
+		await_request(intake, conn_open(fd, &intake->returned), INTAKE_REQUEST_MS);
 	}
 }
 
@@ -304,18 +335,19 @@ intake_run(void *arg)
 			if (events[i].data.ptr == &intake->listen_fd)
 				some_to_accept = true;
 			else if (events[i].data.ptr != &intake->returned)
-				settle(intake, events[i].data.ptr, events[i].events
-				    & (EPOLLRDHUP | EPOLLHUP | EPOLLERR) ? HUNG_UP : NEWS);
+				advance(intake, events[i].data.ptr, events[i].events
+				    & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)
+				    ? CAUSE_HANG_UP : CAUSE_BYTES);
 		}
 		/* These two may close waiting conns, so they come when no event is
 		 * left that could point to one. */
 		for (struct mail *mail = mailbox_take(&intake->returned), *next; mail != NULL; mail = next) {
 			next = mail->next;
-			settle_new(intake, conn_of(mail), INTAKE_IDLE_MS);
+			await_request(intake, conn_of(mail), INTAKE_IDLE_MS);
 		}
 		if (some_to_accept)
 			accept_some(intake);
-		serve_here(intake);
+		serve_some(intake);
 		if (clock_mono_us() >= next_sweep) {
 			sweep(intake);
 			next_sweep = clock_mono_us() + SWEEP_MS * 1000;
@@ -335,11 +367,11 @@ intake_start(int listen_fd, size_t n_workers, intake_serve *serve, void *context
 	if (intake->epoll_fd < 0 || intake->spare_fd < 0)
 		fatal("intake: no descriptors");
 	mailbox_init(&intake->returned);
-	intake->look = mem_alloc(INTAKE_HEAD_MAX_BYTES);
+	intake->peeked = mem_alloc(INTAKE_HEAD_MAX_BYTES);
 	intake->scratch = mem_alloc(INTAKE_HEAD_MAX_BYTES);
 	TAILQ_INIT(&intake->waiting);
 	ready_init(&intake->ready, n_workers);
-	TAILQ_INIT(&intake->here);
+	TAILQ_INIT(&intake->to_serve);
 	intake->serve = serve;
 	intake->context = context;
 	thread_start(&intake->thread, "intake", intake_run, intake);
@@ -376,7 +408,7 @@ intake_free(struct intake *intake)
 	mailbox_free(&intake->returned);
 	close(intake->epoll_fd);
 	close(intake->spare_fd);
-	free(intake->look);
+	free(intake->peeked);
 	free(intake->scratch);
 	free(intake);
 }

@@ -1,3 +1,8 @@
+/* Opening the socket that the web server connects to, and connecting to one. The
+ * main thread's, at the start before any other thread (umask is the whole
+ * process's) and at the end; listener_connect is the command line's. It touches
+ * the socket's file and looks up host names, so it may wait. */
+
 #include "app/fastcgi/listener.h"
 
 #include <errno.h>
@@ -31,9 +36,9 @@ is_listening(int fd)
 	return getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &len) == 0 && listening;
 }
 
-/* passed returns the socket that whoever started us has passed, or -1. */
+/* passed_fd returns the socket that whoever started us has passed, or -1. */
 static int
-passed(void)
+passed_fd(void)
 {
 	const char *pid = getenv("LISTEN_PID"), *n = getenv("LISTEN_FDS");
 
@@ -118,9 +123,10 @@ open_unix(const char *path, mode_t mode)
 	return fd;
 }
 
-/* resolve looks up HOST:PORT or [IPV6]:PORT. The caller frees *found. */
+/* resolve looks up HOST:PORT or [IPV6]:PORT. The caller frees
+ * *addresses. */
 static int
-resolve(const char *host_and_port, struct addrinfo **found)
+resolve(const char *host_and_port, struct addrinfo **addresses)
 {
 	struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE };
 	char *copy = mem_strdup(host_and_port), *host = copy, *port = strrchr(copy, ':');
@@ -131,7 +137,7 @@ resolve(const char *host_and_port, struct addrinfo **found)
 		host[strlen(host) - 1] = '\0';
 		host++;
 	}
-	rc = getaddrinfo(*host != '\0' ? host : NULL, port, &hints, found);
+	rc = getaddrinfo(*host != '\0' ? host : NULL, port, &hints, addresses);
 	if (rc != 0)
 		log_errorx("listen: %s: %s", host_and_port, gai_strerror(rc));
 	free(copy);
@@ -141,21 +147,21 @@ resolve(const char *host_and_port, struct addrinfo **found)
 static int
 open_tcp(const char *host_and_port)
 {
-	struct addrinfo *found;
+	struct addrinfo *addresses;
 	int fd, one = 1;
 
-	if (resolve(host_and_port, &found) < 0)
+	if (resolve(host_and_port, &addresses) < 0)
 		return -1;
-	fd = socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	fd = socket(addresses->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (fd >= 0)
 		setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
-	if (fd < 0 || bind(fd, found->ai_addr, found->ai_addrlen) < 0 || listen(fd, BACKLOG) < 0) {
+	if (fd < 0 || bind(fd, addresses->ai_addr, addresses->ai_addrlen) < 0 || listen(fd, BACKLOG) < 0) {
 		log_error("listen: %s", host_and_port);
 		if (fd >= 0)
 			close(fd);
 		fd = -1;
 	}
-	freeaddrinfo(found);
+	freeaddrinfo(addresses);
 	return fd;
 }
 
@@ -178,7 +184,7 @@ listener_connect(const char *listen_name)
 {
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
 	const char *path = listen_name + strlen(unix_scheme);
-	struct addrinfo *found;
+	struct addrinfo *addresses;
 	int fd;
 
 	if (strncmp(listen_name, unix_scheme, strlen(unix_scheme)) == 0) {
@@ -189,19 +195,19 @@ listener_connect(const char *listen_name)
 		memcpy(address.sun_path, path, strlen(path));
 		return connect_to(AF_UNIX, (const struct sockaddr *)&address, sizeof(address));
 	}
-	if (resolve(listen_name, &found) < 0) {
+	if (resolve(listen_name, &addresses) < 0) {
 		errno = EADDRNOTAVAIL;
 		return -1;
 	}
-	fd = connect_to(found->ai_family, found->ai_addr, found->ai_addrlen);
-	freeaddrinfo(found);
+	fd = connect_to(addresses->ai_family, addresses->ai_addr, addresses->ai_addrlen);
+	freeaddrinfo(addresses);
 	return fd;
 }
 
 int
 listener_open(struct listener *listener, const struct conf *conf)
 {
-	*listener = (struct listener){ .fd = passed() };
+	*listener = (struct listener){ .fd = passed_fd() };
 	if (listener->fd >= 0) {
 		log_info("listen: on the socket passed as descriptor %d", listener->fd);
 		fcntl(listener->fd, F_SETFD, FD_CLOEXEC);
@@ -227,7 +233,7 @@ listener_close(struct listener *listener)
 		struct sockaddr_un address = { .sun_family = AF_UNIX };
 		struct stat st;
 
-		/* One that answers is a successor's, who has replaced ours. */
+		/* Where somebody listens, another rowcast has put its socket there. */
 		memcpy(address.sun_path, listener->path, strlen(listener->path));
 		if (lstat(listener->path, &st) == 0 && S_ISSOCK(st.st_mode)
 		    && is_deserted(&address) == 1)

@@ -1,4 +1,5 @@
-/* The listening socket that the web server connects to. */
+/* The listening socket that the web server connects to. One thread at a time; all
+ * of it may wait. */
 #ifndef APP_FASTCGI_LISTENER_H
 #define APP_FASTCGI_LISTENER_H
 
