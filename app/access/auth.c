@@ -35,7 +35,7 @@
 struct rules {
 	char *alg;
 	jwt_alg_t jwt_alg;
-	struct keyfile keys[CONF_KEY_FILES_MAX];
+	struct keyfile keys[SETTING_KEY_FILES_MAX];
 	size_t n_keys;
 	char *user_claim;
 	char *issuer;               /* NULL: not checked */
@@ -81,8 +81,8 @@ rules_read(const struct conf *conf)
 	rules->claims = (struct claim_rules){
 		rules->user_claim, rules->issuer, rules->audience,
 	};
-	for (size_t i = 0; i < conf->n_jwt_key_files; i++) {
-		if (keyfile_read(&rules->keys[rules->n_keys], conf->jwt_key_files[i],
+	for (size_t i = 0; i < conf->jwt_key_files.n; i++) {
+		if (keyfile_read(&rules->keys[rules->n_keys], conf->jwt_key_files.paths[i],
 		    conf->jwt_alg) < 0)
 			failed = true;
 		else

@@ -123,8 +123,7 @@ open_unix(const char *path, mode_t mode)
 	return fd;
 }
 
-/* resolve looks up HOST:PORT or [IPV6]:PORT. The caller frees
- * *addresses. */
+/* resolve looks up HOST:PORT or [IPV6]:PORT. The caller frees *addresses. */
 static int
 resolve(const char *host_and_port, struct addrinfo **addresses)
 {
@@ -155,7 +154,8 @@ open_tcp(const char *host_and_port)
 	fd = socket(addresses->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (fd >= 0)
 		setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
-	if (fd < 0 || bind(fd, addresses->ai_addr, addresses->ai_addrlen) < 0 || listen(fd, BACKLOG) < 0) {
+	if (fd < 0 || bind(fd, addresses->ai_addr, addresses->ai_addrlen) < 0
+	    || listen(fd, BACKLOG) < 0) {
 		log_error("listen: %s", host_and_port);
 		if (fd >= 0)
 			close(fd);

@@ -240,8 +240,8 @@ void
 hub_reload(struct hub *hub, const struct conf *conf)
 {
 	atomic_store(&hub->state.limits.heartbeat_us, conf->heartbeat_ms * 1000);
-	atomic_store(&hub->retry_min_ms, conf->retry_min_ms);
-	atomic_store(&hub->retry_max_ms, conf->retry_max_ms);
+	atomic_store(&hub->retry_min_ms, conf->retry.min_ms);
+	atomic_store(&hub->retry_max_ms, conf->retry.max_ms);
 	atomic_store(&hub->state.limits.max_streams, conf->max_streams);
 	atomic_store(&hub->state.limits.max_streams_per_user, conf->max_streams_per_user);
 }

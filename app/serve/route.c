@@ -62,9 +62,9 @@ allows(const char *methods, const char *method)
 static const char *
 allowed_origin(const struct conf *conf, const char *origin)
 {
-	for (size_t i = 0; origin != NULL && i < conf->n_allow_origins; i++)
-		if (strcmp(conf->allow_origins[i], origin) == 0)
-			return conf->allow_origins[i];
+	for (size_t i = 0; origin != NULL && i < conf->allow_origins.n; i++)
+		if (strcmp(conf->allow_origins.list[i], origin) == 0)
+			return conf->allow_origins.list[i];
 	return NULL;
 }
 

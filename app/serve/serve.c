@@ -71,8 +71,8 @@ apply(struct service *service, const struct conf *conf)
 {
 	log_set_level(conf->log_level);
 	atomic_store(&service->max_message_bytes, conf->max_message_bytes);
-	atomic_store(&service->retry_min_ms, conf->retry_min_ms);
-	atomic_store(&service->retry_max_ms, conf->retry_max_ms);
+	atomic_store(&service->retry_min_ms, conf->retry.min_ms);
+	atomic_store(&service->retry_max_ms, conf->retry.max_ms);
 }
 
 static void

@@ -1,4 +1,7 @@
-/* Every key is a line of one table: its name, its default as one would write
+/* Loading the configuration. The main thread's, at the start and at each reload;
+ * it reads files and logs what is wrong with them, and touches only its conf.
+ *
+ * Every key is a line of one table: its name, its default as one would write
  * it in the file, the function that reads a value, the field it goes to and
  * the bounds of a number. The defaults go through the same functions as what a
  * person wrote, so a default and a written value cannot mean different things.
@@ -14,12 +17,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "app/setting/setting.h"
 #include "lib/ini.h"
 #include "lib/mem.h"
 
-/* Bounds that keep a slip of the pen from becoming a setting; where nothing
- * else is said, picked, not tuned. */
+/* Bounds that catch a typing error; where nothing else is said, picked, not
+ * tuned. */
 #define WORKERS_MAX 1024
 #define HEARTBEAT_MIN_MS 100 /* so that a test can wait for one */
 #define HEARTBEAT_MAX_MS SETTING_HOUR_MS
@@ -40,14 +42,14 @@ static const struct setting settings[] = {
 	{ "listen_mode", "0660", setting_read_mode, TO(listen_mode), 0, 0, false },
 	{ "store", "sqlite:/var/lib/rowcast/rowcast.db", setting_read_store, TO(store), 0, 0, false },
 	{ "jwt_alg", "HS256", setting_read_alg, TO(jwt_alg), 0, 0, false },
-	{ "jwt_key_file", NULL, setting_read_key_file, 0, 0, 0, false },
+	{ "jwt_key_file", NULL, setting_read_key_file, TO(jwt_key_files), 0, 0, false },
 	{ "jwt_user_claim", "sub", setting_read_claim, TO(jwt_user_claim), 0, 0, false },
 	{ "jwt_issuer", NULL, setting_read_optional, TO(jwt_issuer), 0, 0, false },
 	{ "jwt_audience", NULL, setting_read_optional, TO(jwt_audience), 0, 0, false },
 	{ "workers", "32", setting_read_size, TO(n_workers), 1, WORKERS_MAX, false },
 	{ "heartbeat", "15s", setting_read_ms, TO(heartbeat_ms),
 	    HEARTBEAT_MIN_MS, HEARTBEAT_MAX_MS, false },
-	{ "retry", "2s..6s", setting_read_retry, 0, RETRY_MIN_MS, RETRY_MAX_MS, false },
+	{ "retry", "2s..6s", setting_read_range, TO(retry), RETRY_MIN_MS, RETRY_MAX_MS, false },
 	{ "max_streams", "10000", setting_read_size, TO(max_streams), 1, STREAMS_MAX, false },
 	{ "max_streams_per_user", "16", setting_read_size, TO(max_streams_per_user),
 	    1, STREAMS_MAX, false },
@@ -56,7 +58,7 @@ static const struct setting settings[] = {
 	{ "keep_for", "7d", setting_read_seconds, TO(keep_for_s),
 	    KEEP_FOR_MIN_MS, KEEP_FOR_MAX_MS, true },
 	{ "keep_rows", "1000000", setting_read_rows, TO(keep_rows), 0, KEEP_ROWS_MAX, false },
-	{ "allow_origin", NULL, setting_read_origins, 0, 0, 0, false },
+	{ "allow_origin", NULL, setting_read_origins, TO(allow_origins), 0, 0, false },
 	{ "log_level", "info", setting_read_level, TO(log_level), 0, 0, false },
 };
 
@@ -67,6 +69,12 @@ find_setting(const char *name)
 		if (strcmp(settings[i].name, name) == 0)
 			return &settings[i];
 	return NULL;
+}
+
+static bool
+read_value(struct conf *conf, const struct setting *setting, const char *value, char *why)
+{
+	return setting->read(setting, (char *)conf + setting->offset, value, why);
 }
 
 /* ---- the sources ---- */
@@ -93,10 +101,10 @@ set(struct load *load, const char *name, const char *value, char *why)
 	}
 	is_key_file = setting->read == setting_read_key_file;
 	if (is_key_file && load->has_older_key_files) {
-		setting_drop_key_files(load->conf);
+		setting_drop_key_files(&load->conf->jwt_key_files);
 		load->has_older_key_files = false;
 	}
-	if (setting->read(load->conf, setting, value, why))
+	if (read_value(load->conf, setting, value, why))
 		return true;
 	if (is_key_file)
 		load->has_lost_key_file = true;
@@ -167,7 +175,7 @@ conf_load(struct conf *conf, const char *file, char *const options[], size_t n_o
 		const struct setting *setting = &settings[i];
 		char why[SETTING_WHY_BYTES];
 
-		if (setting->preset != NULL && !setting->read(conf, setting, setting->preset, why))
+		if (setting->preset != NULL && !read_value(conf, setting, setting->preset, why))
 			fatalx("conf: %s: the default is no value: %s", setting->name, why);
 	}
 	load_file(&load, file);
@@ -175,7 +183,7 @@ conf_load(struct conf *conf, const char *file, char *const options[], size_t n_o
 	for (size_t i = 0; i < n_options; i++)
 		load_option(&load, options[i]);
 
-	if (conf->n_jwt_key_files == 0 && !load.has_lost_key_file) {
+	if (conf->jwt_key_files.n == 0 && !load.has_lost_key_file) {
 		log_errorx("conf: %s: jwt_key_file is missing: it names the file with the secret, "
 		    "or the public key, that tokens are checked with", load.file);
 		load.n_faults++;
@@ -192,10 +200,10 @@ conf_free(struct conf *conf)
 	free(conf->listen);
 	free(conf->store);
 	free(conf->jwt_alg);
-	setting_drop_key_files(conf);
+	setting_drop_key_files(&conf->jwt_key_files);
 	free(conf->jwt_user_claim);
 	free(conf->jwt_issuer);
 	free(conf->jwt_audience);
-	setting_drop_origins(conf);
+	setting_drop_origins(&conf->allow_origins);
 	*conf = (struct conf){ 0 };
 }

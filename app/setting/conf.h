@@ -1,6 +1,6 @@
 /* The configuration: defaults, then a file of `key = value` lines, then -o
- * options. A value, not a service: threads read it, nobody writes it after
- * conf_load. */
+ * options. A value, not a service: nobody writes it after conf_load, so every
+ * thread may read it. */
 #ifndef APP_SETTING_CONF_H
 #define APP_SETTING_CONF_H
 
@@ -8,34 +8,30 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "app/setting/setting.h"
 #include "lib/log.h"
 
 /* Where serve and the other commands look without -c; absent is no error. */
 #define CONF_DEFAULT_FILE SYSCONFDIR "/rowcast.conf"
-
-enum { CONF_KEY_FILES_MAX = 2 };  /* a new key, and the old one for a grace period */
 
 struct conf {
 	char *listen;                /* "unix:PATH" or "HOST:PORT" */
 	mode_t listen_mode;          /* permissions of a unix socket */
 	char *store;                 /* "sqlite:PATH" */
 	char *jwt_alg;               /* "HS256" ... "ES512" */
-	char *jwt_key_files[CONF_KEY_FILES_MAX];
-	size_t n_jwt_key_files;
+	struct setting_key_files jwt_key_files;  /* at least one */
 	char *jwt_user_claim;
 	char *jwt_issuer;            /* NULL: not checked */
 	char *jwt_audience;          /* NULL: not checked */
 	size_t n_workers;
 	int64_t heartbeat_ms;
-	int64_t retry_min_ms;        /* each stream is told a delay from this range */
-	int64_t retry_max_ms;
+	struct setting_range retry;  /* each stream is told a delay from it */
 	size_t max_streams;
 	size_t max_streams_per_user;
 	size_t max_message_bytes;
 	int64_t keep_for_s;          /* 0: no bound */
 	int64_t keep_rows;           /* 0: no bound */
-	char **allow_origins;        /* n_allow_origins exact origins */
-	size_t n_allow_origins;
+	struct setting_origins allow_origins;
 	enum log_level log_level;
 };
 

@@ -1,6 +1,7 @@
-/* The readers behind the table in conf.c: one for each kind of value. They
- * judge the form of a value and its bounds, not whether a path or a host is
- * there; whoever opens it finds that out. */
+/* The readers behind the table in conf.c: one for each kind of value. They check
+ * the form of a value and its bounds, not whether a path or a host exists: opening
+ * it shows that later. Any thread that owns the field; nothing but the field and
+ * `why` is touched, and no file is opened. */
 
 #include "app/setting/setting.h"
 
@@ -9,8 +10,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/types.h>
 #include <sys/un.h>
 
+#include "lib/log.h"
 #include "lib/mem.h"
 #include "lib/units.h"
 
@@ -19,7 +22,8 @@
 #define ORIGINS_MAX 64 /* each request compares them one by one */
 #define PORT_MAX 65535
 
-/* refuse words why and is false, for the one who returns it. */
+/* refuse writes into why what is wrong with the value, and returns false for the
+ * reader to return. */
 static bool refuse(char *why, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
@@ -32,12 +36,6 @@ refuse(char *why, const char *format, ...)
 	vsnprintf(why, SETTING_WHY_BYTES, format, ap);
 	va_end(ap);
 	return false;
-}
-
-static void *
-field(struct conf *conf, const struct setting *setting)
-{
-	return (char *)conf + setting->offset;
 }
 
 static void
@@ -69,20 +67,20 @@ read_number(const struct setting *setting, const char *value, int64_t *number, c
 }
 
 bool
-setting_read_size(struct conf *conf, const struct setting *setting, const char *value, char *why)
+setting_read_size(const struct setting *setting, void *field, const char *value, char *why)
 {
 	int64_t number;
 
 	if (!read_number(setting, value, &number, why))
 		return false;
-	*(size_t *)field(conf, setting) = (size_t)number;
+	*(size_t *)field = (size_t)number;
 	return true;
 }
 
 bool
-setting_read_rows(struct conf *conf, const struct setting *setting, const char *value, char *why)
+setting_read_rows(const struct setting *setting, void *field, const char *value, char *why)
 {
-	return read_number(setting, value, field(conf, setting), why);
+	return read_number(setting, value, field, why);
 }
 
 /* refuse_time names the bounds in the largest unit that comes out even. */
@@ -121,25 +119,26 @@ read_time(const struct setting *setting, const char *value, int64_t *time_ms, ch
 }
 
 bool
-setting_read_ms(struct conf *conf, const struct setting *setting, const char *value, char *why)
+setting_read_ms(const struct setting *setting, void *field, const char *value, char *why)
 {
-	return read_time(setting, value, field(conf, setting), why);
+	return read_time(setting, value, field, why);
 }
 
 bool
-setting_read_seconds(struct conf *conf, const struct setting *setting, const char *value, char *why)
+setting_read_seconds(const struct setting *setting, void *field, const char *value, char *why)
 {
 	int64_t time_ms;
 
 	if (!read_time(setting, value, &time_ms, why))
 		return false;
-	*(int64_t *)field(conf, setting) = time_ms / SETTING_SECOND_MS;
+	*(int64_t *)field = time_ms / SETTING_SECOND_MS;
 	return true;
 }
 
 bool
-setting_read_retry(struct conf *conf, const struct setting *setting, const char *value, char *why)
+setting_read_range(const struct setting *setting, void *field, const char *value, char *why)
 {
+	struct setting_range *range = field;
 	int64_t from_ms, to_ms;
 	int result = units_range_ms(value, &from_ms, &to_ms);
 
@@ -149,30 +148,31 @@ setting_read_retry(struct conf *conf, const struct setting *setting, const char 
 		return refuse_time(setting, why);
 	if (from_ms > to_ms)
 		return refuse(why, "the range begins above its end");
-	conf->retry_min_ms = from_ms;
-	conf->retry_max_ms = to_ms;
+	range->min_ms = from_ms;
+	range->max_ms = to_ms;
 	return true;
 }
 
 bool
-setting_read_mode(struct conf *conf, const struct setting *setting, const char *value, char *why)
+setting_read_mode(const struct setting *setting __attribute__((unused)), void *field,
+    const char *value, char *why)
 {
 	size_t len = strlen(value);
 
 	if (len < 3 || len > 4 || value[strspn(value, "01234567")] != '\0' ||
 	    (len == 4 && value[0] != '0'))
 		return refuse(why, "expected permissions in octal such as 0660");
-	*(mode_t *)field(conf, setting) = (mode_t)strtoul(value, NULL, 8);
+	*(mode_t *)field = (mode_t)strtoul(value, NULL, 8);
 	return true;
 }
 
 /* ---- strings ---- */
 
 bool
-setting_read_optional(struct conf *conf, const struct setting *setting, const char *value,
-    char *why __attribute__((unused)))
+setting_read_optional(const struct setting *setting __attribute__((unused)), void *field,
+    const char *value, char *why __attribute__((unused)))
 {
-	replace(field(conf, setting), value[0] != '\0' ? value : NULL);
+	replace(field, value[0] != '\0' ? value : NULL);
 	return true;
 }
 
@@ -186,8 +186,8 @@ is_port(const char *text)
 	return port >= 1 && port <= PORT_MAX;
 }
 
-/* is_host: a name, an IPv4 address or an IPv6 address in brackets; whether it
- * exists is found out by whoever uses it. */
+/* is_host: a name, an IPv4 address or an IPv6 address in brackets; it need not
+ * exist. */
 static bool
 is_host(const char *text, size_t len)
 {
@@ -198,7 +198,8 @@ is_host(const char *text, size_t len)
 }
 
 bool
-setting_read_listen(struct conf *conf, const struct setting *setting, const char *value, char *why)
+setting_read_listen(const struct setting *setting __attribute__((unused)), void *field,
+    const char *value, char *why)
 {
 	const size_t path_max = sizeof(((struct sockaddr_un *)NULL)->sun_path) - 1;
 	const char *colon = strrchr(value, ':');
@@ -215,12 +216,13 @@ setting_read_listen(struct conf *conf, const struct setting *setting, const char
 	    !is_port(colon + 1)) {
 		return refuse(why, "expected unix:/PATH or HOST:PORT such as 127.0.0.1:9000");
 	}
-	replace(field(conf, setting), value);
+	replace(field, value);
 	return true;
 }
 
 bool
-setting_read_store(struct conf *conf, const struct setting *setting, const char *value, char *why)
+setting_read_store(const struct setting *setting __attribute__((unused)), void *field,
+    const char *value, char *why)
 {
 	const char *prefix = "sqlite:";
 
@@ -229,12 +231,13 @@ setting_read_store(struct conf *conf, const struct setting *setting, const char 
 	/* Each handle would have a :memory: of its own. */
 	if (value[strlen(prefix)] == ':')
 		return refuse(why, "the store must be a file, which others can open too");
-	replace(field(conf, setting), value);
+	replace(field, value);
 	return true;
 }
 
 bool
-setting_read_alg(struct conf *conf, const struct setting *setting, const char *value, char *why)
+setting_read_alg(const struct setting *setting __attribute__((unused)), void *field,
+    const char *value, char *why)
 {
 	static const char *const algs[] = {
 		"HS256", "HS384", "HS512", "RS256", "RS384", "RS512", "ES256", "ES384", "ES512",
@@ -242,7 +245,7 @@ setting_read_alg(struct conf *conf, const struct setting *setting, const char *v
 
 	for (size_t i = 0; i < sizeof(algs) / sizeof(algs[0]); i++) {
 		if (strcmp(value, algs[i]) == 0) {
-			replace(field(conf, setting), value);
+			replace(field, value);
 			return true;
 		}
 	}
@@ -251,31 +254,34 @@ setting_read_alg(struct conf *conf, const struct setting *setting, const char *v
 }
 
 bool
-setting_read_key_file(struct conf *conf, const struct setting *setting __attribute__((unused)),
+setting_read_key_file(const struct setting *setting __attribute__((unused)), void *field,
     const char *value, char *why)
 {
+	struct setting_key_files *files = field;
+
 	if (value[0] == '\0')
 		return refuse(why, "expected the path of a file");
-	if (conf->n_jwt_key_files == CONF_KEY_FILES_MAX)
-		return refuse(why, "%d key files are the most there can be", CONF_KEY_FILES_MAX);
-	conf->jwt_key_files[conf->n_jwt_key_files++] = mem_strdup(value);
+	if (files->n == SETTING_KEY_FILES_MAX)
+		return refuse(why, "%d key files are the most there can be", SETTING_KEY_FILES_MAX);
+	files->paths[files->n++] = mem_strdup(value);
 	return true;
 }
 
 void
-setting_drop_key_files(struct conf *conf)
+setting_drop_key_files(struct setting_key_files *files)
 {
-	for (size_t i = 0; i < conf->n_jwt_key_files; i++) {
-		free(conf->jwt_key_files[i]);
-		conf->jwt_key_files[i] = NULL;
+	for (size_t i = 0; i < files->n; i++) {
+		free(files->paths[i]);
+		files->paths[i] = NULL;
 	}
-	conf->n_jwt_key_files = 0;
+	files->n = 0;
 }
 
 /* A user claim with a meaning of its own would make every token of one issuer,
  * or of one second, the same user. */
 bool
-setting_read_claim(struct conf *conf, const struct setting *setting, const char *value, char *why)
+setting_read_claim(const struct setting *setting __attribute__((unused)), void *field,
+    const char *value, char *why)
 {
 	static const char *const taken[] = {
 		"iss", "aud", "exp", "nbf", "iat", "topics", "scope",
@@ -286,12 +292,13 @@ setting_read_claim(struct conf *conf, const struct setting *setting, const char 
 	for (size_t i = 0; i < sizeof(taken) / sizeof(taken[0]); i++)
 		if (strcmp(value, taken[i]) == 0)
 			return refuse(why, "this claim does not name a user");
-	replace(field(conf, setting), value);
+	replace(field, value);
 	return true;
 }
 
 bool
-setting_read_level(struct conf *conf, const struct setting *setting, const char *value, char *why)
+setting_read_level(const struct setting *setting __attribute__((unused)), void *field,
+    const char *value, char *why)
 {
 	static const char *const names[] = {
 		[LOG_LEVEL_ERROR] = "error",
@@ -302,7 +309,7 @@ setting_read_level(struct conf *conf, const struct setting *setting, const char 
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
 		if (strcmp(value, names[i]) == 0) {
-			*(enum log_level *)field(conf, setting) = (enum log_level)i;
+			*(enum log_level *)field = (enum log_level)i;
 			return true;
 		}
 	}
@@ -313,7 +320,7 @@ setting_read_level(struct conf *conf, const struct setting *setting, const char 
 
 /* is_origin: scheme://host[:port] the way browsers write it in the Origin
  * header (RFC 6454 6.2), which is compared byte by byte: in lower case and
- * without the port that goes without saying. */
+ * without the scheme's default port. */
 static bool
 is_origin(const char *origin)
 {
@@ -342,23 +349,23 @@ is_origin(const char *origin)
 }
 
 void
-setting_drop_origins(struct conf *conf)
+setting_drop_origins(struct setting_origins *origins)
 {
-	for (size_t i = 0; i < conf->n_allow_origins; i++)
-		free(conf->allow_origins[i]);
-	free(conf->allow_origins);
-	conf->allow_origins = NULL;
-	conf->n_allow_origins = 0;
+	for (size_t i = 0; i < origins->n; i++)
+		free(origins->list[i]);
+	free(origins->list);
+	*origins = (struct setting_origins){ 0 };
 }
 
 bool
-setting_read_origins(struct conf *conf, const struct setting *setting __attribute__((unused)),
+setting_read_origins(const struct setting *setting __attribute__((unused)), void *field,
     const char *value, char *why)
 {
+	struct setting_origins *origins = field;
 	char *copy = mem_strdup(value), *at = copy, *origin;
 
-	setting_drop_origins(conf);
-	conf->allow_origins = mem_zalloc(ORIGINS_MAX * sizeof(conf->allow_origins[0]));
+	setting_drop_origins(origins);
+	origins->list = mem_zalloc(ORIGINS_MAX * sizeof(origins->list[0]));
 	while ((origin = strsep(&at, " \t")) != NULL) {
 		if (*origin == '\0')
 			continue;
@@ -367,11 +374,11 @@ setting_read_origins(struct conf *conf, const struct setting *setting __attribut
 			    "without a path, '*' or the scheme's own port", origin);
 			goto fail;
 		}
-		if (conf->n_allow_origins == ORIGINS_MAX) {
+		if (origins->n == ORIGINS_MAX) {
 			refuse(why, "%d origins are the most there can be", ORIGINS_MAX);
 			goto fail;
 		}
-		conf->allow_origins[conf->n_allow_origins++] = mem_strdup(origin);
+		origins->list[origins->n++] = mem_strdup(origin);
 	}
 	free(copy);
 	return true;

@@ -1,4 +1,6 @@
-/* A setting: one key of the configuration, and how its value is read. */
+/* A setting: one key of the configuration, and how its value is read. The readers
+ * know only the field that they fill, not the struct it stands in. Any thread, as
+ * long as it owns the field; none of them waits. */
 #ifndef APP_SETTING_SETTING_H
 #define APP_SETTING_SETTING_H
 
@@ -6,28 +8,44 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "app/setting/conf.h"
-
 #define SETTING_SECOND_MS INT64_C(1000)
 #define SETTING_MINUTE_MS (60 * SETTING_SECOND_MS)
 #define SETTING_HOUR_MS (60 * SETTING_MINUTE_MS)
 #define SETTING_DAY_MS (24 * SETTING_HOUR_MS)
 
-enum { SETTING_WHY_BYTES = 320 };
+enum {
+	SETTING_WHY_BYTES = 320,
+	SETTING_KEY_FILES_MAX = 2,  /* a new key, and the old one for a grace period */
+};
+
+/* Fields of more than one part. All zero: empty. */
+
+struct setting_range {
+	int64_t min_ms, max_ms;     /* min_ms is not above max_ms */
+};
+
+struct setting_key_files {
+	char *paths[SETTING_KEY_FILES_MAX];  /* owned, n of them */
+	size_t n;
+};
+
+struct setting_origins {
+	char **list;                /* owned: n exact origins */
+	size_t n;
+};
 
 struct setting;
 
-/* setting_fn puts value into its field of conf, in place of what was there.
- * false: why, which has room for SETTING_WHY_BYTES, says what is wrong with the
- * value; the field is unspecified, but conf can be freed. */
-typedef bool setting_fn(struct conf *conf, const struct setting *setting, const char *value,
-    char *why);
+/* setting_fn puts value into its field, in place of what was there. false: why,
+ * which has room for SETTING_WHY_BYTES, says what is wrong with the value; the
+ * field is unspecified, but can be freed. */
+typedef bool setting_fn(const struct setting *setting, void *field, const char *value, char *why);
 
 struct setting {
 	const char *name;
 	const char *preset;  /* the default, as one would write it; NULL: none */
 	setting_fn *read;
-	size_t offset;       /* of the field in struct conf; unused where read knows it */
+	size_t offset;       /* of the field in the struct that holds it */
 	int64_t min, max;    /* of a number; of a time in milliseconds */
 	bool or_zero;        /* 0 is allowed as well: no bound */
 };
@@ -37,7 +55,7 @@ setting_fn setting_read_size;     /* size_t */
 setting_fn setting_read_rows;     /* int64_t */
 setting_fn setting_read_ms;       /* int64_t, milliseconds */
 setting_fn setting_read_seconds;  /* int64_t, what is below a second is dropped */
-setting_fn setting_read_retry;    /* retry_min_ms and retry_max_ms */
+setting_fn setting_read_range;    /* struct setting_range */
 setting_fn setting_read_mode;     /* mode_t, three or four octal digits */
 
 /* Strings. */
@@ -45,13 +63,13 @@ setting_fn setting_read_optional; /* char *, NULL where the value is empty */
 setting_fn setting_read_listen;   /* unix:/PATH or HOST:PORT */
 setting_fn setting_read_store;    /* sqlite:PATH */
 setting_fn setting_read_alg;      /* HS, RS or ES with 256, 384 or 512 */
-setting_fn setting_read_key_file; /* adds to jwt_key_files */
+setting_fn setting_read_key_file; /* struct setting_key_files: adds one to it */
 setting_fn setting_read_claim;    /* a claim that can name a user */
-setting_fn setting_read_origins;  /* allow_origins, separated by blanks */
+setting_fn setting_read_origins;  /* struct setting_origins, separated by blanks */
 setting_fn setting_read_level;    /* enum log_level */
 
-/* Each frees what the reader of that list has put into conf so far. */
-void setting_drop_key_files(struct conf *conf);
-void setting_drop_origins(struct conf *conf);
+/* Each frees what the reader of that list has put into it, and leaves it empty. */
+void setting_drop_key_files(struct setting_key_files *files);
+void setting_drop_origins(struct setting_origins *origins);
 
 #endif

@@ -56,22 +56,22 @@ check_conf(const struct conf *c)
 	REQUIRE((c->listen_mode & ~(mode_t)0777) == 0);
 	REQUIRE(strncmp(c->store, "sqlite:", 7) == 0 && c->store[7] != '\0');
 	REQUIRE(strlen(c->jwt_alg) == 5 && strchr("HRE", c->jwt_alg[0]) != NULL);
-	REQUIRE(c->n_jwt_key_files >= 1 && c->n_jwt_key_files <= CONF_KEY_FILES_MAX);
-	for (size_t i = 0; i < c->n_jwt_key_files; i++)
-		REQUIRE(c->jwt_key_files[i][0] != '\0');
+	REQUIRE(c->jwt_key_files.n >= 1 && c->jwt_key_files.n <= SETTING_KEY_FILES_MAX);
+	for (size_t i = 0; i < c->jwt_key_files.n; i++)
+		REQUIRE(c->jwt_key_files.paths[i][0] != '\0');
 	REQUIRE(c->jwt_user_claim[0] != '\0');
 	REQUIRE(c->jwt_issuer == NULL || c->jwt_issuer[0] != '\0');
 	REQUIRE(c->jwt_audience == NULL || c->jwt_audience[0] != '\0');
 	REQUIRE(c->n_workers >= 1 && c->n_workers <= 1024);
 	REQUIRE(c->heartbeat_ms >= 100 && c->heartbeat_ms <= 3600 * 1000);
-	REQUIRE(c->retry_min_ms >= 10 && c->retry_min_ms <= c->retry_max_ms);
-	REQUIRE(c->retry_max_ms <= 24 * 3600 * 1000);
+	REQUIRE(c->retry.min_ms >= 10 && c->retry.min_ms <= c->retry.max_ms);
+	REQUIRE(c->retry.max_ms <= 24 * 3600 * 1000);
 	REQUIRE(c->max_streams >= 1 && c->max_streams_per_user >= 1);
 	REQUIRE(c->max_message_bytes >= 1 && c->max_message_bytes <= 1 << 20);
 	REQUIRE(c->keep_for_s >= 0 && c->keep_rows >= 0);
-	for (size_t i = 0; i < c->n_allow_origins; i++)
-		REQUIRE(strstr(c->allow_origins[i], "://") != NULL
-		    && strpbrk(c->allow_origins[i], " \t*") == NULL);
+	for (size_t i = 0; i < c->allow_origins.n; i++)
+		REQUIRE(strstr(c->allow_origins.list[i], "://") != NULL
+		    && strpbrk(c->allow_origins.list[i], " \t*") == NULL);
 	REQUIRE(c->log_level <= LOG_LEVEL_DEBUG);
 }
 
@@ -88,16 +88,16 @@ check_same(const struct conf *a, const struct conf *b)
 	REQUIRE(same(a->jwt_alg, b->jwt_alg) && same(a->jwt_user_claim, b->jwt_user_claim));
 	REQUIRE(same(a->jwt_issuer, b->jwt_issuer) && same(a->jwt_audience, b->jwt_audience));
 	REQUIRE(a->listen_mode == b->listen_mode && a->n_workers == b->n_workers);
-	REQUIRE(a->heartbeat_ms == b->heartbeat_ms && a->retry_min_ms == b->retry_min_ms);
-	REQUIRE(a->retry_max_ms == b->retry_max_ms && a->max_streams == b->max_streams);
+	REQUIRE(a->heartbeat_ms == b->heartbeat_ms && a->retry.min_ms == b->retry.min_ms);
+	REQUIRE(a->retry.max_ms == b->retry.max_ms && a->max_streams == b->max_streams);
 	REQUIRE(a->max_streams_per_user == b->max_streams_per_user);
 	REQUIRE(a->max_message_bytes == b->max_message_bytes && a->keep_for_s == b->keep_for_s);
 	REQUIRE(a->keep_rows == b->keep_rows && a->log_level == b->log_level);
-	REQUIRE(a->n_jwt_key_files == b->n_jwt_key_files && a->n_allow_origins == b->n_allow_origins);
-	for (size_t i = 0; i < a->n_jwt_key_files; i++)
-		REQUIRE(same(a->jwt_key_files[i], b->jwt_key_files[i]));
-	for (size_t i = 0; i < a->n_allow_origins; i++)
-		REQUIRE(same(a->allow_origins[i], b->allow_origins[i]));
+	REQUIRE(a->jwt_key_files.n == b->jwt_key_files.n && a->allow_origins.n == b->allow_origins.n);
+	for (size_t i = 0; i < a->jwt_key_files.n; i++)
+		REQUIRE(same(a->jwt_key_files.paths[i], b->jwt_key_files.paths[i]));
+	for (size_t i = 0; i < a->allow_origins.n; i++)
+		REQUIRE(same(a->allow_origins.list[i], b->allow_origins.list[i]));
 }
 
 /* ---- giving it again ---- */
@@ -112,22 +112,22 @@ write_options(const struct conf *c, char *options[])
 	char *joined;
 	size_t n = 0;
 
-	for (size_t i = 0; i < c->n_allow_origins; i++)
-		buf_printf(&origins, " %s", c->allow_origins[i]);
+	for (size_t i = 0; i < c->allow_origins.n; i++)
+		buf_printf(&origins, " %s", c->allow_origins.list[i]);
 	joined = buf_take(&origins);
 	options[n++] = mem_printf("listen=%s", c->listen);
 	options[n++] = mem_printf("listen_mode=%04o", (unsigned)c->listen_mode);
 	options[n++] = mem_printf("store=%s", c->store);
 	options[n++] = mem_printf("jwt_alg=%s", c->jwt_alg);
-	for (size_t i = 0; i < c->n_jwt_key_files; i++)
-		options[n++] = mem_printf("jwt_key_file=%s", c->jwt_key_files[i]);
+	for (size_t i = 0; i < c->jwt_key_files.n; i++)
+		options[n++] = mem_printf("jwt_key_file=%s", c->jwt_key_files.paths[i]);
 	options[n++] = mem_printf("jwt_user_claim=%s", c->jwt_user_claim);
 	options[n++] = mem_printf("jwt_issuer=%s", c->jwt_issuer != NULL ? c->jwt_issuer : "");
 	options[n++] = mem_printf("jwt_audience=%s", c->jwt_audience != NULL ? c->jwt_audience : "");
 	options[n++] = mem_printf("workers=%zu", c->n_workers);
 	options[n++] = mem_printf("heartbeat=%" PRId64 "ms", c->heartbeat_ms);
-	options[n++] = mem_printf("retry=%" PRId64 "ms..%" PRId64 "ms", c->retry_min_ms,
-	    c->retry_max_ms);
+	options[n++] = mem_printf("retry=%" PRId64 "ms..%" PRId64 "ms", c->retry.min_ms,
+	    c->retry.max_ms);
 	options[n++] = mem_printf("max_streams=%zu", c->max_streams);
 	options[n++] = mem_printf("max_streams_per_user=%zu", c->max_streams_per_user);
 	options[n++] = mem_printf("max_message=%zu", c->max_message_bytes);

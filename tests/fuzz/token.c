@@ -22,7 +22,7 @@ static struct auth *
 open_auth(char *key_file, bool strict)
 {
 	char alg[] = "HS256", user_claim[] = "sub";
-	struct conf conf = { .jwt_alg = alg, .jwt_key_files = { key_file }, .n_jwt_key_files = 1,
+	struct conf conf = { .jwt_alg = alg, .jwt_key_files = { { key_file }, 1 },
 		.jwt_user_claim = user_claim, .jwt_issuer = strict ? issuer : NULL,
 		.jwt_audience = strict ? audience : NULL };
 	struct auth *auth = auth_open(&conf);

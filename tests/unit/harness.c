@@ -573,8 +573,8 @@ rowcast_start(struct rowcast *r, const char *const lines[])
 	r->service.conf = &r->conf;
 	r->service.started_at = clock_mono_us();
 	atomic_store(&r->service.max_message_bytes, r->conf.max_message_bytes);
-	atomic_store(&r->service.retry_min_ms, r->conf.retry_min_ms);
-	atomic_store(&r->service.retry_max_ms, r->conf.retry_max_ms);
+	atomic_store(&r->service.retry_min_ms, r->conf.retry.min_ms);
+	atomic_store(&r->service.retry_max_ms, r->conf.retry.max_ms);
 	r->service.auth = auth_open(&r->conf);
 	assert_non_null(r->service.auth);
 	store = store_open(r->conf.store, STORE_OWNER);

@@ -35,10 +35,10 @@ conf_for(const char *alg, const char *first, const char *second)
 		key_files[i] = NULL;
 	}
 	key_files[0] = mem_strdup(first);
-	conf.jwt_key_files[conf.n_jwt_key_files++] = key_files[0];
+	conf.jwt_key_files.paths[conf.jwt_key_files.n++] = key_files[0];
 	if (second != NULL) {
 		key_files[1] = mem_strdup(second);
-		conf.jwt_key_files[conf.n_jwt_key_files++] = key_files[1];
+		conf.jwt_key_files.paths[conf.jwt_key_files.n++] = key_files[1];
 	}
 	return conf;
 }

@@ -79,21 +79,21 @@ TEST(the_defaults_are_those_of_the_manual)
 	assert_int_equal(conf.listen_mode, 0660);
 	assert_string_equal(conf.store, "sqlite:/var/lib/rowcast/rowcast.db");
 	assert_string_equal(conf.jwt_alg, "HS256");
-	assert_int_equal(conf.n_jwt_key_files, 1);
-	assert_string_equal(conf.jwt_key_files[0], "/etc/rowcast/key");
+	assert_int_equal(conf.jwt_key_files.n, 1);
+	assert_string_equal(conf.jwt_key_files.paths[0], "/etc/rowcast/key");
 	assert_string_equal(conf.jwt_user_claim, "sub");
 	assert_null(conf.jwt_issuer);
 	assert_null(conf.jwt_audience);
 	assert_int_equal(conf.n_workers, 32);
 	assert_int_equal(conf.heartbeat_ms, 15000);
-	assert_int_equal(conf.retry_min_ms, 2000);
-	assert_int_equal(conf.retry_max_ms, 6000);
+	assert_int_equal(conf.retry.min_ms, 2000);
+	assert_int_equal(conf.retry.max_ms, 6000);
 	assert_int_equal(conf.max_streams, 10000);
 	assert_int_equal(conf.max_streams_per_user, 16);
 	assert_int_equal(conf.max_message_bytes, 65536);
 	assert_int_equal(conf.keep_for_s, 7 * 86400);
 	assert_int_equal(conf.keep_rows, 1000000);
-	assert_int_equal(conf.n_allow_origins, 0);
+	assert_int_equal(conf.allow_origins.n, 0);
 	assert_int_equal(conf.log_level, LOG_LEVEL_INFO);
 	conf_free(&conf);
 	assert_null(conf.listen);
@@ -125,25 +125,25 @@ TEST(a_file_sets_every_key)
 	assert_int_equal(conf.listen_mode, 0600);
 	assert_string_equal(conf.store, "sqlite:/tmp/x.db");
 	assert_string_equal(conf.jwt_alg, "ES384");
-	assert_int_equal(conf.n_jwt_key_files, 2);
-	assert_string_equal(conf.jwt_key_files[0], "/new");
-	assert_string_equal(conf.jwt_key_files[1], "/old");
+	assert_int_equal(conf.jwt_key_files.n, 2);
+	assert_string_equal(conf.jwt_key_files.paths[0], "/new");
+	assert_string_equal(conf.jwt_key_files.paths[1], "/old");
 	assert_string_equal(conf.jwt_user_claim, "user_id");
 	assert_string_equal(conf.jwt_issuer, "https://id.example/");
 	assert_string_equal(conf.jwt_audience, "rowcast");
 	assert_int_equal(conf.n_workers, 4);
 	assert_int_equal(conf.heartbeat_ms, 100);
-	assert_int_equal(conf.retry_min_ms, 1000);
-	assert_int_equal(conf.retry_max_ms, 2000);
+	assert_int_equal(conf.retry.min_ms, 1000);
+	assert_int_equal(conf.retry.max_ms, 2000);
 	assert_int_equal(conf.max_streams, 20480);
 	assert_int_equal(conf.max_streams_per_user, 3);
 	assert_int_equal(conf.max_message_bytes, 1048576);
 	assert_int_equal(conf.keep_for_s, 3600);
 	assert_int_equal(conf.keep_rows, 0);
-	assert_int_equal(conf.n_allow_origins, 3);
-	assert_string_equal(conf.allow_origins[0], "https://a.example");
-	assert_string_equal(conf.allow_origins[1], "http://localhost:3000");
-	assert_string_equal(conf.allow_origins[2], "https://[::1]:8443");
+	assert_int_equal(conf.allow_origins.n, 3);
+	assert_string_equal(conf.allow_origins.list[0], "https://a.example");
+	assert_string_equal(conf.allow_origins.list[1], "http://localhost:3000");
+	assert_string_equal(conf.allow_origins.list[2], "https://[::1]:8443");
 	assert_int_equal(conf.log_level, LOG_LEVEL_DEBUG);
 	conf_free(&conf);
 }
@@ -155,21 +155,21 @@ TEST(an_option_replaces_what_the_file_says)
 	    LIST("workers=6", "jwt_issuer=", "allow_origin=https://b.example", "workers=7"));
 	assert_int_equal(conf.n_workers, 7);
 	assert_null(conf.jwt_issuer);
-	assert_int_equal(conf.n_allow_origins, 1);
-	assert_string_equal(conf.allow_origins[0], "https://b.example");
+	assert_int_equal(conf.allow_origins.n, 1);
+	assert_string_equal(conf.allow_origins.list[0], "https://b.example");
 	conf_free(&conf);
 }
 
 TEST(key_files_of_the_options_replace_those_of_the_file)
 {
 	loads("jwt_key_file = /a\njwt_key_file = /b\n", LIST("jwt_key_file=/c"));
-	assert_int_equal(conf.n_jwt_key_files, 1);
-	assert_string_equal(conf.jwt_key_files[0], "/c");
+	assert_int_equal(conf.jwt_key_files.n, 1);
+	assert_string_equal(conf.jwt_key_files.paths[0], "/c");
 	conf_free(&conf);
 
 	loads("", LIST("jwt_key_file=/c", "jwt_key_file=/d=e"));
-	assert_int_equal(conf.n_jwt_key_files, 2);
-	assert_string_equal(conf.jwt_key_files[1], "/d=e");
+	assert_int_equal(conf.jwt_key_files.n, 2);
+	assert_string_equal(conf.jwt_key_files.paths[1], "/d=e");
 	conf_free(&conf);
 }
 
