@@ -1,3 +1,6 @@
+/* Decoding base64: six bits at a time, and whatever is not in its shortest, whole
+ * form is refused. No state: any thread. */
+
 #include "lib/base64.h"
 
 #include <errno.h>

@@ -1,3 +1,6 @@
+/* A growing run of bytes: its capacity doubles, so that adding stays cheap. A buf
+ * belongs to one thread at a time. */
+
 #include "lib/buf.h"
 
 #include <stdarg.h>

@@ -1,3 +1,5 @@
+/* Reading the system's two clocks. Any thread. */
+
 #include "lib/clock.h"
 
 #include <time.h>

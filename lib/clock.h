@@ -1,4 +1,4 @@
-/* The two clocks, as two types so that they cannot be mixed up. */
+/* The two clocks, as two types so that they cannot be mixed up. Any thread. */
 #ifndef LIB_CLOCK_H
 #define LIB_CLOCK_H
 

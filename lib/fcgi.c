@@ -1,3 +1,6 @@
+/* Writing FastCGI records, and scanning the bytes of a request without taking
+ * them. No state: any thread. */
+
 #include "lib/fcgi.h"
 
 #include <stdbool.h>

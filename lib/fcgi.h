@@ -38,9 +38,9 @@ enum fcgi_scan {
 /* fcgi_scan looks at the first n bytes of a connection without taking them.
  * A request passes only as BEGIN_REQUEST for a responder, PARAMS up to the
  * empty one, STDIN up to the empty one, all of one id, and only where every
- * name-value pair lies within the parameters, and no empty record is padded: so
- * whoever reads it afterwards meets neither a length that lies nor, short of the
- * body, a wait. scratch holds n bytes for it to work in. */
+ * name-value pair lies within the parameters, and no empty record is padded. Whoever
+ * reads it afterwards then finds every length true, and waits for nothing but the
+ * body. scratch holds n bytes for it to work in. */
 enum fcgi_scan fcgi_scan(const unsigned char *bytes, size_t n, unsigned char *scratch);
 
 #endif

@@ -1,3 +1,6 @@
+/* Watching a file through inotify, by way of its folder. A watch belongs to one
+ * thread at a time; nothing here waits. */
+
 #include "lib/filewatch.h"
 
 #include <errno.h>

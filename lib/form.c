@@ -1,3 +1,6 @@
+/* Splitting a query string or a form's body into decoded pairs, one at each call.
+ * A struct form belongs to one thread at a time. */
+
 #include "lib/form.h"
 
 #include <string.h>

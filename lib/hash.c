@@ -1,6 +1,9 @@
-/* Open addressing with linear probing at a load of at most one half; a removal
+/* A hash table from strings to pointers. A table belongs to one thread at a time;
+ * the seed that all share is drawn once.
+ *
+ * Open addressing with linear probing at a load of at most one half; a removal
  * closes the gap by moving later entries of the run back, so there are no
- * tombstones and a table that is used for ever does not decay. */
+ * tombstones, and a table does not get slower the longer it is used. */
 
 #include "lib/hash.h"
 

@@ -1,3 +1,6 @@
+/* Reading a file of `key = value` lines, one at a time, into a bounded buffer. Any
+ * thread; what a handler touches is its own affair. */
+
 #include "lib/ini.h"
 
 #include <errno.h>

@@ -1,3 +1,6 @@
+/* Writing JSON text: only what must be escaped is (RFC 8259 7). No state: any
+ * thread. */
+
 #include "lib/jsontext.h"
 
 void

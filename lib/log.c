@@ -1,4 +1,6 @@
-/* Each line is built whole and written with one write(), so that the lines of
+/* Writing the log to stderr. Any thread; only the level is shared, an atomic.
+ *
+ * Each line is built whole and written with one write(), so that the lines of
  * two threads never mix. Control characters are replaced: what a peer sent
  * must not be able to start a line of its own. */
 
@@ -52,7 +54,7 @@ write_line(enum log_level level, int error, const char *format, va_list ap)
 			line[i] = '?';
 	line[len++] = '\n';
 	if (write(STDERR_FILENO, line, len) < 0) {
-		/* Nobody is left to tell. */
+		/* There is no other place to report it. */
 	}
 }
 

@@ -1,4 +1,7 @@
-/* The eventfd is written only when the first mail comes into an empty box, so a
+/* A mailbox: a list behind a lock, and an eventfd that wakes its owner. Any thread
+ * puts; one thread, the owner, takes and waits.
+ *
+ * The eventfd is written only when the first mail comes into an empty box, so a
  * busy owner costs its senders no system call; and it is read only after it was
  * written, so that an owner of several boxes may look into all of them. */
 

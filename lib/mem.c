@@ -1,3 +1,5 @@
+/* Allocating memory, or ending the process where there is none. Any thread. */
+
 #include "lib/mem.h"
 
 #include <stdarg.h>

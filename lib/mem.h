@@ -1,4 +1,5 @@
-/* Memory that is there or the process is not: no caller checks. */
+/* Allocating memory. Where there is none left the process ends, so no caller
+ * checks. Any thread. */
 #ifndef LIB_MEM_H
 #define LIB_MEM_H
 

@@ -1,3 +1,5 @@
+/* Random numbers, from the kernel. No state: any thread. */
+
 #include "lib/random.h"
 
 #include <sys/random.h>

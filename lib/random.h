@@ -1,3 +1,4 @@
+/* Random numbers. */
 #ifndef LIB_RANDOM_H
 #define LIB_RANDOM_H
 

@@ -1,4 +1,5 @@
-/* SQLite behind names of ours, so that one file knows its header.
+/* SQLite behind names of ours, so that one file knows its header. A connection
+ * belongs to one thread at a time.
  *
  * A struct sql is SQLite's connection and a struct sql_statement its prepared
  * statement: neither is ever defined, a pointer is only called otherwise. So

@@ -1,3 +1,6 @@
+/* Writing the bytes of Server-Sent Events. No state: any thread; it runs once for
+ * each message, so it is written to be fast. */
+
 #include "lib/sse.h"
 
 #include <string.h>

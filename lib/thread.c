@@ -1,3 +1,5 @@
+/* Starting a thread. Called while the program starts. */
+
 #include "lib/thread.h"
 
 #include <errno.h>

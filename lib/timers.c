@@ -1,3 +1,6 @@
+/* A binary heap of timers, the one due first on top; each timer knows its place,
+ * so that it can be moved or taken out. One thread at a time. */
+
 #include "lib/timers.h"
 
 #include <stdlib.h>

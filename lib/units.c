@@ -1,3 +1,5 @@
+/* Reading numbers and times as people write them. No state: any thread. */
+
 #include "lib/units.h"
 
 #include <errno.h>

@@ -1,4 +1,6 @@
-/* The table of RFC 3629 section 4, read off as ranges: the first byte decides
+/* Checking UTF-8. No state: any thread.
+ *
+ * The table of RFC 3629 section 4, read off as ranges: the first byte decides
  * how many follow and which values the second may have; that bound on the
  * second byte is what keeps out overlong forms, surrogates and everything
  * above U+10FFFF. Bytes from the third on are always 80..BF. */

@@ -1,13 +1,17 @@
-/* A token is taken apart here before the library sees it: three parts of
+/* Checks tokens, and signs them for the command line. Any thread that serves a
+ * request checks; the main thread opens, reloads and closes. Only the rules are
+ * shared, behind the lock below.
+ *
+ * A token is taken apart here before the library sees it: three parts of
  * strict base64url, a header that names the configured algorithm and nothing
  * that must be understood (`crit`), and JSON without a name given twice. The
  * library (libjwt 1.10) is left with one question, whether the signature fits;
  * by itself it would let the header choose the algorithm, read `alg` in any
  * case of letters, pass over characters that are not base64 and let the last of
- * two equal names win. That the claims are judged on bytes whose signature has
- * been found good is the one invariant.
+ * two equal names win. The one invariant: claims are read only from bytes whose
+ * signature has been checked.
  *
- * Threads: the rules in force are read under a lock held for one check; a
+ * The rules in force are read under a lock held for one check; a
  * reload makes new ones first and takes the lock only to exchange them. The
  * lock prefers the writer, or a busy server would never reload. jwt_decode()
  * and jansson keep nothing between calls, and libcrypto locks for itself, so

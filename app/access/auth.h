@@ -5,8 +5,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "app/setting/conf.h"
 #include "app/access/identity.h"
+#include "app/setting/conf.h"
 
 enum auth_outcome {
 	AUTH_INVALID = 1,  /* not a token of ours: bad signature, algorithm, time, claim */

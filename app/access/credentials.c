@@ -1,3 +1,7 @@
+/* Takes the token out of a request and has it checked; where that fails, the
+ * request is answered here. Any thread that serves a request; it touches only
+ * that request, and auth.c, which locks. */
+
 #include "app/access/credentials.h"
 
 #include <stdlib.h>
@@ -72,8 +76,8 @@ from_query(const struct request *request)
 }
 
 /* comes_from_elsewhere: could another site have made the browser send this?
- * Browsers say it in Sec-Fetch-Site; older ones in Origin; what says neither is
- * no browser, or not another site's. */
+ * Browsers tell in Sec-Fetch-Site, older ones in Origin; a request with neither
+ * is not a browser's, or not another site's. */
 static bool
 comes_from_elsewhere(const struct request *request)
 {

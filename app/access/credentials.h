@@ -1,4 +1,5 @@
-/* Credentials: where a request carries its token, and what becomes of it. */
+/* Credentials: where a request carries its token, and what becomes of it. Any
+ * thread that serves a request. */
 #ifndef APP_ACCESS_CREDENTIALS_H
 #define APP_ACCESS_CREDENTIALS_H
 

@@ -1,3 +1,6 @@
+/* Reads the claims of a token and judges each of them. Any thread: nothing is
+ * shared, and nothing but the caller's identity is touched. */
+
 #include "app/access/identity.h"
 
 #include <jansson.h>
@@ -7,8 +10,8 @@
 #include "app/store/message.h"
 #include "lib/mem.h"
 
-/* A claimed time is cut off at 9999-12-31, long after the last of us: so it
- * can be turned into microseconds without a thought of overflow. */
+/* A claimed time is cut off at 9999-12-31, so that it can be turned into
+ * microseconds without overflow. */
 #define TIME_MAX_S INT64_C(253402300799)
 
 /* Each judges one claim of an object of claims and returns NULL, or what is
@@ -162,7 +165,7 @@ const char *
 identity_read(struct identity *id, const char *json, size_t len, const struct claim_rules *rules,
     wall_s now)
 {
-	struct identity found = { 0 };
+	struct identity claimed = { 0 };
 	const char *why = "the claims are malformed";
 	json_t *claims = NULL;
 
@@ -171,12 +174,12 @@ identity_read(struct identity *id, const char *json, size_t len, const struct cl
 	if (memchr(json, '\0', len) == NULL)
 		claims = json_loadb(json, len, JSON_REJECT_DUPLICATES, NULL);
 	if (json_is_object(claims))
-		why = read_claims(claims, rules, now, &found);
+		why = read_claims(claims, rules, now, &claimed);
 	json_decref(claims);
 	if (why != NULL)
-		identity_free(&found);
+		identity_free(&claimed);
 	else
-		*id = found;
+		*id = claimed;
 	return why;
 }
 

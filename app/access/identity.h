@@ -1,5 +1,6 @@
 /* An identity: what the claims of a token say about who is asking. Whether to
- * believe them is a matter of the signature, which auth.h sees to. */
+ * believe them depends on the signature, which auth.h checks first. A value: any
+ * thread that owns it. */
 #ifndef APP_ACCESS_IDENTITY_H
 #define APP_ACCESS_IDENTITY_H
 

@@ -1,9 +1,13 @@
-/* The library that checks signatures says no more of a bad key than that the
- * signature is bad, at each request. So a key is looked at once, here, when it
- * is read: a person who configures the private key, the certificate or the key
- * of another curve is told so at the start. Looked at is the outside of the
+/* Reads a key file and checks that it has a key of the kind that is configured.
+ * The main thread's, at the start and at each reload; it touches the file, and
+ * logs what is wrong with it.
+ *
+ * The library that checks signatures reports a bad key only as a bad signature,
+ * at each request. So a key is examined once, here, when it is read: a person
+ * who configures the private key, the certificate or the key of another curve is
+ * told so at the start. What is examined is the outside of the
  * SubjectPublicKeyInfo (RFC 5280 4.1): which algorithm, which curve, how long;
- * the numbers in it are the library's business. */
+ * the numbers in it are left to the library. */
 
 #include "app/access/keyfile.h"
 
@@ -112,7 +116,7 @@ rsa_bits(struct der key)
 	return bits;
 }
 
-/* check_public looks at the bytes of a SubjectPublicKeyInfo. -1: logged. */
+/* check_public examines the bytes of a SubjectPublicKeyInfo. -1: logged. */
 static int
 check_public(struct der all, const char *path, const char *alg)
 {
@@ -146,7 +150,7 @@ check_public(struct der all, const char *path, const char *alg)
 }
 
 /* rewrap puts the key, whose base64 text is given, between its two lines and
- * nothing around them, in lines of 64 (RFC 7468 2): what was looked at is then
+ * nothing around them, in lines of 64 (RFC 7468 2): what was examined is then
  * what the library reads, which passes over long lines and other blocks. */
 static void
 rewrap(struct keyfile *key, const char *base64, size_t len)
