@@ -1,7 +1,10 @@
-/* Whoever committed a row, it comes to the streams through here and nowhere
- * else, so order and completeness have one place to be right. Between two looks
- * the thread sleeps in store_wait(), woken by our own writer at once and by
- * others through the store. */
+/* The tail's thread. Whoever committed a row, it comes to the streams through
+ * here and nowhere else, so order and completeness have one place to be right.
+ * Between two reads the thread sleeps in store_wait(), woken by our own writer at
+ * once and by others through the store, and after a second at the latest.
+ *
+ * What it last read of the store's bounds, and whether it could, it keeps for all
+ * other threads: these ask the tail and open no store for it. */
 
 #include "app/hub/tail.h"
 
@@ -20,9 +23,10 @@ enum {
 	BLOCK_MAX_BYTES = 256 << 10,  /* a block is handed over at the latest at this size */
 	BLOCK_MAX_MESSAGES = 4096,    /* or this; both picked, not tuned */
 	/* After a store that could not be read: it may be for a moment, or for as
-	 * long as nobody repairs it, and each time is a line in the log. */
+	 * long as nobody repairs it, and each time is a line in the log. No longer than
+	 * store_wait() waits, so that tail_is_failing() is as fresh. */
 	RETRY_FIRST_MS = 200,
-	RETRY_LAST_MS = 5000,
+	RETRY_LAST_MS = 1000,
 };
 
 struct tail {
@@ -32,6 +36,8 @@ struct tail {
 	tail_lost *lost;          /* NULL once it was called */
 	struct mailbox wake;      /* used for its descriptor only: nothing is put inside */
 	_Atomic bool stopping, failing;
+	_Atomic int64_t oldest;   /* tail_bounds(); by the tail's thread only */
+	_Atomic int64_t newest;   /* and by the writer's; never lowered */
 	pthread_t thread;
 };
 
@@ -42,6 +48,24 @@ add_row(void *context, const struct message *m)
 
 	block_add(block, m);
 	return block->bytes.len < BLOCK_MAX_BYTES && block->n < BLOCK_MAX_MESSAGES;
+}
+
+static void
+raise_newest(struct tail *tail, int64_t id)
+{
+	int64_t newest = atomic_load(&tail->newest);
+
+	while (newest < id && !atomic_compare_exchange_weak(&tail->newest, &newest, id))
+		;
+}
+
+/* set_bounds stores the newest id before the oldest, and tail_bounds() reads them
+ * the other way round, so nobody sees an oldest above newest + 1. */
+static void
+set_bounds(struct tail *tail, const struct store_bounds *bounds)
+{
+	raise_newest(tail, bounds->newest);
+	atomic_store(&tail->oldest, bounds->oldest);
 }
 
 /* read_news gives the hub one block; in *more is whether there may be another at
@@ -56,6 +80,8 @@ read_news(struct tail *tail, bool *more)
 	int rc = store_read(tail->store, tail->last, NULL, add_row, block, &bounds, &upto);
 
 	*more = false;
+	if (rc == 0)
+		set_bounds(tail, &bounds);
 	if (rc < 0 || upto <= tail->last) {
 		block_free(block);
 		return rc;
@@ -104,24 +130,35 @@ struct tail *
 tail_start(const char *store_name, int64_t after, struct hub *hub, tail_lost *lost)
 {
 	struct tail *tail = mem_zalloc(sizeof(*tail));
+	struct store_bounds bounds;
 
 	tail->hub = hub;
 	tail->lost = lost;
 	tail->last = after;
 	tail->store = store_open(store_name, STORE_READER);
-	if (tail->store == NULL) {
+	if (tail->store == NULL || store_bounds(tail->store, &bounds) < 0) {
+		store_close(tail->store);
 		free(tail);
 		return NULL;
 	}
+	set_bounds(tail, &bounds);
 	mailbox_init(&tail->wake);
 	thread_start(&tail->thread, "tail", tail_run, tail);
 	return tail;
 }
 
 void
-tail_wake(struct tail *tail)
+tail_committed(struct tail *tail, int64_t id)
 {
+	raise_newest(tail, id);
 	mailbox_wake(&tail->wake);
+}
+
+void
+tail_bounds(const struct tail *tail, struct store_bounds *bounds)
+{
+	bounds->oldest = atomic_load(&tail->oldest);
+	bounds->newest = atomic_load(&tail->newest);
 }
 
 bool

@@ -1,10 +1,13 @@
 /* The tail: the one thread that reads new rows, encodes each once, and gives
- * them to the hub in the order of their ids. */
+ * them to the hub in the order of their ids. It is also who knows, for all other
+ * threads, what ids the store holds and whether it can be read. */
 #ifndef APP_HUB_TAIL_H
 #define APP_HUB_TAIL_H
 
 #include <stdbool.h>
 #include <stdint.h>
+
+#include "app/store/store.h"
 
 struct hub;
 struct tail;
@@ -17,11 +20,18 @@ typedef void tail_lost(void);
  * logged. hub is lent until tail_stop, lost may be NULL. */
 struct tail *tail_start(const char *store_name, int64_t after, struct hub *hub, tail_lost *lost);
 
-/* tail_wake says that something was committed just now. Any thread. */
-void tail_wake(struct tail *tail);
+/* tail_committed wakes the tail after a commit of this process; id is the highest
+ * that it committed, 0 where there is none. tail_bounds tells at least that id
+ * from then on. Any thread. */
+void tail_committed(struct tail *tail, int64_t id);
 
-/* tail_is_failing: could the store not be read when the tail last tried? Any
- * thread. */
+/* tail_bounds returns what the store held when the tail last read it, at most a
+ * second ago, and what tail_committed has told since. Where the store cannot be
+ * read it is what was there before. Does not wait. Any thread. */
+void tail_bounds(const struct tail *tail, struct store_bounds *bounds);
+
+/* tail_is_failing: could the store not be read when the tail last tried? It tries
+ * at least once a second. Any thread. */
 bool tail_is_failing(const struct tail *tail);
 
 /* tail_stop reads once more what was committed before it was called, gives it

@@ -132,6 +132,20 @@ count_stored(struct append *const appends[], size_t n)
 	return n_stored;
 }
 
+/* highest_id returns 0 where all were refused. Where a key was there already the
+ * id is an old one, so the last need not be the highest. */
+static int64_t
+highest_id(struct append *const appends[], size_t n)
+{
+	int64_t highest = 0;
+
+	for (size_t i = 0; i < n; i++)
+		for (size_t m = 0; !appends[i]->refused && m < appends[i]->n; m++)
+			if (appends[i]->messages[m].id > highest)
+				highest = appends[i]->messages[m].id;
+	return highest;
+}
+
 /* commit takes a run of writes off the list, as many as make a group, and
  * commits and answers them. It returns the rest of the list. Where the commit was
  * busy there is no rest: those behind in the list have waited for the lock as long
@@ -158,7 +172,7 @@ commit(struct writer *writer, struct mail *mail)
 	atomic_store(&writer->counters.failing, outcome != 0);
 	if (outcome == 0) {
 		/* Before the answers: they cost a system call each. */
-		writer->committed(writer->context);
+		writer->committed(writer->context, highest_id(appends, n));
 		atomic_fetch_add(&writer->counters.n_commits, 1);
 		atomic_fetch_add(&writer->counters.n_committed, count_stored(appends, n));
 	}

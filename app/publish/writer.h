@@ -25,8 +25,10 @@ enum writer_outcome {
 
 struct writer;
 
-/* Called after each commit, by the writer's thread; context is lent. */
-typedef void writer_committed(void *context);
+/* Called after each commit, by the writer's thread, before who published is
+ * answered; id is the highest that the commit gave, 0 where the store refused all
+ * of it. context is lent. */
+typedef void writer_committed(void *context, int64_t id);
 
 /* writer_start takes the store. */
 struct writer *writer_start(const struct conf *conf, struct store *store,

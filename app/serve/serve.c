@@ -121,9 +121,9 @@ end_for_store(void)
 }
 
 static void
-wake_tail(void *tail)
+tell_tail(void *tail, int64_t id)
 {
-	tail_wake(tail);
+	tail_committed(tail, id);
 }
 
 static int
@@ -156,7 +156,7 @@ serve(const struct conf *conf, const struct command_conf *cc)
 	    service.hub, end_for_store) : NULL;
 	if (service.tail == NULL)
 		exit(1);  /* logged; the store went away between two opens */
-	service.writer = writer_start(conf, store, wake_tail, service.tail);
+	service.writer = writer_start(conf, store, tell_tail, service.tail);
 	workers = workers_new(conf->n_workers, &service);
 	if (workers == NULL)
 		exit(1);

@@ -90,8 +90,9 @@ int store_read(struct store *store, int64_t after, const struct filter *filter,
 
 /* store_wait returns when something may have been committed since the last
  * store_read through this handle, when the store was replaced, when wake_fd is
- * readable, or after a time that bounds how late a commit can be noticed. It may
- * return for nothing. */
+ * readable, or after a second at the latest, so that who reads in a loop knows
+ * whether the store can be read now. It may return for nothing. A commit that
+ * nothing tells of is noticed within 50 ms. */
 void store_wait(struct store *store, int wake_fd);
 
 /* store_trim deletes, in one transaction of at most max_rows rows: first those

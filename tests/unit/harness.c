@@ -557,9 +557,9 @@ conn_of(int fd)
 /* ---- all of rowcast ---- */
 
 static void
-wake_tail(void *tail)
+tell_tail(void *tail, int64_t id)
 {
-	tail_wake(tail);
+	tail_committed(tail, id);
 }
 
 void
@@ -586,7 +586,7 @@ rowcast_start(struct rowcast *r, const char *const lines[])
 	assert_non_null(r->service.hub);
 	r->service.tail = tail_start(r->conf.store, bounds.newest, r->service.hub, NULL);
 	assert_non_null(r->service.tail);
-	r->service.writer = writer_start(&r->conf, store, wake_tail, r->service.tail);
+	r->service.writer = writer_start(&r->conf, store, tell_tail, r->service.tail);
 	r->workers = workers_new(r->conf.n_workers, &r->service);
 	assert_non_null(r->workers);
 	r->intake = intake_start(r->listener.fd, r->conf.n_workers, workers_serve_at_intake,

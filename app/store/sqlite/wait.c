@@ -26,6 +26,7 @@ enum {
 	CHECK_FOR_US = 50000,
 	WATCH_AGAIN_US = 1000,        /* so far apart, an event is news again: a commit makes one for every page */
 	CHECK_ANYWAY_US = 50000,      /* where inotify is not to be had or lost an event */
+	WAIT_MAX_US = 1000000,        /* so that the caller reads the table though nothing happens */
 };
 
 /* changed: has another handle, of this process or any other, committed since
@@ -47,6 +48,8 @@ changed(struct store *store)
 void
 store_wait(struct store *store, int wake_fd)
 {
+	mono_us until = clock_mono_us() + WAIT_MAX_US;
+
 	if (!store->watch_tried) {
 		store->watch_tried = true;
 		if (filewatch_open(&store->watch, store->path) < 0)
@@ -64,6 +67,8 @@ store_wait(struct store *store, int wake_fd)
 		};
 		struct timespec wait = { .tv_nsec = (checking ? store->check_us : CHECK_ANYWAY_US) * 1000 };
 
+		if (now >= until)
+			return;
 		ppoll(p, watching ? 2 : 1, &wait, NULL);
 		if (p[0].revents != 0) {
 			store->woken_at = clock_mono_us();

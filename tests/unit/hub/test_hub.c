@@ -878,7 +878,7 @@ race_publish(void *tail)
 			free(m[i].user);
 			free(m[i].topic);
 		}
-		tail_wake(tail);
+		tail_committed(tail, m[n - 1].id);
 	}
 	return NULL;
 }
@@ -941,7 +941,7 @@ TEST(streams_that_join_while_messages_flow_get_each_once_and_in_order)
 		atomic_store(&race_over, true);
 		pthread_join(publisher, NULL);
 		last = commit(&table, NULL, NULL, "last");
-		tail_wake(tail);
+		tail_committed(tail, last);
 		for (int i = 0; i < RACE_STREAMS; i++) {
 			for (int64_t id = wishes[i].cursor + 1; id < last; id++)
 				if (race_wants(&wishes[i], id))

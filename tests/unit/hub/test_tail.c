@@ -59,12 +59,12 @@ end(void)
 	conf_free(&conf);
 }
 
-TEST(own_commits_arrive_when_the_tail_is_woken)
+TEST(own_commits_arrive_when_the_tail_is_told)
 {
 	begin();
 	for (int i = 1; i <= 20; i++) {
 		assert_int_equal(commit(&table, "u", NULL, "own"), i);
-		tail_wake(tail);
+		tail_committed(tail, i);
 		expect_message(&peer, i, "own");
 	}
 	end();
@@ -85,8 +85,7 @@ TEST(own_and_foreign_commits_arrive_in_the_order_of_their_ids)
 	begin();
 	for (int i = 0; i < 100; i++) {
 		if (i % 3 == 0) {
-			commit(&table, NULL, NULL, "own");
-			tail_wake(tail);
+			tail_committed(tail, commit(&table, NULL, NULL, "own"));
 		} else {
 			foreign_run(foreign, "INSERT INTO message(data) VALUES('foreign')");
 		}
@@ -100,11 +99,11 @@ TEST(what_is_not_committed_yet_or_rolled_back_does_not_arrive)
 {
 	begin();
 	foreign_run(foreign, "BEGIN; INSERT INTO message(data) VALUES('rolled back')");
-	tail_wake(tail);
+	tail_committed(tail, 0);
 	foreign_run(foreign, "ROLLBACK");
 	foreign_run(foreign, "BEGIN; INSERT INTO message(data) VALUES('one');"
 	    " INSERT INTO message(data) VALUES('two')");
-	tail_wake(tail);
+	tail_committed(tail, 0);
 	foreign_run(foreign, "SAVEPOINT s; INSERT INTO message(data) VALUES('not'); ROLLBACK TO s");
 	foreign_run(foreign, "COMMIT");
 	expect_message(&peer, 1, "one");
@@ -175,8 +174,7 @@ TEST(a_tail_begins_above_what_it_is_told)
 	hub = hub_start(&conf, table.name, 3);
 	tail = tail_start(table.name, 3, hub, NULL);
 	join(3);
-	commit(&table, NULL, NULL, "after");
-	tail_wake(tail);
+	tail_committed(tail, commit(&table, NULL, NULL, "after"));
 	expect_message(&peer, 4, "after");
 	end();
 }
@@ -230,7 +228,7 @@ TEST(a_store_that_is_taken_away_is_told_once_and_what_it_had_is_sent)
 	WAIT_FOR(was_lost());
 	expect_message(&peer, 1, "stored");
 	for (int i = 0; i < 10; i++)
-		tail_wake(tail);
+		tail_committed(tail, 0);
 	tail_stop(tail);
 	assert_says(capture_end(), "was deleted, moved or replaced while it was open");
 	assert_int_equal(atomic_load(&n_lost), 1);
@@ -254,10 +252,91 @@ TEST(a_tail_that_cannot_read_says_so_and_goes_on_when_it_can)
 	WAIT_FOR(tail_is_failing(tail));
 	foreign_run(foreign, "ALTER TABLE away RENAME TO message;"
 	    " INSERT INTO message(data) VALUES('back')");
-	tail_wake(tail);
+	tail_committed(tail, 0);
 	expect_message(&peer, 1, "back");
 	WAIT_FOR(!tail_is_failing(tail));
 	assert_says(capture_end(), "no such table");
+	end();
+}
+
+/* ---- what it knows of the store ---- */
+
+static struct store_bounds
+bounds(void)
+{
+	struct store_bounds now;
+
+	tail_bounds(tail, &now);
+	return now;
+}
+
+static bool
+bounds_are(int64_t oldest, int64_t newest)
+{
+	return bounds().oldest == oldest && bounds().newest == newest;
+}
+
+TEST(the_bounds_are_known_from_the_start)
+{
+	conf_of(&conf, NULL);
+	table_open(&table);
+	foreign = foreign_open(&table);
+	for (int i = 0; i < 3; i++)
+		commit(&table, NULL, NULL, "before");
+	foreign_run(foreign, "DELETE FROM message WHERE id = 1");
+	hub = hub_start(&conf, table.name, 3);
+	tail = tail_start(table.name, 3, hub, NULL);
+	assert_true(bounds_are(2, 3));
+	join(3);
+	end();
+}
+
+TEST(the_bounds_follow_whoever_commits_and_whoever_deletes)
+{
+	begin();
+	assert_true(bounds_are(1, 0));
+	foreign_run(foreign, "INSERT INTO message(data) VALUES('one'), ('two'), ('three')");
+	WAIT_FOR(bounds_are(1, 3));
+	assert_int_equal(store_trim(table.store, 0, 1, 100), 2);
+	WAIT_FOR(bounds_are(3, 3));
+	foreign_run(foreign, "DELETE FROM message");
+	WAIT_FOR(bounds_are(4, 3));
+	for (int i = 1; i <= 3; i++)
+		expect_message(&peer, i, i == 1 ? "one" : i == 2 ? "two" : "three");
+	end();
+}
+
+/* Who was answered 201 and then opens a stream stands above its own message. */
+TEST(what_this_process_has_committed_is_the_newest_at_once)
+{
+	begin();
+	for (int i = 1; i <= 20; i++) {
+		int64_t id = commit(&table, "u", NULL, "own");
+
+		tail_committed(tail, id);
+		assert_int_equal(bounds().newest, id);
+		tail_committed(tail, id - 1);
+		tail_committed(tail, 0);
+		assert_int_equal(bounds().newest, id);
+		expect_message(&peer, i, "own");
+	}
+	end();
+}
+
+TEST(the_bounds_before_stand_while_the_store_cannot_be_read)
+{
+	begin();
+	foreign_run(foreign, "INSERT INTO message(data) VALUES('one')");
+	WAIT_FOR(bounds_are(1, 1));
+	capture_begin();
+	foreign_run(foreign, "ALTER TABLE message RENAME TO away");
+	WAIT_FOR(tail_is_failing(tail));
+	assert_true(bounds_are(1, 1));
+	foreign_run(foreign, "ALTER TABLE away RENAME TO message");
+	/* Nobody tells it: it tries again by itself. */
+	WAIT_FOR(!tail_is_failing(tail));
+	capture_end();
+	expect_message(&peer, 1, "one");
 	end();
 }
 
@@ -273,7 +352,7 @@ TEST(without_a_store_there_is_no_tail)
 }
 
 static const struct CMUnitTest tests[] = {
-	cmocka_unit_test(own_commits_arrive_when_the_tail_is_woken),
+	cmocka_unit_test(own_commits_arrive_when_the_tail_is_told),
 	cmocka_unit_test(foreign_commits_arrive_unasked),
 	cmocka_unit_test(own_and_foreign_commits_arrive_in_the_order_of_their_ids),
 	cmocka_unit_test(what_is_not_committed_yet_or_rolled_back_does_not_arrive),
@@ -284,6 +363,10 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(a_stop_reads_what_was_committed_before),
 	cmocka_unit_test(a_store_that_is_taken_away_is_told_once_and_what_it_had_is_sent),
 	cmocka_unit_test(a_tail_that_cannot_read_says_so_and_goes_on_when_it_can),
+	cmocka_unit_test(the_bounds_are_known_from_the_start),
+	cmocka_unit_test(the_bounds_follow_whoever_commits_and_whoever_deletes),
+	cmocka_unit_test(what_this_process_has_committed_is_the_newest_at_once),
+	cmocka_unit_test(the_bounds_before_stand_while_the_store_cannot_be_read),
 	cmocka_unit_test(without_a_store_there_is_no_tail),
 };
 

@@ -28,17 +28,19 @@ static struct {
 	bool closed;
 	int n_waiting;       /* the writer, in the gate */
 	int n_commits;
-} gate = { PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, false, 0, 0 };
+	int64_t id;          /* the highest of the last commit */
+} gate = { PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, false, 0, 0, 0 };
 
 /* ---- verbs ---- */
 
 static void
-pass_gate(void *context)
+pass_gate(void *context, int64_t id)
 {
 	if (context != &gate)
 		abort();
 	pthread_mutex_lock(&gate.lock);
 	gate.n_commits++;
+	gate.id = id;
 	gate.n_waiting++;
 	pthread_cond_broadcast(&gate.changed);
 	while (gate.closed)
@@ -224,6 +226,24 @@ TEST(a_key_that_was_there_is_answered_with_its_id)
 	expect_reply(submit_as("v", "application/x-www-form-urlencoded", "msg=c&key=k", 11), 201);
 	assert_int_equal(count_rows(), 2);
 	assert_int_equal(counters().n_committed, 2);
+	end();
+}
+
+TEST(the_highest_id_of_a_commit_is_told_before_the_answer)
+{
+	static const char lines[] = "{\"msg\":\"b\"}\n{\"msg\":\"c\"}\n{\"msg\":\"a\",\"key\":\"k\"}\n";
+
+	begin(NULL);
+	expect_reply(submit("msg=a&key=k"), 201);
+	assert_int_equal(gate.id, 1);
+	/* The last line has the first one's id. */
+	expect_text(expect_reply(submit_as("u", "application/x-ndjson", lines, sizeof(lines) - 1),
+	    201), "{\"ids\":[2,3,1]}");
+	assert_int_equal(gate.id, 3);
+	capture_begin();
+	expect_reply(submit_refused("text/plain", "x", 1), 400);
+	capture_end();
+	assert_int_equal(gate.id, 0);
 	end();
 }
 
@@ -477,6 +497,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(a_publication_is_answered_once_it_is_stored),
 	cmocka_unit_test(lines_of_ndjson_are_answered_with_their_ids),
 	cmocka_unit_test(a_key_that_was_there_is_answered_with_its_id),
+	cmocka_unit_test(the_highest_id_of_a_commit_is_told_before_the_answer),
 	cmocka_unit_test(a_key_given_twice_in_one_group_is_stored_once),
 	cmocka_unit_test(what_the_table_refuses_is_answered_400_and_the_others_stand),
 	cmocka_unit_test(a_table_that_stays_locked_is_answered_503_to_all_who_wait_and_nothing_is_stored),

@@ -56,7 +56,7 @@ is_healthy(void)
 static void
 tail_becomes(bool failing)
 {
-	tail_wake(rowcast.service.tail);
+	tail_committed(rowcast.service.tail, 0);
 	WAIT_FOR(tail_is_failing(rowcast.service.tail) == failing);
 }
 

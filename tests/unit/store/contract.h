@@ -742,6 +742,14 @@ TEST(a_wait_ends_when_the_descriptor_is_readable)
 	store_wait(contract_store, contract_wake);
 }
 
+/* SIGALRM would come. */
+TEST(a_wait_for_nothing_ends_all_the_same)
+{
+	read_all();
+	for (int i = 0; i < 3; i++)
+		store_wait(contract_store, contract_wake);
+}
+
 static void *
 wake_later(void *arg)
 {
@@ -1012,6 +1020,7 @@ static const struct CMUnitTest contract_tests[] = {
 	CONTRACT_TEST(a_reader_reads_what_the_owner_writes),
 	CONTRACT_TEST(every_filter_gives_what_looking_at_every_row_gives),
 	CONTRACT_TEST(a_wait_ends_when_the_descriptor_is_readable),
+	CONTRACT_TEST(a_wait_for_nothing_ends_all_the_same),
 	CONTRACT_TEST(a_wait_is_woken_from_another_thread),
 	CONTRACT_TEST(a_commit_between_a_read_and_a_wait_is_not_missed),
 	CONTRACT_TEST(a_follower_misses_nothing_while_many_append),
