@@ -1,3 +1,7 @@
+/* Catch-up's thread: takes pages out of its mailbox one after the other, reads each
+ * with its own handle of the store, and puts it into the hub's mailbox. It looks
+ * at nothing of a stream but the filter, which never changes. */
+
 #include "app/hub/catchup.h"
 
 #include <pthread.h>
@@ -55,9 +59,10 @@ read_page(struct catchup *catchup, struct page *page)
 		page->failed = true;
 		return;
 	}
-	/* Bounds and rows are of one moment: had retention come in between, the
-	 * hole would be told here too. 0 asks for whatever is retained. */
-	page->gap = page->after > 0 && page->after < page->bounds.oldest - 1;
+	/* Bounds and rows are of one transaction: had retention come in between, the
+	 * gap would be found here too. */
+	if (page->gap == GAP_NONE)
+		page->gap = gap_find(page->after, &page->bounds);
 }
 
 static void *

@@ -1,5 +1,6 @@
 /* Catch-up: reads old rows for streams that are behind, a page at a time, in a
- * thread of its own, so that no replay holds up what is live. */
+ * thread of its own and with a store handle of its own, so that no replay holds up
+ * what is live. The hub's thread asks; the pages come back to it by mailbox. */
 #ifndef APP_HUB_CATCHUP_H
 #define APP_HUB_CATCHUP_H
 
@@ -7,6 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "app/hub/gap.h"
 #include "app/store/store.h"
 #include "lib/buf.h"
 #include "lib/mailbox.h"
@@ -19,9 +21,9 @@ struct page {
 	struct stream *stream;        /* whose it is; not looked into by catch-up */
 	const struct filter *filter;  /* lent until the page is back */
 	int64_t after;                /* the stream's cursor */
+	enum gap gap;                 /* GAP_INVALID where asked so; else found with the rows */
 
 	bool failed;                  /* the store could not be read */
-	bool gap;                     /* rows above `after` have been deleted by retention */
 	struct store_bounds bounds;   /* of the store at that moment */
 	struct buf events;            /* the rows that match, encoded, in order */
 	size_t n;                     /* how many */

@@ -1,3 +1,5 @@
+/* Finding a gap, and the event that tells it (gap.h). Nothing is kept here. */
+
 #include "app/hub/gap.h"
 
 #include <inttypes.h>
@@ -5,17 +7,35 @@
 #include "lib/jsontext.h"
 #include "lib/sse.h"
 
-void
-gap_add(struct buf *out, int64_t cursor, const char *reason, const char *requested,
+enum gap
+gap_find(int64_t cursor, const struct store_bounds *bounds)
+{
+	if (cursor > bounds->newest)
+		return GAP_AHEAD;
+	/* 0 asks for whatever is retained. */
+	if (cursor > 0 && cursor < bounds->oldest - 1)
+		return GAP_EXPIRED;
+	return GAP_NONE;
+}
+
+int64_t
+gap_add(struct buf *out, enum gap gap, int64_t cursor, const char *requested,
     const struct store_bounds *bounds)
 {
+	const char *reason = gap == GAP_EXPIRED ? "expired" : gap == GAP_AHEAD ? "ahead" : "invalid";
+	int64_t goes_on_from = gap == GAP_EXPIRED ? bounds->oldest - 1
+	    : gap == GAP_AHEAD ? bounds->newest : cursor;
 	struct buf data = BUF_EMPTY;
 
 	buf_printf(&data, "{\"reason\":\"%s\",\"requested\":", reason);
-	jsontext_add_string(&data, requested);
+	if (requested != NULL)
+		jsontext_add_string(&data, requested);
+	else
+		buf_printf(&data, "\"%" PRId64 "\"", cursor);
 	buf_printf(&data, ",\"oldest\":%" PRId64 ",\"newest\":%" PRId64 "}",
 	    bounds->oldest, bounds->newest);
-	sse_id(out, cursor);
+	sse_id(out, goes_on_from);
 	sse_event(out, "rowcast.gap", data.bytes, data.len);
 	buf_free(&data);
+	return goes_on_from;
 }

@@ -1,4 +1,5 @@
-/* The event that says that a replay cannot be exact. */
+/* Gaps: what stands between the cursor that a client came back with and what the
+ * store holds, and the event that tells it. Plain functions: any thread. */
 #ifndef APP_HUB_GAP_H
 #define APP_HUB_GAP_H
 
@@ -7,10 +8,22 @@
 #include "app/store/store.h"
 #include "lib/buf.h"
 
-/* gap_add adds `rowcast.gap`: why ("expired", "ahead", "invalid"), what the
- * client asked for, as text, and what the store holds. Its id is the cursor that
- * the stream goes on from, so that it is said once. */
-void gap_add(struct buf *out, int64_t cursor, const char *reason, const char *requested,
+enum gap {
+	GAP_NONE,
+	GAP_EXPIRED,   /* rows above the cursor have been deleted by retention */
+	GAP_AHEAD,     /* the store has never given the cursor as an id */
+	GAP_INVALID,   /* what the client sent is no id at all; gap_find does not return it */
+};
+
+/* gap_find compares a cursor with the store's bounds of the same moment as the
+ * rows that are read after it. */
+enum gap gap_find(int64_t cursor, const struct store_bounds *bounds);
+
+/* gap_add adds `rowcast.gap`: which gap, what the client asked for (requested;
+ * NULL: the cursor, in digits), and what the store holds. Returns the event's id:
+ * the cursor that the stream goes on from, so that the client, should it come
+ * back, is not told again. */
+int64_t gap_add(struct buf *out, enum gap gap, int64_t cursor, const char *requested,
     const struct store_bounds *bounds);
 
 #endif

@@ -36,8 +36,8 @@ void hub_publish(struct hub *hub, struct block *block);
  * reply is still owed, and `unsent` holds the response's header and first
  * blocks, unframed, which the hub sends once it has admitted the stream. A
  * stream over the limits is answered `rowcast.busy`, or 503 or 429. resumes:
- * the client asked for what follows the cursor, so the store is read first;
- * else it only stands there. Any thread. */
+ * the client came with a Last-Event-ID, so the store is read first, which tells
+ * the gap where there is one; else it only stands at the cursor. Any thread. */
 void hub_join(struct hub *hub, struct stream *s, bool resumes);
 
 /* What the hub is doing, for /status and /metrics. Any thread. */
@@ -46,7 +46,7 @@ struct hub_counters {
 	uint64_t n_joined;       /* ever */
 	uint64_t n_refused;      /* over a limit */
 	uint64_t n_delivered;    /* messages written to live streams, and pages to others */
-	uint64_t n_gaps;         /* rowcast.gap told from the store */
+	uint64_t n_gaps;         /* rowcast.gap told */
 	int64_t sent;            /* id up to which live streams have everything */
 };
 void hub_count(struct hub *hub, struct hub_counters *counters);

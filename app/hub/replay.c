@@ -6,20 +6,22 @@
 
 #include "app/hub/replay.h"
 
-#include <inttypes.h>
 #include <stdlib.h>
 
-#include "app/hub/gap.h"
 #include "app/hub/life.h"
 #include "lib/mem.h"
 
 static void
 ask_for_page(struct replay *replay, struct hub_state *hub, struct stream *s)
 {
+	struct page *page = page_new(s, &s->filter, s->cursor);
+
+	if (s->invalid_id != NULL)
+		page->gap = GAP_INVALID;
 	s->from_store = true;
 	s->page_out = true;
 	life_set_state(hub, s, STREAM_PAGING);
-	catchup_ask(replay->catchup, page_new(s, &s->filter, s->cursor));
+	catchup_ask(replay->catchup, page);
 }
 
 /* collect fills the slices with what the ring has for the stream, up to one
@@ -67,15 +69,6 @@ read_on(struct replay *replay, struct hub_state *hub, struct stream *s)
 }
 
 static void
-add_gap(struct buf *out, const struct page *page)
-{
-	char *requested = mem_printf("%" PRId64, page->after);
-
-	gap_add(out, page->bounds.oldest - 1, "expired", requested, &page->bounds);
-	free(requested);
-}
-
-static void
 send_page(struct hub_state *hub, struct stream *s, const struct page *page)
 {
 	struct buf gap = BUF_EMPTY;
@@ -87,9 +80,10 @@ send_page(struct hub_state *hub, struct stream *s, const struct page *page)
 	/* At the end of the store the ring has the rest. */
 	if (page->upto >= page->bounds.newest)
 		s->from_store = false;
-	if (page->gap) {
-		add_gap(&gap, page);
-		s->told = page->bounds.oldest - 1;
+	if (page->gap != GAP_NONE) {
+		s->told = gap_add(&gap, page->gap, page->after, s->invalid_id, &page->bounds);
+		free(s->invalid_id);
+		s->invalid_id = NULL;
 		iov[++n] = (struct iovec){ gap.bytes, gap.len };
 		HUB_COUNT(hub, n_gaps, 1);
 	}

@@ -39,6 +39,7 @@ stream_free(struct stream *s)
 		free(s->filter.topics[i]);
 	free(s->filter.topics);
 	free(s->filter.user);
+	free(s->invalid_id);
 	buf_free(&s->unsent);
 	free(s);
 }

@@ -56,6 +56,7 @@ struct stream {
 	bool probed;               /* a second heartbeat is due, to see who is still there */
 	int64_t cursor;            /* has been sent all up to here; unused while live */
 	int64_t told;              /* the last id sent to the client, in an event or by itself */
+	char *invalid_id;          /* owned: a Last-Event-ID that is none, until the gap is sent; or NULL */
 	struct expiry expiry;      /* the token's exp */
 	mono_us written_at;
 	struct buf unsent;         /* whole bytes of records, from unsent_at on */

@@ -1,3 +1,8 @@
+/* GET /events, up to the moment the hub takes the stream. Runs in whichever thread
+ * read the request, a worker's or intake's, and waits for nothing: it asks the
+ * tail what the newest id is and opens no store. Whether a replay can be exact is
+ * not known here; catch-up finds that with the rows (hub/gap.h). */
+
 #include "app/serve/events.h"
 
 #include <errno.h>
@@ -5,14 +10,13 @@
 #include <string.h>
 
 #include "app/access/credentials.h"
-#include "app/hub/gap.h"
 #include "lib/form.h"
 #include "lib/mem.h"
 #include "lib/random.h"
 #include "lib/sse.h"
 #include "lib/utf8.h"
 
-enum { REQUESTED_SHOWN_BYTES = 64 };  /* of an invalid Last-Event-ID, in rowcast.gap */
+enum { INVALID_ID_BYTES = 64 };  /* of an invalid Last-Event-ID, told in rowcast.gap; picked, not tuned */
 
 /* What the query says. */
 struct subscription {
@@ -110,42 +114,23 @@ parse_id(const char *text, int64_t *id)
 	return errno == 0;
 }
 
-/* Where a stream begins. */
-struct start {
-	int64_t cursor;
-	bool resumes;        /* the client asked for what follows the cursor, and there may be some */
-	const char *gap;     /* why that cannot be exact; NULL: it can, as far as is known here */
-};
-
-static struct start
-find_start(const char *last_event_id, const struct store_bounds *bounds)
+/* set_cursor sets where the stream begins: behind what the client has seen, or else
+ * behind the newest. Returns whether the store has to be read first, for rows or for
+ * a gap: who has seen the newest needs neither. */
+static bool
+set_cursor(struct stream *s, const char *last_event_id, int64_t newest)
 {
-	int64_t id;
-
+	s->cursor = newest;
 	if (last_event_id == NULL)
-		return (struct start){ bounds->newest, false, NULL };
-	if (!parse_id(last_event_id, &id))
-		return (struct start){ bounds->newest, false, "invalid" };
-	if (id > bounds->newest)
-		return (struct start){ bounds->newest, false, "ahead" };
-	/* Whether rows above it are gone is seen when the page is read, in the
-	 * same moment as the page. */
-	return (struct start){ id, id < bounds->newest, NULL };
-}
-
-/* add_gap says that the stream cannot begin where the client asked; rows that
- * are gone are found when the page is read, in replay.c. */
-static void
-add_gap(struct buf *out, const struct start *start, const char *requested,
-    const struct store_bounds *bounds)
-{
-	char *shown = mem_strndup(requested, strnlen(requested, REQUESTED_SHOWN_BYTES));
-
-	/* A cut may have hit the middle of a character. */
-	while (*shown != '\0' && !utf8_is_valid(shown, strlen(shown)))
-		shown[strlen(shown) - 1] = '\0';
-	gap_add(out, start->cursor, start->gap, shown, bounds);
-	free(shown);
+		return false;
+	if (parse_id(last_event_id, &s->cursor))
+		return s->cursor != newest;
+	s->cursor = newest;
+	s->invalid_id = mem_strndup(last_event_id, strnlen(last_event_id, INVALID_ID_BYTES));
+	/* The cut may be in the middle of a character. */
+	while (*s->invalid_id != '\0' && !utf8_is_valid(s->invalid_id, strlen(s->invalid_id)))
+		s->invalid_id[strlen(s->invalid_id) - 1] = '\0';
+	return true;
 }
 
 /* take_filter takes what a stream keeps, for hours perhaps, in as little memory
@@ -166,45 +151,35 @@ take_filter(struct subscription *sub, struct identity *id)
 }
 
 static void
-open_stream(struct worker *worker, struct request *request, struct subscription *sub,
+open_stream(struct service *service, struct request *request, struct subscription *sub,
     struct identity *id)
 {
-	struct service *service = worker->service;
+	struct stream *s = stream_new(take_filter(sub, id));
 	struct store_bounds bounds;
-	struct start start;
-	struct stream *s;
+	bool resumes;
 
-	if (worker->store == NULL || store_bounds(worker->store, &bounds) < 0) {
-		reply_error(&request->reply, 503, "Retry-After: 1\r\n",
-		    "the store cannot be read; see the log");
-		return;
-	}
-	start = find_start(sub->last_event_id, &bounds);
-	s = stream_new(take_filter(sub, id));
-	s->cursor = start.cursor;
+	tail_bounds(service->tail, &bounds);
+	resumes = set_cursor(s, sub->last_event_id, bounds.newest);
+	s->told = s->cursor;
 	s->expiry = id->expiry;
 	s->cursor_off = sub->cursor_off;
 	s->accepts_events = request->accept != NULL
 	    && strstr(request->accept, "text/event-stream") != NULL;
-	s->told = start.cursor;
 	reply_stream_head(&request->reply, &s->unsent);
 	if (!sub->cursor_off) {
 		sse_retry(&s->unsent, random_between(atomic_load(&service->retry_min_ms),
 		    atomic_load(&service->retry_max_ms)));
-		sse_id(&s->unsent, start.cursor);
+		sse_id(&s->unsent, s->cursor);
 		buf_add_char(&s->unsent, '\n');
 	}
-	if (start.gap != NULL)
-		add_gap(&s->unsent, &start, sub->last_event_id, &bounds);
 	s->reply = request->reply;
 	request->reply.conn = NULL;
-	hub_join(service->hub, s, start.resumes);
+	hub_join(service->hub, s, resumes);
 }
 
 void
-events_handle(struct worker *worker, struct request *request)
+events_handle(struct service *service, struct request *request)
 {
-	struct service *service = worker->service;
 	struct subscription sub;
 	struct identity id;
 	const char *fault;
@@ -226,7 +201,7 @@ events_handle(struct worker *worker, struct request *request)
 			goto done;
 		}
 	}
-	open_stream(worker, request, &sub, &id);
+	open_stream(service, request, &sub, &id);
 done:
 	subscription_free(&sub);
 	identity_free(&id);

@@ -1,10 +1,11 @@
+/* GET /events: checks a request for a stream and gives the stream to the hub. */
 #ifndef APP_SERVE_EVENTS_H
 #define APP_SERVE_EVENTS_H
 
 #include "app/serve/service.h"
 
-/* events_handle is the handler of GET /events: checks who is asking and for
- * what, works out where the stream stands, and gives it to the hub. */
+/* events_handle checks who is asking and for what, sets where the stream begins,
+ * and gives it to the hub, which answers. Any thread; does not wait. */
 handler events_handle;
 
 #endif

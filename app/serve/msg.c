@@ -1,3 +1,6 @@
+/* POST /msg. Runs in whichever thread read the request, a worker's or intake's. It
+ * touches no store: the writer commits, and answers. */
+
 #include "app/serve/msg.h"
 
 #include <string.h>
@@ -11,9 +14,8 @@ msg_body_max(size_t max_message_bytes)
 }
 
 void
-msg_handle(struct worker *worker, struct request *request)
+msg_handle(struct service *service, struct request *request)
 {
-	struct service *service = worker->service;
 	/* A GET can be had of a browser by any link: only the header counts. */
 	bool is_get = strcmp(request->method, "GET") == 0;
 	struct publication p;

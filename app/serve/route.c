@@ -1,3 +1,6 @@
+/* Routing a request by its path and method. Runs in whichever thread read the
+ * request, a worker's or intake's; everything here is constant or the request's. */
+
 #include "app/serve/route.h"
 
 #include <stdlib.h>
@@ -82,11 +85,11 @@ answer_preflight(struct request *request, const char *methods)
 }
 
 void
-route(struct worker *worker, struct request *request, int outcome)
+route(struct service *service, struct request *request, int outcome)
 {
 	size_t i = find_route(request);
 
-	request->reply.allow_origin = allowed_origin(worker->service->conf, request->origin);
+	request->reply.allow_origin = allowed_origin(service->conf, request->origin);
 	if (i == N_ROUTES) {
 		reply_error(&request->reply, 404, NULL, "there is nothing at this path; rowcast"
 		    " answers /events, /msg, /healthz, /metrics and /status");
@@ -105,6 +108,6 @@ route(struct worker *worker, struct request *request, int outcome)
 	} else if (outcome == REQUEST_TOO_SLOW) {
 		reply_error(&request->reply, 408, NULL, "the body did not come in time");
 	} else {
-		routes[i].handle(worker, request);
+		routes[i].handle(service, request);
 	}
 }

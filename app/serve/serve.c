@@ -157,11 +157,8 @@ serve(const struct conf *conf, const struct command_conf *cc)
 	if (service.tail == NULL)
 		exit(1);  /* logged; the store went away between two opens */
 	service.writer = writer_start(conf, store, tell_tail, service.tail);
-	workers = workers_new(conf->n_workers, &service);
-	if (workers == NULL)
-		exit(1);
-	intake = intake_start(listener.fd, conf->n_workers, workers_serve_at_intake, workers);
-	workers_start(workers, intake);
+	intake = intake_start(listener.fd, conf->n_workers, workers_serve, &service);
+	workers = workers_start(conf->n_workers, &service, intake);
 	log_info("serve: ready, messages up to %lld", (long long)bounds.newest);
 
 	signals_wait(&signals, &service, cc);

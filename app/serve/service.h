@@ -1,4 +1,6 @@
-/* What the handlers of requests work with; the same for all workers. */
+/* What the handlers of requests work with: one of it, which serve.c owns and all
+ * threads that serve requests share. Members do not change while they run, but for
+ * the atomic ones; what they point to takes calls from any thread. */
 #ifndef APP_SERVE_SERVICE_H
 #define APP_SERVE_SERVICE_H
 
@@ -8,7 +10,6 @@
 #include "app/setting/conf.h"
 #include "app/hub/hub.h"
 #include "app/fastcgi/request.h"
-#include "app/store/store.h"
 #include "app/hub/tail.h"
 #include "app/publish/writer.h"
 
@@ -23,13 +24,8 @@ struct service {
 	_Atomic int64_t retry_min_ms, retry_max_ms;
 };
 
-/* What one worker has for itself. */
-struct worker {
-	struct service *service;
-	struct store *store;       /* a reader's handle */
-};
-
-/* A handler answers the request, now or later; it takes request->reply. */
-typedef void handler(struct worker *worker, struct request *request);
+/* A handler answers the request, now or later; it takes request->reply. It runs in
+ * the thread that read the request, intake's own among them, so it never waits. */
+typedef void handler(struct service *service, struct request *request);
 
 #endif

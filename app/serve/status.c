@@ -1,3 +1,7 @@
+/* What rowcast tells of itself. Runs in whichever thread read the request, a
+ * worker's or intake's, and only reads what other threads have counted: no store
+ * is opened for it, and nothing is waited for. */
+
 #include "app/serve/status.h"
 
 #include <inttypes.h>
@@ -12,33 +16,29 @@ struct snapshot {
 	struct writer_counters writer;
 	struct store_bounds store;
 	bool readable;            /* the store is */
-	bool tail_failing;
 	int64_t uptime_s;
 };
 
 static struct snapshot
-take_snapshot(struct worker *worker)
+take_snapshot(struct service *service)
 {
-	struct service *service = worker->service;
 	struct snapshot now = { 0 };
 
 	hub_count(service->hub, &now.hub);
 	writer_count(service->writer, &now.writer);
-	now.tail_failing = tail_is_failing(service->tail);
-	now.readable = store_bounds(worker->store, &now.store) == 0;
+	tail_bounds(service->tail, &now.store);
+	now.readable = !tail_is_failing(service->tail);
 	now.uptime_s = (clock_mono_us() - service->started_at) / 1000000;
 	return now;
 }
 
 void
-status_handle_health(struct worker *worker, struct request *request)
+status_handle_health(struct service *service, struct request *request)
 {
-	struct snapshot now = take_snapshot(worker);
+	struct snapshot now = take_snapshot(service);
 
 	if (!now.readable)
 		reply_error(&request->reply, 503, NULL, "the store cannot be read; see the log");
-	else if (now.tail_failing)
-		reply_error(&request->reply, 503, NULL, "new messages cannot be read; see the log");
 	else if (now.writer.failing)
 		reply_error(&request->reply, 503, NULL, "the last commit did not succeed; see the log");
 	else
@@ -63,9 +63,9 @@ status_handle_health(struct worker *worker, struct request *request)
 	METRIC(uptime_seconds, gauge, "time since the start", uptime_s)
 
 void
-status_handle_metrics(struct worker *worker, struct request *request)
+status_handle_metrics(struct service *service, struct request *request)
 {
-	struct snapshot now = take_snapshot(worker);
+	struct snapshot now = take_snapshot(service);
 	struct buf text = BUF_EMPTY;
 
 #define ADD(name, type, help, member) \
@@ -79,9 +79,9 @@ status_handle_metrics(struct worker *worker, struct request *request)
 }
 
 static void
-answer_status(struct worker *worker, struct request *request)
+answer_status(struct service *service, struct request *request)
 {
-	struct snapshot now = take_snapshot(worker);
+	struct snapshot now = take_snapshot(service);
 	struct buf json = BUF_EMPTY;
 
 	buf_add_str(&json, "{\"version\":\"" PACKAGE_VERSION "\"");
@@ -95,19 +95,19 @@ answer_status(struct worker *worker, struct request *request)
 }
 
 void
-status_handle_status(struct worker *worker, struct request *request)
+status_handle_status(struct service *service, struct request *request)
 {
 	struct identity id;
 
 	if (request->is_local) {
-		answer_status(worker, request);
+		answer_status(service, request);
 		return;
 	}
-	if (!credentials_check(worker->service->auth, request,
+	if (!credentials_check(service->auth, request,
 	    CREDENTIALS_HEADER | CREDENTIALS_COOKIE, &id))
 		return;
 	if (id.may_admin)
-		answer_status(worker, request);
+		answer_status(service, request);
 	else
 		reply_error(&request->reply, 403, NULL,
 		    "the token does not have the scope rowcast:admin");

@@ -1,10 +1,11 @@
+/* What rowcast tells of itself: /healthz, /metrics, /status. */
 #ifndef APP_SERVE_STATUS_H
 #define APP_SERVE_STATUS_H
 
 #include "app/serve/service.h"
 
-/* GET /healthz: 200 `ok` where the store can be read and the last commit
- * succeeded, else 503. */
+/* GET /healthz: 200 `ok` where the store could be read a second ago and the last
+ * commit succeeded, else 503. */
 handler status_handle_health;
 
 /* GET /metrics: counters as Prometheus text, for whoever may reach the path. */

@@ -9,15 +9,12 @@
 
 struct workers;
 
-/* workers_new prepares n workers; service is lent until workers_stop. NULL:
- * logged. */
-struct workers *workers_new(size_t n, struct service *service);
+/* workers_serve reads one request and has it answered; `service` is a struct
+ * service. Any thread: it is what intake_start takes for intake's own. */
+void workers_serve(void *service, struct conn *conn);
 
-/* workers_serve_at_intake serves a request for intake's thread (intake.h). */
-void workers_serve_at_intake(void *workers, struct conn *conn);
-
-/* workers_start starts the threads; intake is lent until workers_stop. */
-void workers_start(struct workers *workers, struct intake *intake);
+/* workers_start starts n threads; service and intake are lent until workers_stop. */
+struct workers *workers_start(size_t n, struct service *service, struct intake *intake);
 
 /* workers_stop waits until all have answered or handed on what they have read.
  * intake_stop comes before. */

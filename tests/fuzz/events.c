@@ -1,6 +1,6 @@
 /* events_handle on any query and Last-Event-ID, with the places of auth_check,
- * the store and the hub taken: so it is seen which stream the hub would get and
- * what its client would be told first. The input is lines: two numbers (the
+ * the tail and the hub taken: so it is seen which stream the hub would get and
+ * what its client would be told first, by a page of a store with those bounds. The input is lines: two numbers (the
  * newest id, and how many rows are retained), Last-Event-ID and Accept (there
  * where the line begins with '+'), and the query. */
 
@@ -10,6 +10,7 @@
 #include <inttypes.h>
 
 #include "app/serve/events.h"
+#include "app/hub/gap.h"
 #include "app/hub/stream.h"
 
 enum { RETRY_MIN_MS = 2000, RETRY_MAX_MS = 6000, EXPIRES_AT = 4000000000 };
@@ -29,11 +30,10 @@ auth_check(struct auth *auth __attribute__((unused)), const char *token __attrib
 	return 0;
 }
 
-int
-store_bounds(struct store *store __attribute__((unused)), struct store_bounds *b)
+void
+tail_bounds(const struct tail *tail __attribute__((unused)), struct store_bounds *b)
 {
 	*b = bounds;
-	return 0;
 }
 
 void
@@ -77,6 +77,7 @@ value_of(const char *text)
 struct told {
 	char *reason;   /* of rowcast.gap; owned; NULL: there was none */
 	char *requested;
+	int64_t goes_on_from;
 };
 
 static void
@@ -92,7 +93,7 @@ take_event(void *arg, const struct buf *event, const struct buf *data, const str
 	told->requested = mem_strdup(json_string_value(json_object_get(json, "requested")));
 	REQUIRE(json_integer_value(json_object_get(json, "oldest")) == bounds.oldest);
 	REQUIRE(json_integer_value(json_object_get(json, "newest")) == bounds.newest);
-	snprintf(id, sizeof(id), "%" PRId64, joined->cursor);
+	snprintf(id, sizeof(id), "%" PRId64, told->goes_on_from);
 	REQUIRE(eventsource_is(last_id, id));
 	json_decref(json);
 }
@@ -100,7 +101,8 @@ take_event(void *arg, const struct buf *event, const struct buf *data, const str
 static void
 check_told(const struct stream *s, const char *header)
 {
-	struct told told = { NULL, NULL };
+	struct told told = { NULL, NULL, s->cursor };
+	struct buf gap = BUF_EMPTY;
 	struct eventsource es = { .dispatch = take_event, .arg = &told };
 	char *text = mem_strndup(s->unsent.bytes, s->unsent.len);
 	const char *blank = strstr(text, "\r\n\r\n");
@@ -114,25 +116,39 @@ check_told(const struct stream *s, const char *header)
 	else
 		REQUIRE(es.retry_ms >= RETRY_MIN_MS && es.retry_ms <= RETRY_MAX_MS
 		    && eventsource_is(&es.last_id, id));
-	REQUIRE(s->told == s->cursor && s->cursor >= 0 && s->cursor <= bounds.newest);
-	REQUIRE(joined_resumes || s->cursor == bounds.newest);
-	REQUIRE(!joined_resumes || told.reason == NULL);
+	REQUIRE(told.reason == NULL);
+	REQUIRE(s->told == s->cursor && s->cursor >= 0);
+	REQUIRE(joined_resumes || (s->cursor == bounds.newest && s->invalid_id == NULL));
+	if (joined_resumes) {
+		enum gap found = s->invalid_id != NULL ? GAP_INVALID : gap_find(s->cursor, &bounds);
+
+		if (found != GAP_NONE) {
+			told.goes_on_from = gap_add(&gap, found, s->cursor, s->invalid_id, &bounds);
+			REQUIRE(told.goes_on_from >= 0 && told.goes_on_from <= bounds.newest);
+			eventsource_read(&es, gap.bytes, gap.len);
+			REQUIRE(told.reason != NULL);
+		}
+	}
 	if (header != NULL && *header != '\0') {
 		int64_t id_asked = value_of(header);
 
 		/* Who has seen the newest has nothing to be replayed. */
-		REQUIRE(joined_resumes == (id_asked >= 0 && id_asked < bounds.newest));
-		REQUIRE(!joined_resumes || s->cursor == id_asked);
-		if (id_asked == -1)
+		REQUIRE(joined_resumes == (id_asked != bounds.newest));
+		REQUIRE(s->cursor == (id_asked >= 0 ? id_asked : bounds.newest));
+		REQUIRE((s->invalid_id != NULL) == (id_asked < 0));
+		if (id_asked < 0)
 			REQUIRE(strcmp(told.reason, "invalid") == 0);
-		else if (id_asked == -2 || id_asked > bounds.newest)
-			REQUIRE(told.reason != NULL);
+		else if (id_asked > bounds.newest)
+			REQUIRE(strcmp(told.reason, "ahead") == 0);
+		else
+			REQUIRE(told.reason == NULL || strcmp(told.reason, "expired") == 0);
 		if (told.reason != NULL)
 			REQUIRE(strncmp(header, told.requested, strlen(told.requested)) == 0);
 	}
 	free(told.reason);
 	free(told.requested);
 	free(text);
+	buf_free(&gap);
 	eventsource_free(&es);
 }
 
@@ -169,7 +185,6 @@ int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static struct service service = { .retry_min_ms = RETRY_MIN_MS, .retry_max_ms = RETRY_MAX_MS };
-	struct worker worker = { &service, (struct store *)&service };  /* nobody looks inside */
 	struct input in = { (const char *)data, size };
 	struct request request = { .method = "GET", .path = "/events", .uri = "/events",
 		.authorization = "Bearer t" };
@@ -180,7 +195,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	request.last_event_id = header = input_option(&in);
 	request.accept = accept = input_option(&in);
 	request.query = query = input_line(&in);
-	events_handle(&worker, &request);
+	events_handle(&service, &request);
 	REQUIRE(request.reply.conn == NULL);
 	if (joined != NULL) {
 		REQUIRE(joined->expiry.at == EXPIRES_AT && joined->reply.conn != NULL);

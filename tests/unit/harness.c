@@ -557,7 +557,7 @@ conn_of(int fd)
 /* ---- all of rowcast ---- */
 
 static void
-tell_tail(void *tail, int64_t id)
+committed(void *tail, int64_t id)
 {
 	tail_committed(tail, id);
 }
@@ -586,12 +586,9 @@ rowcast_start(struct rowcast *r, const char *const lines[])
 	assert_non_null(r->service.hub);
 	r->service.tail = tail_start(r->conf.store, bounds.newest, r->service.hub, NULL);
 	assert_non_null(r->service.tail);
-	r->service.writer = writer_start(&r->conf, store, tell_tail, r->service.tail);
-	r->workers = workers_new(r->conf.n_workers, &r->service);
-	assert_non_null(r->workers);
-	r->intake = intake_start(r->listener.fd, r->conf.n_workers, workers_serve_at_intake,
-	    r->workers);
-	workers_start(r->workers, r->intake);
+	r->service.writer = writer_start(&r->conf, store, committed, r->service.tail);
+	r->intake = intake_start(r->listener.fd, r->conf.n_workers, workers_serve, &r->service);
+	r->workers = workers_start(r->conf.n_workers, &r->service, r->intake);
 }
 
 void

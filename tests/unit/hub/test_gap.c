@@ -3,13 +3,13 @@
 #include "app/hub/gap.h"
 
 static void
-is_told(const char *reason, const char *requested, const char *expected)
+is_told(enum gap gap, const char *requested, int64_t id, const char *expected)
 {
 	struct store_bounds bounds = { .oldest = 8, .newest = 12 };
 	struct buf out = BUF_EMPTY;
 	char *text;
 
-	gap_add(&out, 7, reason, requested, &bounds);
+	assert_int_equal(gap_add(&out, gap, 3, requested, &bounds), id);
 	text = buf_take(&out);
 	assert_string_equal(text, expected);
 	free(text);
@@ -17,21 +17,47 @@ is_told(const char *reason, const char *requested, const char *expected)
 
 TEST(a_gap_is_an_event_at_the_cursor_that_it_goes_on_from)
 {
-	is_told("expired", "3", "id: 7\nevent: rowcast.gap\n"
+	is_told(GAP_EXPIRED, NULL, 7, "id: 7\nevent: rowcast.gap\n"
 	    "data: {\"reason\":\"expired\",\"requested\":\"3\",\"oldest\":8,\"newest\":12}\n\n");
+	is_told(GAP_AHEAD, NULL, 12, "id: 12\nevent: rowcast.gap\n"
+	    "data: {\"reason\":\"ahead\",\"requested\":\"3\",\"oldest\":8,\"newest\":12}\n\n");
+	is_told(GAP_INVALID, "x", 3, "id: 3\nevent: rowcast.gap\n"
+	    "data: {\"reason\":\"invalid\",\"requested\":\"x\",\"oldest\":8,\"newest\":12}\n\n");
 }
 
 TEST(what_a_client_asked_for_cannot_leave_its_string_or_its_line)
 {
-	is_told("invalid", "\",\"oldest\":0\\\n\ndata: x\r",
-	    "id: 7\nevent: rowcast.gap\n"
+	is_told(GAP_INVALID, "\",\"oldest\":0\\\n\ndata: x\r", 3,
+	    "id: 3\nevent: rowcast.gap\n"
 	    "data: {\"reason\":\"invalid\",\"requested\":\"\\\",\\\"oldest\\\":0\\\\\\u000a\\u000adata: x\\u000d\","
 	    "\"oldest\":8,\"newest\":12}\n\n");
+}
+
+TEST(a_gap_is_found_below_the_oldest_and_above_the_newest)
+{
+	struct store_bounds bounds = { .oldest = 8, .newest = 12 };
+	struct store_bounds emptied = { .oldest = 13, .newest = 12 };
+	struct store_bounds unused = { .oldest = 1, .newest = 0 };
+
+	assert_int_equal(gap_find(1, &bounds), GAP_EXPIRED);
+	assert_int_equal(gap_find(6, &bounds), GAP_EXPIRED);
+	assert_int_equal(gap_find(7, &bounds), GAP_NONE);
+	assert_int_equal(gap_find(12, &bounds), GAP_NONE);
+	assert_int_equal(gap_find(13, &bounds), GAP_AHEAD);
+	assert_int_equal(gap_find(INT64_MAX, &bounds), GAP_AHEAD);
+	assert_int_equal(gap_find(11, &emptied), GAP_EXPIRED);
+	assert_int_equal(gap_find(12, &emptied), GAP_NONE);
+	assert_int_equal(gap_find(13, &emptied), GAP_AHEAD);
+	assert_int_equal(gap_find(0, &unused), GAP_NONE);
+	assert_int_equal(gap_find(1, &unused), GAP_AHEAD);
+	/* It asks for whatever is retained. */
+	assert_int_equal(gap_find(0, &bounds), GAP_NONE);
 }
 
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(a_gap_is_an_event_at_the_cursor_that_it_goes_on_from),
 	cmocka_unit_test(what_a_client_asked_for_cannot_leave_its_string_or_its_line),
+	cmocka_unit_test(a_gap_is_found_below_the_oldest_and_above_the_newest),
 };
 
 RUN_TESTS(tests)

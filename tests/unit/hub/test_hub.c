@@ -53,6 +53,7 @@ struct wish {
 	const char *const *topics;
 	int64_t cursor;
 	bool resumes;
+	const char *invalid_id;
 	bool cursor_off;
 	bool no_browser;      /* the request does not accept text/event-stream */
 	struct expiry expiry;
@@ -77,6 +78,8 @@ ask(struct peer *peer, const struct wish *wish)
 	}
 	s = stream_new(filter);
 	s->cursor = s->told = wish->cursor;
+	if (wish->invalid_id != NULL)
+		s->invalid_id = mem_strdup(wish->invalid_id);
 	s->cursor_off = wish->cursor_off;
 	s->accepts_events = !wish->no_browser;
 	s->expiry = wish->expiry;
@@ -465,6 +468,59 @@ TEST(an_empty_table_is_a_gap_up_to_the_newest)
 	    "data: {\"reason\":\"expired\",\"requested\":\"1\",\"oldest\":4,\"newest\":3}");
 	publish(NULL, NULL, "y");
 	expect_message(&peer, 4, "y");
+	end();
+	hang_up(&peer);
+}
+
+TEST(a_cursor_that_was_never_given_is_told_and_goes_on_from_the_newest)
+{
+	struct peer peer;
+
+	begin();
+	for (int i = 0; i < 3; i++)
+		publish(NULL, NULL, "x");
+	JOIN(&peer, .user = "u", .cursor = 9, .resumes = true);
+	expect_event(&peer, "id: 3\nevent: rowcast.gap\n"
+	    "data: {\"reason\":\"ahead\",\"requested\":\"9\",\"oldest\":1,\"newest\":3}");
+	publish(NULL, NULL, "y");
+	expect_message(&peer, 4, "y");
+	assert_int_equal(counters().n_gaps, 1);
+	end();
+	hang_up(&peer);
+}
+
+/* Another rowcast on the same file sent it, and our tail is yet to read it. */
+TEST(a_cursor_that_only_the_store_knows_is_no_gap)
+{
+	struct peer peer;
+
+	begin();
+	for (int i = 0; i < 3; i++)
+		commit(&table, NULL, NULL, "x");
+	JOIN(&peer, .user = "u", .cursor = 2, .resumes = true);
+	expect_message(&peer, 3, "x");
+	news();
+	publish(NULL, NULL, "y");
+	expect_message(&peer, 4, "y");
+	assert_int_equal(counters().n_gaps, 0);
+	end();
+	hang_up(&peer);
+}
+
+TEST(an_invalid_id_is_told_once_and_before_what_was_committed_since)
+{
+	struct peer peer;
+
+	begin();
+	for (int i = 0; i < 3; i++)
+		publish(NULL, NULL, "x");
+	JOIN(&peer, .user = "u", .cursor = 2, .resumes = true, .invalid_id = "abc");
+	expect_event(&peer, "id: 2\nevent: rowcast.gap\n"
+	    "data: {\"reason\":\"invalid\",\"requested\":\"abc\",\"oldest\":1,\"newest\":3}");
+	expect_message(&peer, 3, "x");
+	publish(NULL, NULL, "y");
+	expect_message(&peer, 4, "y");
+	assert_int_equal(counters().n_gaps, 1);
 	end();
 	hang_up(&peer);
 }
@@ -970,6 +1026,9 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(a_stalled_reader_of_small_messages_holds_at_most_a_page),
 	cmocka_unit_test(a_gap_is_told_once_and_only_where_rows_are_gone),
 	cmocka_unit_test(an_empty_table_is_a_gap_up_to_the_newest),
+	cmocka_unit_test(a_cursor_that_was_never_given_is_told_and_goes_on_from_the_newest),
+	cmocka_unit_test(a_cursor_that_only_the_store_knows_is_no_gap),
+	cmocka_unit_test(an_invalid_id_is_told_once_and_before_what_was_committed_since),
 	cmocka_unit_test(a_replay_that_cannot_be_read_ends_the_stream_and_the_next_one_is_whole),
 	cmocka_unit_test(streams_that_close_while_their_pages_are_out_are_forgotten),
 	cmocka_unit_test(the_hub_stops_while_pages_are_out),

@@ -1,23 +1,26 @@
-/* What /events refuses before there is a stream; streams are test_hub.c's. */
+/* What /events refuses before there is a stream, and where one begins, in a whole
+ * rowcast; what a stream is sent after that is test_hub.c's. */
 
 #include "tests/unit/check.h"
 #include "tests/unit/harness.h"
 
-#include <sys/socket.h>
-
 #include "app/serve/events.h"
 #include "lib/mem.h"
 
-static struct service service;
+static struct rowcast rowcast;
+static struct table table;   /* the same one; without a handle of its own */
 static char *authorization;  /* owned */
 
 static int
 setup(void **state __attribute__((unused)))
 {
-	char news[] = "news", rooms[] = "room/*", *token;
+	char news[] = "news", rooms[] = "room/*";
+	char *const topics[] = { news, rooms };
+	char *token;
 
-	service.auth = auth_of_conf();
-	token = auth_sign(service.auth, "42", (char *[]){ news, rooms }, 2, NULL, 3600);
+	rowcast_start(&rowcast, LIST("workers = 1", "max_streams_per_user = 100"));
+	table.name = rowcast.conf.store;
+	token = auth_sign(rowcast.service.auth, "42", topics, 2, NULL, 3600);
 	assert_non_null(token);
 	authorization = mem_printf("Bearer %s", token);
 	free(token);
@@ -27,39 +30,42 @@ setup(void **state __attribute__((unused)))
 static int
 teardown(void **state __attribute__((unused)))
 {
-	auth_close(service.auth);
 	free(authorization);
+	rowcast_stop(&rowcast);
 	return 0;
 }
 
-/* expect asks without a store, so 503 is what a query gets that is all right. */
 static void
-expect(const char *query, int status, const char *sentence)
+ask(struct peer *peer, const char *query)
 {
-	struct worker worker = { .service = &service };
 	struct request request = { .method = "GET", .query = query, .authorization = authorization };
-	char answer[2048], *json = mem_printf("\r\n\r\n{\"error\":\"%s\"}", sentence);
-	struct peer peer;
-	ssize_t n;
-	int got;
 
-	request.reply.conn = conn_of(peer_pair(&peer));
-	events_handle(&worker, &request);
+	request.reply = (struct reply){ .conn = conn_of(peer_pair(peer)), .request_id = 1 };
+	events_handle(&rowcast.service, &request);
 	assert_null(request.reply.conn);
-	n = recv(peer.fd, answer, sizeof(answer) - 1, MSG_DONTWAIT);
-	hang_up(&peer);
-	assert_in_range(n, 9, sizeof(answer) - 1);
-	answer[n] = '\0';
-	assert_int_equal(sscanf(answer + 8, "Status: %d ", &got), 1);
-	if (got != status || strstr(answer + 8, json) == NULL)
-		fail_msg("%s: expected %d %s, got %s", query, status, sentence, answer + 8);
-	free(json);
 }
 
 static void
+expect(const char *query, int status, const char *sentence)
+{
+	char *json = mem_printf("\r\n\r\n{\"error\":\"%s\"}", sentence);
+	struct peer peer;
+
+	ask(&peer, query);
+	expect_text(expect_reply(&peer, status), json);
+	hang_up(&peer);
+	free(json);
+}
+
+/* passes: there is a stream, and nothing else is asked of it. */
+static void
 passes(const char *query)
 {
-	expect(query, 503, "the store cannot be read; see the log");
+	struct peer peer;
+
+	ask(&peer, query);
+	expect_head(&peer);
+	hang_up(&peer);
 }
 
 TEST(topics_are_names_that_the_token_grants)
@@ -114,12 +120,78 @@ TEST(parameters_of_others_pass_but_malformed_ones_do_not)
 	expect("x=%4", 400, "the query has a % without two hex digits");
 }
 
+/* ---- where a stream begins ---- */
+
+/* begins asks, and compares the first block. */
+static void
+begins(struct peer *peer, const char *query, int64_t cursor)
+{
+	ask(peer, query);
+	expect_head(peer);
+	expect_start(peer, cursor);
+}
+
+TEST(a_stream_begins_at_what_was_seen_or_else_at_the_newest)
+{
+	struct store_bounds bounds;
+	struct peer peer;
+
+	table_run(&table, "INSERT INTO message(data) VALUES('one'), ('two'), ('three')");
+	WAIT_FOR((tail_bounds(rowcast.service.tail, &bounds), bounds.newest == 3));
+	begins(&peer, "", 3);
+	hang_up(&peer);
+	begins(&peer, "lastEventId=3", 3);
+	hang_up(&peer);
+	begins(&peer, "lastEventId=1", 1);
+	expect_message(&peer, 2, "two");
+	expect_message(&peer, 3, "three");
+	hang_up(&peer);
+	begins(&peer, "lastEventId=0", 0);
+	expect_message(&peer, 1, "one");
+	hang_up(&peer);
+}
+
+/* Whether it is too high, the store says, not the tail, which may be late. */
+TEST(an_id_above_the_newest_is_where_the_stream_begins_until_the_gap_is_told)
+{
+	struct peer peer;
+
+	begins(&peer, "lastEventId=9", 9);
+	expect_event(&peer, "id: 3\nevent: rowcast.gap\n"
+	    "data: {\"reason\":\"ahead\",\"requested\":\"9\",\"oldest\":1,\"newest\":3}");
+	hang_up(&peer);
+	begins(&peer, "lastEventId=9223372036854775807&cursor=on", INT64_MAX);
+	expect_text(next_block(&peer), "\"reason\":\"ahead\",\"requested\":\"9223372036854775807\"");
+	hang_up(&peer);
+	begins(&peer, "lastEventId=9223372036854775808", 3);
+	expect_text(next_block(&peer), "\"reason\":\"invalid\",\"requested\":\"9223372036854775808\"");
+	hang_up(&peer);
+}
+
+TEST(an_id_that_is_none_begins_at_the_newest)
+{
+	struct peer peer;
+
+	begins(&peer, "lastEventId=x%0A", 3);
+	expect_event(&peer, "id: 3\nevent: rowcast.gap\n"
+	    "data: {\"reason\":\"invalid\",\"requested\":\"x\\u000a\",\"oldest\":1,\"newest\":3}");
+	hang_up(&peer);
+	/* Without blocks that have no data the gap is all there is. */
+	ask(&peer, "lastEventId=x&cursor=off");
+	expect_head(&peer);
+	expect_text(next_block(&peer), "\"reason\":\"invalid\"");
+	hang_up(&peer);
+}
+
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(topics_are_names_that_the_token_grants),
 	cmocka_unit_test(a_stream_has_at_most_32_different_topics),
 	cmocka_unit_test(an_id_in_the_query_is_not_cut_short),
 	cmocka_unit_test(an_empty_id_is_none),
 	cmocka_unit_test(parameters_of_others_pass_but_malformed_ones_do_not),
+	cmocka_unit_test(a_stream_begins_at_what_was_seen_or_else_at_the_newest),
+	cmocka_unit_test(an_id_above_the_newest_is_where_the_stream_begins_until_the_gap_is_told),
+	cmocka_unit_test(an_id_that_is_none_begins_at_the_newest),
 };
 
 int

@@ -69,15 +69,24 @@ TEST(who_can_read_and_has_committed_is_healthy)
 
 TEST(a_table_that_cannot_be_read_is_told_until_it_can)
 {
+	struct peer stream;
+
 	capture_begin();
 	table_run(&table, "ALTER TABLE message RENAME TO taken_away");
+	tail_becomes(true);
 	expect_text(asked(503, "GET", "/healthz", NULL),
 	    "{\"error\":\"the store cannot be read; see the log\"}");
-	expect_text(asked(503, "GET", "/events", NULL), "Retry-After: 1\r\n");
+	/* A stream that has to be read for ends, and its client comes back. */
+	call(&rowcast, &stream);
+	say_request(&stream, false, LIST("REQUEST_METHOD", "GET", "SCRIPT_NAME", "/events",
+	    "HTTP_AUTHORIZATION", bearer, "HTTP_LAST_EVENT_ID", "0"), NULL);
+	expect_head(&stream);
+	expect_start(&stream, 0);
+	expect_end(&stream);
+	hang_up(&stream);
 	/* The counters are told all the same. */
 	asked(200, "GET", "/metrics", NULL);
 	asked(200, "GET", "/status", NULL);
-	tail_becomes(true);
 	table_run(&table, "ALTER TABLE taken_away RENAME TO message");
 	tail_becomes(false);
 	is_healthy();
