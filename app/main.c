@@ -1,8 +1,12 @@
+/* The program: finds the command that the first argument names, and runs it in
+ * this one thread. Nothing is opened here. */
+
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "app/command/command.h"
+#include "app/serve/serve.h"
 
 static const struct {
 	const char *name;

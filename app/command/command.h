@@ -1,6 +1,7 @@
-/* The commands of the command line. Each takes its own arguments, argv[0] being
- * its name, and returns the program's exit status: 0 done, 1 not, 2 for a wrong
- * usage. */
+/* The commands of the command line, and what they share. Each takes its own
+ * arguments, argv[0] being its name, and returns the program's exit status: 0 done,
+ * 1 not, 2 for a wrong usage. They run in main's thread, the only one there is (but
+ * see serve/serve.h). */
 #ifndef APP_COMMAND_COMMAND_H
 #define APP_COMMAND_COMMAND_H
 
@@ -11,8 +12,7 @@
 
 typedef int command(int argc, char *argv[]);
 
-command command_serve;     /* serve.c */
-command command_check;     /* the others: command_*.c */
+command command_check;     /* each in the file of its name */
 command command_token;
 command command_publish;
 command command_tail;

@@ -1,7 +1,11 @@
-/* rowcast serve: the FastCGI responder. The threads are started in the order in
- * which a message comes through them, backwards, so that each finds the next
- * one there; they are stopped forwards: nothing new comes in, what came in is
- * committed, what was committed is sent. */
+/* rowcast serve: the FastCGI responder. This file starts and stops all threads; its
+ * own, main's, then only waits for signals. A message passes through intake, a
+ * worker, the writer, the tail and the hub. They are started from the last to the
+ * first, so that each finds the next one there, and stopped from the first to the
+ * last: nothing new comes in, what came in is committed, what was committed is
+ * sent. The store has three handles: the writer's, the tail's and catch-up's. */
+
+#include "app/serve/serve.h"
 
 #include <malloc.h>
 #include <signal.h>
@@ -9,15 +13,14 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include "app/command/command.h"
-#include "app/hub/hub.h"
 #include "app/fastcgi/intake.h"
 #include "app/fastcgi/listener.h"
-#include "app/serve/service.h"
-#include "app/store/store.h"
+#include "app/hub/hub.h"
 #include "app/hub/tail.h"
-#include "app/serve/workers.h"
 #include "app/publish/writer.h"
+#include "app/serve/service.h"
+#include "app/serve/workers.h"
+#include "app/store/store.h"
 #include "lib/log.h"
 
 /* Buffers from this size on go back to the system as soon as they are freed;
@@ -65,7 +68,7 @@ signals_block(sigset_t *set)
 	pthread_sigmask(SIG_BLOCK, set, NULL);
 }
 
-/* apply puts in force what may change while running. */
+/* apply sets what may change while running. */
 static void
 apply(struct service *service, const struct conf *conf)
 {
@@ -110,9 +113,9 @@ signals_wait(const sigset_t *set, struct service *service, const struct command_
 
 static _Atomic bool store_lost;
 
-/* end_for_store is called when the store is no longer the one that was opened:
- * everything that is in memory belongs to its old ids. Draining is right all the
- * same: clients come back, and whoever started us starts us anew. */
+/* end_for_store is called by the tail's thread when the store is no longer the one
+ * that was opened: all that is in memory belongs to its old ids. The streams are
+ * drained all the same: clients come back, and whoever started us starts us anew. */
 static void
 end_for_store(void)
 {
@@ -121,7 +124,7 @@ end_for_store(void)
 }
 
 static void
-tell_tail(void *tail, int64_t id)
+committed(void *tail, int64_t id)
 {
 	tail_committed(tail, id);
 }
@@ -156,7 +159,7 @@ serve(const struct conf *conf, const struct command_conf *cc)
 	    service.hub, end_for_store) : NULL;
 	if (service.tail == NULL)
 		exit(1);  /* logged; the store went away between two opens */
-	service.writer = writer_start(conf, store, tell_tail, service.tail);
+	service.writer = writer_start(conf, store, committed, service.tail);
 	intake = intake_start(listener.fd, conf->n_workers, workers_serve, &service);
 	workers = workers_start(conf->n_workers, &service, intake);
 	log_info("serve: ready, messages up to %lld", (long long)bounds.newest);
