@@ -1,5 +1,6 @@
-/* rowcast tail: messages as they come, one JSON object a line, read from the
- * store itself, whether a rowcast is running or not. */
+/* rowcast tail: messages as they come, one JSON object a line, read with a handle
+ * of the store, whether a rowcast is running or not. One thread; it writes to stdout
+ * only. */
 
 #include <errno.h>
 #include <inttypes.h>
@@ -45,9 +46,10 @@ print_row(void *context, const struct message *m)
 	return !ferror(stdout);
 }
 
-/* follow returns when something is wrong, which is logged. */
+/* follow prints what is above `after`, or where that was not given what comes from
+ * now on. It returns when something is wrong, which is logged. */
 static void
-follow(struct store *store, int64_t after, char *user)
+follow(struct store *store, bool after_given, int64_t after, char *user)
 {
 	struct mailbox nobody;   /* store_wait wants a descriptor that may wake it */
 	struct store_bounds bounds;
@@ -55,7 +57,7 @@ follow(struct store *store, int64_t after, char *user)
 
 	if (store_bounds(store, &bounds) < 0)
 		return;
-	if (after < 0)
+	if (!after_given)
 		after = bounds.newest;
 	mailbox_init(&nobody);
 	while (store_read(store, after, NULL, print_row, user, &bounds, &upto) == 0
@@ -77,7 +79,8 @@ command_tail(int argc, char *argv[])
 	struct command_conf cc = { 0 };
 	struct store *store;
 	struct conf conf;
-	int64_t after = -1;
+	int64_t after = 0;
+	bool after_given = false;
 	char *user = NULL, *end;
 	int option;
 
@@ -88,6 +91,7 @@ command_tail(int argc, char *argv[])
 			after = strtoll(optarg, &end, 10);
 			if (errno != 0 || end == optarg || *end != '\0' || after < 0)
 				goto misused;
+			after_given = true;
 			break;
 		case 'u':
 			user = optarg;
@@ -103,7 +107,7 @@ command_tail(int argc, char *argv[])
 	if (command_conf_load(&cc, &conf) == 0) {
 		store = store_open(conf.store, STORE_READER);
 		if (store != NULL)
-			follow(store, after, user);
+			follow(store, after_given, after, user);
 		store_close(store);
 		conf_free(&conf);
 	}
