@@ -1,3 +1,6 @@
+/* rowcast check: reads the configuration and the keys as rowcast serve would, and
+ * logs what is wrong with them. One thread; it opens no store and no socket. */
+
 #include <stdio.h>
 
 #include "app/access/auth.h"

@@ -1,3 +1,6 @@
+/* What the commands share: -c and -o, flushing stdout, the line on usage. All of it
+ * runs in main's thread. */
+
 #include "app/command/command.h"
 
 #include <stdio.h>

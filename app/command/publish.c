@@ -1,5 +1,6 @@
-/* rowcast publish: rows into the table, as any other program does it. A running
- * rowcast sends them; one that is not will, when it runs. */
+/* rowcast publish: inserts rows into the table, as any other program may. A rowcast
+ * that is running sends them; one that is started later replays them. One thread,
+ * with a writing handle of the store. */
 
 #include <errno.h>
 #include <inttypes.h>
@@ -39,8 +40,8 @@ check_data(const struct publisher *p, const char *data, size_t len)
 	return NULL;
 }
 
-/* take_option puts the value of --user, --topic or --event into what all messages
- * are like, by the rules of /msg. */
+/* take_option sets, from the value of --user, --topic or --event, what all messages
+ * have, by the rules of /msg. */
 static int
 take_option(struct publisher *p, const char *field, const char *text)
 {
@@ -59,7 +60,7 @@ append(struct publisher *p, struct message *messages, size_t n)
 	struct append a = { .messages = messages, .n = n, .publisher = "" };
 	struct append *appends[] = { &a };
 
-	/* What went wrong is in the log: on stderr, which is the person's. */
+	/* The reason is logged, that is on stderr, for the person who called us. */
 	if (store_append(p->store, appends, 1) != 0 || a.refused)
 		return -1;
 	for (size_t i = 0; i < n; i++)

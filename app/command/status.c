@@ -1,5 +1,6 @@
-/* rowcast status: asks the rowcast that listens on `listen`, as a web server
- * would. Whoever may connect to that socket may know. */
+/* rowcast status: asks the rowcast that listens on `listen` for /status, as a web
+ * server would, and prints the answer. Whoever may connect to that socket may read
+ * it. One thread; it opens the socket and no store. */
 
 #include <netdb.h>
 #include <stdio.h>

@@ -1,3 +1,6 @@
+/* rowcast token: signs a token with the configured key and prints it. One thread; it
+ * reads the configuration and the key files, nothing else. */
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
