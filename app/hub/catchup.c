@@ -1,6 +1,6 @@
 /* Catch-up's thread: takes pages out of its mailbox one after the other, reads each
- * with its own handle of the store, and puts it into the hub's mailbox. It looks
- * at nothing of a stream but the filter, which never changes. */
+ * with its own handle of the store, and puts it into the hub's mailbox. Of a stream
+ * it reads the filter only, which never changes. */
 
 #include "app/hub/catchup.h"
 

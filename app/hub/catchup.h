@@ -18,10 +18,10 @@ struct stream;
 /* A question, and on its way back the answer. */
 struct page {
 	struct mail mail;
-	struct stream *stream;        /* whose it is; not looked into by catch-up */
+	struct stream *stream;        /* whose it is; catch-up does not read it */
 	const struct filter *filter;  /* lent until the page is back */
 	int64_t after;                /* the stream's cursor */
-	enum gap gap;                 /* GAP_INVALID where asked so; else found with the rows */
+	enum gap gap;                 /* GAP_INVALID where asked so; else what gap_find says */
 
 	bool failed;                  /* the store could not be read */
 	struct store_bounds bounds;   /* of the store at that moment */

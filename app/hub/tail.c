@@ -32,7 +32,7 @@ enum {
 struct tail {
 	struct store *store;
 	struct hub *hub;
-	int64_t last;             /* everything up to here was given to the hub */
+	int64_t last;             /* the hub has everything up to here */
 	tail_lost *lost;          /* NULL once it was called */
 	struct mailbox wake;      /* used for its descriptor only: nothing is put inside */
 	_Atomic bool stopping, failing;
@@ -68,7 +68,7 @@ set_bounds(struct tail *tail, const struct store_bounds *bounds)
 	atomic_store(&tail->oldest, bounds->oldest);
 }
 
-/* read_news gives the hub one block; in *more is whether there may be another at
+/* read_news reads one block and hands it to the hub; *more: there may be another at
  * once. 0; -1: the store could not be read, and nothing is lost by trying again;
  * STORE_REPLACED. */
 static int

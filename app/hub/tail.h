@@ -1,4 +1,4 @@
-/* The tail: the one thread that reads new rows, encodes each once, and gives
+/* The tail: the one thread that reads new rows, encodes each once, and hands
  * them to the hub in the order of their ids. It is also who knows, for all other
  * threads, what ids the store holds and whether it can be read. */
 #ifndef APP_HUB_TAIL_H
@@ -13,7 +13,7 @@ struct hub;
 struct tail;
 
 /* Called once, by the tail's thread, when the store is no longer the one that
- * was opened: what it had was given to the hub, and nothing more comes. */
+ * was opened: what it had was handed to the hub, and nothing more comes. */
 typedef void tail_lost(void);
 
 /* tail_start begins to read above `after` in the store of that name. NULL:
@@ -34,8 +34,8 @@ void tail_bounds(const struct tail *tail, struct store_bounds *bounds);
  * at least once a second. Any thread. */
 bool tail_is_failing(const struct tail *tail);
 
-/* tail_stop reads once more what was committed before it was called, gives it
- * to the hub and ends the thread. */
+/* tail_stop reads once more what was committed before it was called, hands
+ * it to the hub and ends the thread. */
 void tail_stop(struct tail *tail);
 
 #endif

@@ -1,11 +1,11 @@
-/* GET /events: checks a request for a stream and gives the stream to the hub. */
+/* GET /events: checks a request for a stream and hands the stream to the hub. */
 #ifndef APP_SERVE_EVENTS_H
 #define APP_SERVE_EVENTS_H
 
 #include "app/serve/service.h"
 
 /* events_handle checks who is asking and for what, sets where the stream begins,
- * and gives it to the hub, which answers. Any thread; does not wait. */
+ * and hands it to the hub, which answers. Any thread; does not wait. */
 handler events_handle;
 
 #endif

@@ -1,11 +1,11 @@
-/* POST /msg: checks what somebody wants to publish and gives it to the writer. */
+/* POST /msg: checks what somebody wants to publish and hands it to the writer. */
 #ifndef APP_SERVE_MSG_H
 #define APP_SERVE_MSG_H
 
 #include "app/serve/service.h"
 
 /* msg_handle is the handler of POST /msg and of its old form GET /msg?msg=: checks
- * who is asking and for what, and gives the messages to the writer, which answers
+ * who is asking and for what, and hands the messages to the writer, which answers
  * after the commit. Any thread; does not wait. */
 handler msg_handle;
 
