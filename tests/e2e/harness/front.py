@@ -147,6 +147,8 @@ class Front:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
             raise AssertionError(f'{self.server} was still there 10 s after SIGTERM')
+        # What writes its error log ends after it.
+        wait_until(lambda: not list(_session(process.pid)), f'all of {self.server} is gone')
 
     def kill(self):
         """SIGKILL to every process of it; returns when none is left."""
@@ -181,6 +183,17 @@ class Front:
         process answers a request is chance, so only the log tells about all."""
         log = self.logs().get('error.log', b'')[self._errors_at_start:]
         return log.count(b'establishing connection failed') <= log.count(b'gw-server re-enabled')
+
+    def children(self):
+        """The processes that it has started, sed and its shell beside lighttpd and
+        Apache not counted."""
+        children = []
+        for pid in _session(self.process.pid):
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # gone meanwhile
+                with open(f'/proc/{pid}/comm') as f:
+                    if pid != self.process.pid and f.read().strip() == PROGRAMS[self.server][0]:
+                        children.append(pid)
+        return children
 
     def rss_kib(self):
         """Resident memory of all its processes; they are one session."""
