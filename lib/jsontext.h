@@ -4,7 +4,8 @@
 
 #include "lib/buf.h"
 
-/* jsontext_add_string adds text as a JSON string with its quotes (RFC 8259 7). */
+/* jsontext_add_string adds text as a JSON string with its quotes (RFC 8259 7);
+ * what is not UTF-8 as U+FFFD (utf8_add_repaired). */
 void jsontext_add_string(struct buf *out, const char *text);
 
 #endif

@@ -11,7 +11,9 @@
 
 /* sse_event adds an event: `event:` (left out where NULL or empty; holds no CR or
  * LF), a `data:` line for each line of the data, whether CR, LF or CRLF ends it,
- * and the blank line. Where it has an id, sse_id comes before. */
+ * and the blank line. What is not UTF-8 is written as U+FFFD (utf8_add_repaired):
+ * a strict reader would end the stream there, and come back to the same event
+ * for ever. Where it has an id, sse_id comes before. */
 void sse_event(struct buf *out, const char *event, const char *data, size_t data_len);
 
 /* sse_retry and sse_id add one field line, without the blank line that ends

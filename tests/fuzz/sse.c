@@ -1,10 +1,12 @@
 /* The encoder against an EventSource parser of its own (eventsource.h): events,
  * heartbeats and cursors in any order have to come out as they went in. The
  * input is blocks: a byte that says what kind, then for an event a line with
- * its name and, up to a byte FF, which UTF-8 has not, its data. */
+ * its name and, up to a byte FF, its data. What of them is not UTF-8 has to come
+ * out repaired (subparts.h). */
 
 #include "tests/fuzz/eventsource.h"
 #include "tests/fuzz/fuzz.h"
+#include "tests/fuzz/subparts.h"
 
 #include <inttypes.h>
 
@@ -60,14 +62,18 @@ add_event(struct buf *out, struct input *in, struct expected *expected, int64_t 
 	struct message m = { .id = id, .event = name, .data = mem_strndup(len > 0 ? in->at : "", len),
 		.data_len = len };
 	struct block *block = block_new();
+	struct buf repaired = BUF_EMPTY;
 
 	name[strcspn(name, "\r")] = '\0';
 	block_add(block, &m);
 	REQUIRE(block->n == 1 && block->entries[0].len == block->bytes.len && block->upto == id);
 	REQUIRE(block_user(block, &block->entries[0]) == NULL);
 	buf_add(out, block->bytes.bytes, block->bytes.len);
-	expected->events[expected->n].event = *name != '\0' ? mem_strdup(name) : mem_strdup("message");
-	add_lines(&expected->events[expected->n].data, m.data, len);
+	subparts_repair(&repaired, *name != '\0' ? name : "message", *name != '\0' ? strlen(name) : 7);
+	expected->events[expected->n].event = buf_take(&repaired);
+	subparts_repair(&repaired, m.data, len);
+	add_lines(&expected->events[expected->n].data, repaired.bytes, repaired.len);
+	buf_free(&repaired);
 	expected->events[expected->n++].id = id;
 	block_free(block);
 	free(m.data);

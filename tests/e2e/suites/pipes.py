@@ -168,6 +168,17 @@ def tail_prints_what_comes_and_what_came_after_an_id_until_nobody_reads_it(site)
         expect.true(seen['id'] in ids, f'{seen} is one of {ids}')
 
 
+def tail_prints_valid_json_whatever_lies_in_the_table(site):
+    user = site.user()
+    before = _newest(site)
+    ill = "CAST(x'4372c3' AS TEXT)"
+    id = int(site.sql(f'INSERT INTO message(user, topic, event, data) VALUES({ill}, {ill}, {ill}, {ill}) RETURNING id'))
+    good = site.insert('good', user)
+    with _Tail(site, '--after', str(before)) as tail:
+        tail.expect({'id': id, 'user': 'Cr\ufffd', 'topic': 'Cr\ufffd', 'event': 'Cr\ufffd', 'data': 'Cr\ufffd'},
+                    {'id': good, 'user': user, 'data': 'good'})
+
+
 def tail_says_what_it_cannot_read(site):
     empty = os.path.join(site.folder, 'empty.db')
     open(empty, 'w').close()

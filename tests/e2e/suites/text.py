@@ -94,6 +94,48 @@ def the_stream_is_written_so_that_every_client_can_read_it(site):
     expect.true(all(line.startswith(b'id: ') and line[4:].isdigit() for line in ids), f'{ids}')
 
 
+# Ill-formed text and what the Unicode standard makes of it, one U+FFFD for each
+# maximal subpart.
+ILL_FORMED = {
+    b'Cr\xc3': 'Cr\ufffd',                                  # cut by a program that counts bytes
+    b'a\xe2\x82\rb\xf0\x9f\n\xc3\r\n\x80c': 'a\ufffd\nb\ufffd\n\ufffd\n\ufffdc',  # line ends are never a part of it
+    b'\xed\xa0\xbd\xed\xb8\x80 \xc0\x80 \xff': '\ufffd' * 6 + ' \ufffd\ufffd \ufffd',  # CESU-8, overlong, no byte of UTF-8
+    b'\xf0\x9f\x99\x82' + b'x' * 300 + b'\xf0\x9f\x99': '\U0001f642' + 'x' * 300 + '\ufffd',
+}
+
+
+def text_that_is_not_utf_8_is_sent_as_replacements_and_holds_nothing_up(site):
+    """A strict reader ends the stream at the first byte that is not UTF-8, comes
+    back to the same row, and so on for ever."""
+    user = site.user()
+    start = site.insert('start', user)
+    live = site.stream(user)
+    live.keep_bytes()
+    live.wait_block()
+    expected = []
+    for raw, text in ILL_FORMED.items():
+        site.sql(f"INSERT INTO message(user, event, data) VALUES('{user}', 'e', CAST(x'{raw.hex()}' AS TEXT))")
+        site.insert('good', user)
+        expected += [('e', text), ('message', 'good')]
+    site.sql(f"INSERT INTO message(user, event, data) VALUES('{user}', CAST(x'4372c3' AS TEXT), CAST(x'4372c3' AS TEXT))")
+    site.insert('gr\u00fc\u00df', user)
+    expected += [('Cr\ufffd', 'Cr\ufffd'), ('message', 'gr\u00fc\u00df')]
+    replay = site.stream(user, last_event_id=start)
+    replay.keep_bytes()
+    for stream in (live, replay):
+        expect.equal([(e.type, e.data) for e in stream.wait_events(len(expected))], expected)
+        bytes(stream.kept).decode('utf-8', 'strict')
+
+
+def a_name_that_is_not_utf_8_is_nobody_elses(site):
+    """What is sent is repaired; whom it is for goes by the bytes as they are."""
+    stream = site.subscribe('Cr\ufffd')
+    site.sql("INSERT INTO message(user, data) VALUES(CAST(x'4372c3' AS TEXT), 'for nobody')")
+    site.sql("INSERT INTO message(user, topic, data) VALUES('Cr\ufffd', CAST(x'4372c3' AS TEXT), 'on no topic')")
+    site.insert('end', 'Cr\ufffd')
+    expect.only(stream, 'end')
+
+
 def random_texts_arrive(site):
     seed = random.randrange(1 << 30)
     print(f'# seed {seed}')

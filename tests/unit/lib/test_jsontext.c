@@ -43,6 +43,30 @@ TEST(utf_8_is_passed_on)
 	    "\"gr\xc3\xbc\xc3\x9f \xe2\x82\xac \xf0\x9f\x8e\x89\"");
 }
 
+TEST(what_is_not_utf_8_is_replaced)
+{
+	writes("Cr\xc3", "\"Cr\xef\xbf\xbd\"");
+	writes("\xe2\x82\"\xff\n", "\"\xef\xbf\xbd\\\"\xef\xbf\xbd\\u000a\"");
+}
+
+/* Longer than what room is made for at once. */
+TEST(long_texts_are_written_whole)
+{
+	char text[2000], json[2 + 6 * sizeof(text)], *to;
+
+	for (size_t len = 0; len < sizeof(text); len += 37) {
+		to = json;
+		*to++ = '"';
+		for (size_t i = 0; i < len; i++) {
+			text[i] = "x\1\""[i % 3];
+			to += sprintf(to, "%s", i % 3 == 0 ? "x" : i % 3 == 1 ? "\\u0001" : "\\\"");
+		}
+		text[len] = '\0';
+		strcpy(to, "\"");
+		writes(text, json);
+	}
+}
+
 TEST(it_is_added_behind_what_is_there)
 {
 	struct buf out = BUF_EMPTY;
@@ -81,6 +105,8 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(quotes_and_backslashes_are_escaped),
 	cmocka_unit_test(control_characters_are_written_as_code_points),
 	cmocka_unit_test(utf_8_is_passed_on),
+	cmocka_unit_test(what_is_not_utf_8_is_replaced),
+	cmocka_unit_test(long_texts_are_written_whole),
 	cmocka_unit_test(it_is_added_behind_what_is_there),
 	cmocka_unit_test(another_reader_reads_every_character_back),
 };

@@ -269,12 +269,82 @@ TEST(an_event_without_an_id_leaves_the_cursor_where_it_was)
 	buf_free(&out);
 }
 
+/* The encoder takes eight bytes at a time, and long lines otherwise than short
+ * ones: so each kind of line end, and two that are one, at every place of a word,
+ * in lines of every length up to where nothing changes any more. */
+TEST(line_ends_are_found_wherever_they_stand)
+{
+	static const char *const ends[] = { "\r", "\n", "\r\n", "\n\r", "\r\r", "\r\r\n", "\r\n\n" };
+	char data[400];
+
+	for (size_t before = 0; before < 150; before++)
+		for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]); i++)
+			for (size_t behind = 0; behind < 150; behind += before < 20 ? 1 : 13) {
+				size_t n = strlen(ends[i]), len = before + n + behind;
+
+				memset(data, 'x', len);
+				memcpy(data + before, ends[i], n);
+				one(1, NULL, data, len);
+				/* Once more, so that the end comes behind another one. */
+				memcpy(data + len, ends[i], n);
+				one(1, NULL, data, len + n);
+			}
+}
+
+/* Lines of every length, each ended by any of three: as add_event writes them
+ * they are the lines that were put together here. */
+TEST(lines_of_any_length_are_written_as_they_are)
+{
+	static const char *const ends[] = { "\r", "\n", "\r\n" };
+
+	dice_begin();
+	for (int round = 0; round < 300; round++) {
+		struct buf data = BUF_EMPTY, expected = BUF_EMPTY, out = BUF_EMPTY;
+		size_t longest = (size_t)1 << dice_throw(10);
+		const char *last = NULL;
+
+		for (size_t n = dice_throw(100); n > 0; n--) {
+			size_t len = dice_throw(longest);
+
+			/* A lone CR and an empty line ended by LF would be one CRLF. */
+			len += len == 0 && last == ends[0];
+			buf_add_str(&expected, "data: ");
+			for (size_t i = 0; i < len; i++) {
+				char c = (char)('a' + dice_throw(26));
+
+				buf_add_char(&data, c);
+				buf_add_char(&expected, c);
+			}
+			last = ends[dice_throw(3)];
+			buf_add_str(&data, last);
+			buf_add_char(&expected, '\n');
+		}
+		buf_add_str(&expected, "data: \n\n");
+		sse_event(&out, NULL, data.len > 0 ? data.bytes : "", data.len);
+		expect_same(&out, &expected);
+		buf_free(&data);
+		buf_free(&expected);
+		buf_free(&out);
+	}
+}
+
+TEST(what_is_not_utf_8_is_replaced)
+{
+	bytes_are(-1, NULL, "Cr\xc3", "data: Cr\xef\xbf\xbd\n\n");
+	bytes_are(-1, "\xffname\xe2\x82", "x", "event: \xef\xbf\xbdname\xef\xbf\xbd\ndata: x\n\n");
+	/* A line end is never a part of what is ill-formed. */
+	bytes_are(-1, NULL, "a\xe2\x82\r\xf0\x9f\n\xc3\r\n\x80",
+	    "data: a\xef\xbf\xbd\ndata: \xef\xbf\xbd\ndata: \xef\xbf\xbd\ndata: \xef\xbf\xbd\n\n");
+	bytes_are(-1, "gr\xc3\xbc\xc3\x9f", "gr\xc3\xbc\xc3\x9f",
+	    "event: gr\xc3\xbc\xc3\x9f\ndata: gr\xc3\xbc\xc3\x9f\n\n");
+}
+
 /* Streams of many random events, with all that stands between events. */
 TEST(random_streams_are_read_back_whole)
 {
 	static const char *const pieces[] = {
 		"\n", "\r", "\r\n", " ", ":", "a", "bc", "data:", "id: 1", "\xc3\xa9", "\xef\xbb\xbf",
-		"\xe2\x80\xa8", "\x85", "\v", "\f", "event", "retry: 5", "{\"a\":1}",
+		"\xe2\x80\xa8", "\xc2\x85", "\v", "\f", "event", "retry: 5", "{\"a\":1}",
 	};
 	static const char *const events[] = { NULL, "", "e", "rowcast.gap", " e ", ":", "data" };
 
@@ -330,6 +400,9 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(a_block_without_data_moves_the_cursor_and_raises_nothing),
 	cmocka_unit_test(a_heartbeat_changes_nothing),
 	cmocka_unit_test(an_event_without_an_id_leaves_the_cursor_where_it_was),
+	cmocka_unit_test(line_ends_are_found_wherever_they_stand),
+	cmocka_unit_test(lines_of_any_length_are_written_as_they_are),
+	cmocka_unit_test(what_is_not_utf_8_is_replaced),
 	cmocka_unit_test(random_streams_are_read_back_whole),
 };
 

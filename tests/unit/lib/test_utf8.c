@@ -1,6 +1,8 @@
 #include "tests/unit/check.h"
+#include "tests/unit/dice.h"
 
 #include "lib/utf8.h"
+#include "tests/fuzz/subparts.h"
 
 #define VALID(s) assert_true(utf8_is_valid(s, sizeof(s) - 1))
 #define INVALID(s) assert_false(utf8_is_valid(s, sizeof(s) - 1))
@@ -104,6 +106,105 @@ TEST(u_0000_is_valid_but_no_text)
 	assert_false(utf8_is_text("\xff", 1));
 }
 
+static void
+expect_repaired(const char *text, size_t len, const char *expected, size_t expected_len)
+{
+	struct buf out = BUF_EMPTY;
+	char *exact = malloc(len > 0 ? len : 1);  /* a byte behind it would be noticed */
+
+	memcpy(exact, text, len);
+	buf_add_char(&out, '>');
+	utf8_add_repaired(&out, exact, len);
+	assert_int_equal(out.len, expected_len + 1);
+	assert_memory_equal(out.bytes + 1, expected, expected_len);
+	buf_free(&out);
+	free(exact);
+}
+
+#define REPAIRED(s, expected) expect_repaired(s, sizeof(s) - 1, expected, sizeof(expected) - 1)
+
+/* What another decoder makes of it: Python's bytes.decode('utf-8', 'replace'). */
+TEST(each_maximal_subpart_becomes_one_replacement)
+{
+	REPAIRED("Cr\xc3", "Cr\xef\xbf\xbd");
+	REPAIRED("", "");
+	REPAIRED("plain", "plain");
+	REPAIRED("gr\xc3\xbc\xc3\x9f \xe2\x82\xac \xf0\x9f\x99\x82",
+	    "gr\xc3\xbc\xc3\x9f \xe2\x82\xac \xf0\x9f\x99\x82");
+	REPAIRED("\x80", "\xef\xbf\xbd");
+	REPAIRED("\xbf\xbf", "\xef\xbf\xbd\xef\xbf\xbd");
+	REPAIRED("\xc0\x80", "\xef\xbf\xbd\xef\xbf\xbd");
+	REPAIRED("\xc1\xbf", "\xef\xbf\xbd\xef\xbf\xbd");
+	REPAIRED("\xc3(", "\xef\xbf\xbd(");
+	REPAIRED("\xe0\x80\x80", "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd");
+	REPAIRED("\xe0\x9f\xbf", "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd");
+	REPAIRED("\xe0\xa0", "\xef\xbf\xbd");
+	REPAIRED("\xe0\xa0(", "\xef\xbf\xbd(");
+	REPAIRED("\xe2\x82", "\xef\xbf\xbd");
+	REPAIRED("\xe2\x82(\xe2", "\xef\xbf\xbd(\xef\xbf\xbd");
+	REPAIRED("\xe2(\xa1", "\xef\xbf\xbd(\xef\xbf\xbd");
+	REPAIRED("\xed\xa0\x80", "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd");
+	REPAIRED("\xed\xa0\xbd\xed\xb8\x80",
+	    "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd");
+	REPAIRED("\xed\x9f", "\xef\xbf\xbd");
+	REPAIRED("\xf0\x80\x80\x80", "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd");
+	REPAIRED("\xf0\x8f\xbf\xbf", "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd");
+	REPAIRED("\xf0\x90\x80", "\xef\xbf\xbd");
+	REPAIRED("\xf0\x9f\x99", "\xef\xbf\xbd");
+	REPAIRED("\xf0\x9f\x99(", "\xef\xbf\xbd(");
+	REPAIRED("\xf0\x9f" "A", "\xef\xbf\xbd" "A");
+	REPAIRED("\xf1\x80\x80\xe1\x80\xc2" "b\x80" "c\x80\xbf" "d",
+	    "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd" "b\xef\xbf\xbd" "c\xef\xbf\xbd\xef\xbf\xbd" "d");
+	REPAIRED("\xf4\x8f\xbf", "\xef\xbf\xbd");
+	REPAIRED("\xf4\x90\x80\x80", "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd");
+	REPAIRED("\xf4\x8f\xbf\xbf\xf4", "\xf4\x8f\xbf\xbf\xef\xbf\xbd");
+	REPAIRED("\xf5\x80\x80\x80", "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd");
+	REPAIRED("\xf8\x88\x80\x80\x80",
+	    "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd");
+	REPAIRED("\xfe\xff", "\xef\xbf\xbd\xef\xbf\xbd");
+	REPAIRED("\xc3\xc3\xa9", "\xef\xbf\xbd\xc3\xa9");
+	REPAIRED("\xe2\xe2\x82\xac", "\xef\xbf\xbd\xe2\x82\xac");
+	REPAIRED("\xf0\x9f\xf0\x9f\x99\x82", "\xef\xbf\xbd\xf0\x9f\x99\x82");
+	REPAIRED("a\x00" "b\xff", "a\x00" "b\xef\xbf\xbd");
+	REPAIRED("eight by\xc3", "eight by\xef\xbf\xbd");
+	REPAIRED("seven b\xe2\x82", "seven b\xef\xbf\xbd");
+	REPAIRED("1234567\xf0\x9f\x99\x82\xff" "9", "1234567\xf0\x9f\x99\x82\xef\xbf\xbd" "9");
+	REPAIRED("\xe1\x80\xe2\xf0\x91\x92\xf1\xbf" "A",
+	    "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd" "A");
+	REPAIRED("\x80\x80\x80\x80\x80\x80\x80\x80\x80\xe4\xbd",
+	    "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd");
+}
+
+/* Bytes at random, and from those that the table turns on. */
+TEST(random_bytes_are_judged_and_repaired_as_the_standard_says)
+{
+	static const unsigned char edges[] = {
+		0x00, 0x41, 0x7f, 0x80, 0x8f, 0x90, 0x9f, 0xa0, 0xbf, 0xc0, 0xc1, 0xc2, 0xdf,
+		0xe0, 0xe1, 0xec, 0xed, 0xee, 0xef, 0xf0, 0xf1, 0xf3, 0xf4, 0xf5, 0xff,
+	};
+	unsigned char text[700];
+
+	dice_begin();
+	for (int round = 0; round < 50000; round++) {
+		size_t len = dice_throw(round % 100 == 0 ? sizeof(text) : 40);
+		size_t kind = dice_throw(4);
+		struct buf expected = BUF_EMPTY;
+
+		for (size_t i = 0; i < len; i++)
+			text[i] = kind == 0 || (kind == 1 && dice_throw(10) > 0) ? 'a'
+			    : kind == 2 ? (unsigned char)dice_throw(256)
+			    : edges[dice_throw(sizeof(edges))];
+		subparts_repair(&expected, (char *)text, len);
+		expect_repaired((char *)text, len, expected.len > 0 ? expected.bytes : "",
+		    expected.len);
+		assert_int_equal(utf8_is_valid((char *)text, len), expected.len == len
+		    && (len == 0 || memcmp(expected.bytes, text, len) == 0));
+		if (expected.len > 0)
+			assert_true(utf8_is_valid(expected.bytes, expected.len));
+		buf_free(&expected);
+	}
+}
+
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(characters_of_every_length_are_valid),
 	cmocka_unit_test(overlong_forms_are_invalid),
@@ -113,6 +214,8 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(bytes_behind_the_end_are_not_looked_at),
 	cmocka_unit_test(every_code_point_is_judged_as_the_standard_says),
 	cmocka_unit_test(u_0000_is_valid_but_no_text),
+	cmocka_unit_test(each_maximal_subpart_becomes_one_replacement),
+	cmocka_unit_test(random_bytes_are_judged_and_repaired_as_the_standard_says),
 };
 
 RUN_TESTS(tests)
