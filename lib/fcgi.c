@@ -90,11 +90,12 @@ length(const unsigned char *bytes, size_t n, size_t *at, size_t *value)
 static bool
 params_are_whole(const unsigned char *bytes, size_t n)
 {
-	size_t at = 0, name, value;
+	size_t at = 0, n_pairs = 0, name, value;
 
 	while (at < n) {
-		if (!length(bytes, n, &at, &name) || !length(bytes, n, &at, &value)
-		    || name > n - at || value > n - at - name)
+		if (n_pairs++ == FCGI_PARAMS_MAX || !length(bytes, n, &at, &name)
+		    || !length(bytes, n, &at, &value) || name > n - at
+		    || value > n - at - name)
 			return false;
 		at += name + value;
 	}

@@ -11,6 +11,10 @@
 enum {
 	FCGI_HEADER_BYTES = 8,
 	FCGI_CONTENT_MAX = 65535,    /* content of one record */
+	/* Parameters of a request. Web servers make some thirty, and one of each header
+	 * of the client's; libfcgi allocates for each and goes through them by name.
+	 * Picked, not tuned. */
+	FCGI_PARAMS_MAX = 500,
 	FCGI_END_BYTES = 3 * FCGI_HEADER_BYTES,
 };
 

@@ -72,6 +72,10 @@ form_next(struct form *form)
 		form->next++;
 	if (form->next == form->end)
 		return 0;
+	if (form->n_pairs++ == FORM_MAX_PAIRS) {
+		form->next = form->end;
+		return FORM_TOO_MANY;
+	}
 
 	pair = form->next;
 	pair_end = memchr(pair, '&', (size_t)(form->end - pair));

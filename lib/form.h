@@ -18,7 +18,12 @@
 enum form_outcome {
 	FORM_PAIR = 1,   /* name and value are set */
 	FORM_MALFORMED,  /* a '%' without two hex digits behind it */
+	FORM_TOO_MANY,   /* more than FORM_MAX_PAIRS */
 };
+
+/* A pair costs its reader more than its bytes do: 64 KiB of them would take ten
+ * times as long as one that is so long. Picked, not tuned. */
+enum { FORM_MAX_PAIRS = 1000 };
 
 struct form {
 	/* The pair, decoded, each ended by a NUL that is not counted; good
@@ -31,6 +36,7 @@ struct form {
 
 	const char *next;    /* private: what is still to be read */
 	const char *end;     /* private */
+	size_t n_pairs;      /* private: read so far */
 	struct buf decoded;  /* private: owned, holds name and value */
 };
 
@@ -39,7 +45,7 @@ struct form {
 void form_init(struct form *form, const char *text, size_t len);
 
 /* form_next reads the next pair. FORM_PAIR; 0 where there are no more; after
- * FORM_MALFORMED the reading is over. Pairs end at '&'; empty ones are passed
+ * FORM_MALFORMED and FORM_TOO_MANY the reading is over. Pairs end at '&'; empty ones are passed
  * over; without '=' the value is empty; '+' is a space. The bytes are not
  * checked to be UTF-8. */
 int form_next(struct form *form);

@@ -37,25 +37,33 @@ from_header(const struct request *request)
 	return token != request->authorization && *token != '\0' ? mem_strdup(token) : NULL;
 }
 
+/* begins_pair: stands nothing but blanks between `at` and the start of the text,
+ * or the ';' before it? */
+static bool
+begins_pair(const char *text, const char *at)
+{
+	while (at > text && (at[-1] == ' ' || at[-1] == '\t'))
+		at--;
+	return at == text || at[-1] == ';';
+}
+
 /* RFC 6265 4.2.1: pairs between "; ", the value perhaps in quotes. */
 static char *
 from_cookie(const struct request *request)
 {
-	const char *at = request->cookie;
+	const char *at = request->cookie, *value;
+	size_t len;
 
-	while (at != NULL) {
-		at += strspn(at, "; \t");
-		if (strncmp(at, cookie_name, strlen(cookie_name)) == 0) {
-			const char *value = at + strlen(cookie_name);
-			size_t len;
-
-			value += *value == '"';
-			len = strcspn(value, "\"; \t");
-			return len > 0 ? mem_strndup(value, len) : NULL;
-		}
-		at = strchr(at, ';');
-	}
-	return NULL;
+	/* The name is looked for, not the pairs, of which there may be thousands. */
+	while (at != NULL && (at = strstr(at, cookie_name)) != NULL
+	    && !begins_pair(request->cookie, at))
+		at += strlen(cookie_name);
+	if (at == NULL)
+		return NULL;
+	value = at + strlen(cookie_name);
+	value += *value == '"';
+	len = strcspn(value, "\"; \t");
+	return len > 0 ? mem_strndup(value, len) : NULL;
 }
 
 static char *

@@ -19,7 +19,13 @@
 #include "lib/form.h"
 #include "lib/mem.h"
 
-enum { FORBIDDEN = 403, UNSUPPORTED = 415 };
+enum {
+	FORBIDDEN = 403,
+	UNSUPPORTED = 415,
+	/* In one JSON object, which has eight fields to fill, so most would be null.
+	 * To jansson each costs as much as a hundred bytes of text. Picked, not tuned. */
+	OBJECT_MAX_VALUES = 100,
+};
 
 /* ---- the forms ---- */
 
@@ -36,6 +42,8 @@ read_pairs(struct field_reader *reader, struct draft *draft, const char *text, s
 
 		if (outcome == FORM_MALFORMED)
 			status = field_refuse(reader, FIELD_BAD, "%s has a malformed percent escape", what);
+		else if (outcome == FORM_TOO_MANY)
+			status = field_refuse(reader, FIELD_BAD, "%s has too many fields", what);
 		else if (strlen(form.name) != form.name_len)
 			status = field_refuse(reader, FIELD_BAD, "the name of a field may not contain "
 			    "U+0000");
@@ -90,6 +98,24 @@ json_to_value(const json_t *json)
 	}
 }
 
+/* count_values returns how many values a text of JSON separates by commas, nested
+ * ones included; of what is no JSON, anything. How deep they are nested jansson
+ * bounds by itself. */
+static size_t
+count_values(const char *text, size_t len)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < len; i++) {
+		if (text[i] == '"')
+			for (i++; i < len && text[i] != '"'; i++)
+				i += text[i] == '\\';
+		else
+			n += text[i] == ',';
+	}
+	return n;
+}
+
 static int
 read_object(struct field_reader *reader, struct draft *draft, const char *text,
     size_t len)
@@ -101,6 +127,9 @@ read_object(struct field_reader *reader, struct draft *draft, const char *text,
 	/* jansson passes over a NUL byte behind a number or a word. */
 	if (memchr(text, '\0', len) != NULL)
 		return field_refuse(reader, FIELD_BAD, "the text may not contain U+0000");
+	if (count_values(text, len) > OBJECT_MAX_VALUES)
+		return field_refuse(reader, FIELD_BAD, "the object has too many values; the fields"
+		    " are msg, user, topic, event, all, key and ttl");
 	object = json_loadb(text, len, JSON_REJECT_DUPLICATES, &error);
 	if (object == NULL)
 		return refuse_json(reader, &error);

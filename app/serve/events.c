@@ -77,6 +77,8 @@ read_query(struct subscription *sub, const struct request *request)
 	while (fault == NULL && (outcome = form_next(&form)) != 0) {
 		if (outcome == FORM_MALFORMED) {
 			fault = "the query has a % without two hex digits";
+		} else if (outcome == FORM_TOO_MANY) {
+			fault = "the query has too many parameters";
 		} else if (strcmp(form.name, "topic") == 0) {
 			fault = add_topic(sub, &form);
 		} else if (strcmp(form.name, "lastEventId") == 0) {

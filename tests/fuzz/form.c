@@ -76,8 +76,9 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		add_escaped(&pairs, form.value, form.value_len);
 		buf_add_str(&pairs, "&&");
 	}
-	REQUIRE((outcome == FORM_MALFORMED) == is_malformed(text, size));
-	REQUIRE(outcome == FORM_MALFORMED || n == count_pairs(text, size));
+	REQUIRE(outcome == FORM_TOO_MANY || (outcome == FORM_MALFORMED) == is_malformed(text, size));
+	REQUIRE(outcome != 0 || n == count_pairs(text, size));
+	REQUIRE(outcome == FORM_TOO_MANY ? n == FORM_MAX_PAIRS : n <= FORM_MAX_PAIRS);
 	REQUIRE(form_next(&form) == 0);
 	form_free(&form);
 	check_again(&pairs, &plain);

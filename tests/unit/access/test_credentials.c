@@ -83,6 +83,9 @@ TEST(a_token_comes_in_the_header_the_cookie_or_the_query)
 	EXPECT(0, ANYWHERE, .authorization = "bEARER  %s");
 	EXPECT(0, ANYWHERE, .cookie = "a=b; rowcast_token=%s; c=d");
 	EXPECT(0, ANYWHERE, .cookie = "rowcast_token=\"%s\"");
+	EXPECT(0, ANYWHERE, .cookie = " \trowcast_token=%s");
+	EXPECT(0, ANYWHERE, .cookie = "xrowcast_token=a; a rowcast_token=b; ;; \t rowcast_token=%s");
+	EXPECT(0, ANYWHERE, .cookie = "rowcast_tokenrowcast_token=b;rowcast_token=%s");
 	EXPECT(0, ANYWHERE, .query = "topic=t&token=%s");
 	EXPECT(0, ANYWHERE, .query = "token=Bearer+%s");
 }

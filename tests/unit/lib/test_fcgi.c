@@ -407,6 +407,14 @@ TEST(lengths_that_lie_are_bad)
 		assert_int_equal(scan_params(lies[i].pairs, lies[i].len), FCGI_SCAN_BAD);
 }
 
+TEST(parameters_are_bounded_in_number)
+{
+	char pairs[2 * (FCGI_PARAMS_MAX + 1)] = { 0 };
+
+	assert_int_equal(scan_params(pairs, 2 * FCGI_PARAMS_MAX), FCGI_SCAN_WHOLE);
+	assert_int_equal(scan_params(pairs, sizeof(pairs)), FCGI_SCAN_BAD);
+}
+
 TEST(lengths_that_tell_the_truth_are_good)
 {
 	static const struct { const char *pairs; size_t len; } truths[] = {
@@ -523,6 +531,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(only_a_responder_is_asked),
 	cmocka_unit_test(a_begin_of_another_size_is_bad_at_once),
 	cmocka_unit_test(lengths_that_lie_are_bad),
+	cmocka_unit_test(parameters_are_bounded_in_number),
 	cmocka_unit_test(lengths_that_tell_the_truth_are_good),
 	cmocka_unit_test(parameters_and_bodies_may_fill_many_full_records),
 	cmocka_unit_test(other_protocols_are_bad_from_their_first_bytes),

@@ -114,6 +114,23 @@ TEST(a_malformed_escape_ends_the_reading)
 	expect_end();
 }
 
+TEST(pairs_are_bounded_in_number)
+{
+	char text[2 * (FORM_MAX_PAIRS + 1)];
+
+	for (size_t i = 0; i < sizeof(text); i++)
+		text[i] = "a&"[i % 2];
+	begin(text, 2 * FORM_MAX_PAIRS);
+	for (int i = 0; i < FORM_MAX_PAIRS; i++)
+		expect_pair("a", "");
+	expect_end();
+	begin(text, sizeof(text));
+	for (int i = 0; i < FORM_MAX_PAIRS; i++)
+		expect_pair("a", "");
+	assert_int_equal(form_next(&form), FORM_TOO_MANY);
+	expect_end();
+}
+
 TEST(an_escape_is_not_read_from_behind_the_end)
 {
 	form_init(&form, "a=%41", 4);
@@ -145,6 +162,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(a_nul_is_told_by_the_length),
 	cmocka_unit_test(bytes_that_are_not_utf_8_are_passed_on),
 	cmocka_unit_test(a_malformed_escape_ends_the_reading),
+	cmocka_unit_test(pairs_are_bounded_in_number),
 	cmocka_unit_test(an_escape_is_not_read_from_behind_the_end),
 	cmocka_unit_test(a_long_value_is_read_whole),
 };

@@ -553,6 +553,57 @@ TEST(what_is_no_json_object_is_refused)
 	assert_int_equal(strncmp(p.error, "the body is not valid JSON (line 1, column ", 43), 0);
 }
 
+TEST(the_values_of_an_object_are_bounded_in_number)
+{
+	struct buf nulls = BUF_EMPTY, nested = BUF_EMPTY, text = BUF_EMPTY;
+	char *body;
+
+	buf_add_str(&nulls, "{\"msg\":\"m\"");
+	buf_add_str(&nested, "{\"msg\":[0");
+	buf_add_str(&text, "{\"msg\":\"\\\"");
+	for (int i = 0; i < 101; i++) {
+		/* What is in strings does not count. */
+		buf_add_str(&text, ",\\\",");
+		if (i == 100) {
+			body = mem_printf("%.*s}", (int)nulls.len, nulls.bytes);
+			takes(JSON, body);
+			publication_free(&p);
+			free(body);
+		}
+		buf_printf(&nulls, ",\"x%d\":null", i);
+		buf_add_str(&nested, ",{}");
+	}
+	buf_add_str(&nulls, "}");
+	buf_add_str(&nested, "]}");
+	buf_add_str(&text, "\"}");
+	body = buf_take(&text);
+	takes(JSON, body);
+	publication_free(&p);
+	free(body);
+	body = buf_take(&nulls);
+	refuses(JSON, body, 400, "the object has too many values; the fields are msg, user, topic, "
+	    "event, all, key and ttl");
+	free(body);
+	body = buf_take(&nested);
+	refuses(JSON, body, 400, "the object has too many values; the fields are msg, user, topic, "
+	    "event, all, key and ttl");
+	free(body);
+}
+
+TEST(empty_pairs_of_a_query_are_passed_over)
+{
+	struct buf query = BUF_EMPTY;
+	char *text;
+
+	buf_add_str(&query, "msg=m");
+	for (int i = 0; i < 100; i++)
+		buf_add_str(&query, "&&&&&&&&&&&&&&&&&&&&");
+	text = buf_take(&query);
+	takes_with(text, NULL, "");   /* nothing between them is nothing */
+	publication_free(&p);
+	free(text);
+}
+
 /* ---- many ---- */
 
 TEST(each_line_is_a_message)
@@ -736,6 +787,8 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(an_unknown_field_is_refused_and_shown_only_where_harmless),
 	cmocka_unit_test(a_malformed_escape_says_where),
 	cmocka_unit_test(what_is_no_json_object_is_refused),
+	cmocka_unit_test(the_values_of_an_object_are_bounded_in_number),
+	cmocka_unit_test(empty_pairs_of_a_query_are_passed_over),
 	cmocka_unit_test(each_line_is_a_message),
 	cmocka_unit_test(a_fault_in_one_line_refuses_all_and_names_it),
 	cmocka_unit_test(lines_without_a_message_are_refused),

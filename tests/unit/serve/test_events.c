@@ -84,6 +84,22 @@ TEST(topics_are_names_that_the_token_grants)
 	free(too_long);
 }
 
+TEST(a_query_has_at_most_1000_parameters)
+{
+	struct buf query = BUF_EMPTY;
+	char *text;
+
+	for (int i = 0; i < 1000; i++)
+		buf_add_str(&query, "topic=news&");
+	buf_add_char(&query, '\0');
+	passes(query.bytes);
+	query.len--;
+	buf_add_str(&query, "topic=news");
+	text = buf_take(&query);
+	expect(text, 400, "the query has too many parameters");
+	free(text);
+}
+
 TEST(a_stream_has_at_most_32_different_topics)
 {
 	struct buf query = BUF_EMPTY;
@@ -185,6 +201,7 @@ TEST(an_id_that_is_none_begins_at_the_newest)
 
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(topics_are_names_that_the_token_grants),
+	cmocka_unit_test(a_query_has_at_most_1000_parameters),
 	cmocka_unit_test(a_stream_has_at_most_32_different_topics),
 	cmocka_unit_test(an_id_in_the_query_is_not_cut_short),
 	cmocka_unit_test(an_empty_id_is_none),
