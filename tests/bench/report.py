@@ -9,7 +9,7 @@ import time
 
 import charts as svg
 from systems import SYSTEMS, which
-from works import GOALS
+from works import GOALS, WORST_RATIO
 
 # figure: (what it is called, how it is written)
 FIGURES = {
@@ -159,7 +159,13 @@ def table(head, rows):
     return '\n'.join(lines + ['| ' + ' | '.join(row) + ' |' for row in rows])
 
 
-def markdown(about_run, works, medians, failures):
+def worst_line(job):
+    """A row of the table of worst inputs."""
+    return [job['name'], f'{job["bytes"]:,}', f'{job["plain_us"]:,.0f}', f'{job["worst_us"]:,.0f}', job['worst'].replace('|', ''),
+            f'{job["ratio"]:.1f}', 'yes' if job['ratio'] <= WORST_RATIO else '**no**']
+
+
+def markdown(about_run, works, medians, worst, failures):
     names = [name for name in SYSTEMS if any(name in of for of in medians.values())]
     versions = '; '.join(about_run['versions'])
     blocks = ['# Benchmark', (
@@ -169,7 +175,11 @@ def markdown(about_run, works, medians, failures):
     goals = [line for line in (goal_line(goal, medians) for goal in GOALS) if line]
     if goals:
         blocks += ['## Goals', table(['work', 'figure', 'rowcast', 'beside', 'ratio', 'goal', 'holds'], goals)]
-    blocks.append('## Figures')
+    if worst:
+        head = ['thread: work', 'bytes', 'plain, µs', 'worst, µs', 'which', 'ratio', f'at most {WORST_RATIO}']
+        blocks += ['## Worst inputs', table(head, [worst_line(job) for job in worst])]
+    if medians:
+        blocks.append('## Figures')
     for work in works:
         of = medians.get(work.name)
         if not of:

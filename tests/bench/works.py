@@ -17,7 +17,11 @@ PARTS = {
     'replay': 'rows read again from the table',
     'growth': 'one user among few and many streams',
     'pace': 'lone messages and load with 10 to 5,000 streams',
+    'worst': 'the worst inputs of each parser and encoder',
 }
+
+# How many times as long as a plain input the worst of its size may take.
+WORST_RATIO = 4
 
 
 @dataclasses.dataclass

@@ -3,7 +3,8 @@
 #ifndef TESTS_UNIT_HS256_H
 #define TESTS_UNIT_HS256_H
 
-#include "tests/unit/check.h"
+#include <stdint.h>
+#include <string.h>
 
 #include "lib/buf.h"
 
