@@ -7,13 +7,15 @@
  * person wrote, so a default and a written value cannot mean different things.
  *
  * Sources are read in order (defaults, file, options) and each value replaces
- * the one before. A fault is logged where it stands and counted; the reading
- * goes on, so that one run tells all there is to correct. */
+ * that of the source before. Within one source a key stands once: of two, one is
+ * a line that somebody believes is in force. A fault is logged where it stands and
+ * counted; the reading goes on, so that one run tells all there is to correct. */
 
 #include "app/setting/conf.h"
 
 #include <errno.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -62,10 +64,12 @@ static const struct setting settings[] = {
 	{ "log_level", "info", setting_read_level, TO(log_level), 0, 0, false },
 };
 
+enum { N_SETTINGS = sizeof(settings) / sizeof(settings[0]) };
+
 static const struct setting *
 find_setting(const char *name)
 {
-	for (size_t i = 0; i < sizeof(settings) / sizeof(settings[0]); i++)
+	for (size_t i = 0; i < N_SETTINGS; i++)
 		if (strcmp(settings[i].name, name) == 0)
 			return &settings[i];
 	return NULL;
@@ -83,27 +87,38 @@ read_value(struct conf *conf, const struct setting *setting, const char *value, 
 struct load {
 	struct conf *conf;
 	const char *file;          /* the one that is read; for the log */
-	bool has_older_key_files;  /* those in conf are from the source before */
 	bool has_lost_key_file;    /* one was named, or may have been, in vain */
+	/* Of each setting, where this source gives it: the line, or 1 for options, which
+	 * have none; 0: it does not. */
+	unsigned int given[N_SETTINGS];
 	unsigned int n_faults;
 };
 
-/* set gives one key its value, wherever that stood. false: why says why not. */
+/* set gives one key its value; line is that of the file, or 0. false: why says why
+ * not. */
 static bool
-set(struct load *load, const char *name, const char *value, char *why)
+set(struct load *load, unsigned int line, const char *name, const char *value, char *why)
 {
 	const struct setting *setting = find_setting(name);
+	unsigned int *given;
 	bool is_key_file;
 
 	if (setting == NULL) {
 		strcpy(why, "unknown key");
 		return false;
 	}
+	given = &load->given[setting - settings];
 	is_key_file = setting->read == setting_read_key_file;
-	if (is_key_file && load->has_older_key_files) {
-		setting_drop_key_files(&load->conf->jwt_key_files);
-		load->has_older_key_files = false;
+	if (*given != 0 && !is_key_file) {
+		if (line != 0)
+			snprintf(why, SETTING_WHY_BYTES, "given twice, first in line %u", *given);
+		else
+			strcpy(why, "given twice");
+		return false;
 	}
+	if (*given == 0 && is_key_file)  /* those in conf are of the source before */
+		setting_drop_key_files(&load->conf->jwt_key_files);
+	*given = line != 0 ? line : 1;
 	if (read_value(load->conf, setting, value, why))
 		return true;
 	if (is_key_file)
@@ -117,7 +132,7 @@ set_from_file(void *arg, unsigned int line, const char *name, const char *value)
 	struct load *load = arg;
 	char why[SETTING_WHY_BYTES];
 
-	if (!set(load, name, value, why)) {
+	if (!set(load, line, name, value, why)) {
 		log_errorx("conf: %s:%u: %s: %s", load->file, line, name, why);
 		load->n_faults++;
 	}
@@ -158,7 +173,7 @@ load_option(struct load *load, const char *option)
 		return;
 	}
 	name = mem_strndup(option, (size_t)(equals - option));
-	if (!set(load, name, equals + 1, why)) {
+	if (!set(load, 0, name, equals + 1, why)) {
 		log_errorx("conf: -o %s: %s", option, why);
 		load->n_faults++;
 	}
@@ -171,7 +186,7 @@ conf_load(struct conf *conf, const char *file, char *const options[], size_t n_o
 	struct load load = { .conf = conf };
 
 	*conf = (struct conf){ 0 };
-	for (size_t i = 0; i < sizeof(settings) / sizeof(settings[0]); i++) {
+	for (size_t i = 0; i < N_SETTINGS; i++) {
 		const struct setting *setting = &settings[i];
 		char why[SETTING_WHY_BYTES];
 
@@ -179,7 +194,7 @@ conf_load(struct conf *conf, const char *file, char *const options[], size_t n_o
 			fatalx("conf: %s: the default is no value: %s", setting->name, why);
 	}
 	load_file(&load, file);
-	load.has_older_key_files = true;
+	memset(load.given, 0, sizeof(load.given));
 	for (size_t i = 0; i < n_options; i++)
 		load_option(&load, options[i]);
 

@@ -37,8 +37,9 @@ struct conf {
 
 /* conf_load fills conf from the defaults, then from file (NULL: from
  * CONF_DEFAULT_FILE where that exists), then from the n_options strings
- * "KEY=VALUE" of options, which it copies. A key given again replaces the
- * earlier value; jwt_key_file given twice in one source is two keys.
+ * "KEY=VALUE" of options, which it copies. An option replaces what the file says;
+ * a key given twice in the file, or twice by options, is a fault, but for
+ * jwt_key_file, which is two keys then.
  * 0: done, conf_free is due. -1: something was wrong; every fault was logged,
  * each with FILE:LINE or the option it stands in; nothing is left to free. */
 int conf_load(struct conf *conf, const char *file, char *const options[], size_t n_options);

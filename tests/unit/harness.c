@@ -63,6 +63,15 @@ write_file(const char *name, const char *text)
 	return path;
 }
 
+static int
+has_line(const char *const lines[], const char *key)
+{
+	for (; lines != NULL && *lines != NULL; lines++)
+		if (strncmp(*lines, key, strlen(key)) == 0 && (*lines)[strlen(key)] == ' ')
+			return 1;
+	return 0;
+}
+
 void
 conf_of(struct conf *conf, const char *const lines[])
 {
@@ -71,8 +80,9 @@ conf_of(struct conf *conf, const char *const lines[])
 	struct buf text = BUF_EMPTY;
 	char *whole;
 
-	buf_printf(&text, "jwt_key_file = %s\nlisten = unix:%s\nstore = sqlite:%s\n",
-	    key, socket_path, store);
+	buf_printf(&text, "jwt_key_file = %s\nstore = sqlite:%s\n", key, store);
+	if (!has_line(lines, "listen"))
+		buf_printf(&text, "listen = unix:%s\n", socket_path);
 	for (; lines != NULL && *lines != NULL; lines++)
 		buf_printf(&text, "%s\n", *lines);
 	whole = buf_take(&text);

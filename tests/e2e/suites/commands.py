@@ -31,6 +31,15 @@ def check_names_file_and_line_of_every_fault(site):
     expect.true(f'{path}:2' not in done.stderr, done.stderr)
 
 
+def check_names_the_second_of_two_settings(site):
+    path = os.path.join(site.folder, 'twice.conf')
+    with open(path, 'w') as f:
+        f.write(f'jwt_key_file = {site.rowcast.key_file}\nworkers = 4\n\nworkers = 5\n')
+    expect_failure(rowcast(site, 'check', '-c', path), f'{path}:4: workers: given twice, first in line 2')
+    expect_failure(rowcast(site, 'check', '-c', site.rowcast.conf, '-o', 'workers=4', '-o', 'workers=5'),
+                   '-o workers=5: given twice')
+
+
 def check_demands_a_key_that_others_cannot_write(site):
     path = os.path.join(site.folder, 'open-key')
     with open(path, 'w') as f:
@@ -169,10 +178,11 @@ def status_says_that_nobody_answers_or_somebody_else(site):
 
 @contextlib.contextmanager
 def _serving(site, *arguments, **more):
-    """Another `rowcast serve`, with a store of its own."""
+    """Another `rowcast serve`, with a store of its own unless the arguments name one."""
+    if not any(argument.startswith('store=') for argument in arguments):
+        arguments = ('-o', 'store=sqlite:' + site.folder + '/second.db', *arguments)
     process = subprocess.Popen(
-        [site.rowcast.program, 'serve', '-c', site.rowcast.conf, '-o', 'store=sqlite:' + site.folder + '/second.db',
-         *arguments], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, **more)
+        [site.rowcast.program, 'serve', '-c', site.rowcast.conf, *arguments], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, **more)
     try:
         yield process
     finally:

@@ -150,14 +150,35 @@ TEST(a_file_sets_every_key)
 
 TEST(an_option_replaces_what_the_file_says)
 {
-	loads("jwt_key_file = /k\nworkers = 4\nworkers = 5\njwt_issuer = i\n"
+	loads("jwt_key_file = /k\nworkers = 4\njwt_issuer = i\n"
 	    "allow_origin = https://a.example\n",
-	    LIST("workers=6", "jwt_issuer=", "allow_origin=https://b.example", "workers=7"));
+	    LIST("workers=7", "jwt_issuer=", "allow_origin=https://b.example"));
 	assert_int_equal(conf.n_workers, 7);
 	assert_null(conf.jwt_issuer);
 	assert_int_equal(conf.allow_origins.n, 1);
 	assert_string_equal(conf.allow_origins.list[0], "https://b.example");
 	conf_free(&conf);
+}
+
+TEST(a_key_given_twice_is_told_with_both_its_lines)
+{
+	const char *said = refused("jwt_key_file = /k\nworkers = 4\n\njwt_issuer =\n"
+	    "workers = 4\nheartbeat = never\njwt_issuer = i\nheartbeat = 5s\nworkers = 0\n", NULL);
+
+	assert_says(said, "rowcast.conf:5: workers: given twice, first in line 2\n");
+	assert_says(said, "rowcast.conf:7: jwt_issuer: given twice, first in line 4\n");
+	assert_says(said, "rowcast.conf:6: heartbeat: expected a time");
+	assert_says(said, "rowcast.conf:8: heartbeat: given twice, first in line 6\n");
+	assert_says(said, "rowcast.conf:9: workers: given twice, first in line 2\n");
+}
+
+TEST(an_option_given_twice_is_a_fault)
+{
+	const char *said = refused("jwt_key_file = /k\nworkers = 4\n",
+	    LIST("workers=6", "workers=6", "jwt_issuer=", "jwt_issuer="));
+
+	assert_says(said, "conf: -o workers=6: given twice\n");
+	assert_says(said, "conf: -o jwt_issuer=: given twice\n");
 }
 
 TEST(key_files_of_the_options_replace_those_of_the_file)
@@ -386,6 +407,8 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(the_defaults_are_those_of_the_manual),
 	cmocka_unit_test(a_file_sets_every_key),
 	cmocka_unit_test(an_option_replaces_what_the_file_says),
+	cmocka_unit_test(a_key_given_twice_is_told_with_both_its_lines),
+	cmocka_unit_test(an_option_given_twice_is_a_fault),
 	cmocka_unit_test(key_files_of_the_options_replace_those_of_the_file),
 	cmocka_unit_test(three_key_files_in_one_source_are_too_many),
 	cmocka_unit_test(a_missing_key_file_setting_is_said_plainly),
