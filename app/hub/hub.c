@@ -27,6 +27,7 @@
 #include "app/hub/pace.h"
 #include "app/hub/replay.h"
 #include "app/hub/round.h"
+#include "lib/epollwait.h"
 #include "lib/log.h"
 #include "lib/mem.h"
 #include "lib/random.h"
@@ -215,9 +216,7 @@ hub_run(void *arg)
 	watch_mailbox(hub, &hub->replay.pages);
 	state->now = clock_mono_us();
 	while (!atomic_load(&hub->stopping)) {
-		mono_us wait = wait_us(hub);
-		struct timespec timeout = { wait / 1000000, wait % 1000000 * 1000 };
-		int n = epoll_pwait2(state->epoll_fd, events, EVENTS_MAX, &timeout, NULL);
+		int n = epollwait_us(state->epoll_fd, events, EVENTS_MAX, wait_us(hub));
 
 		state->now = clock_mono_us();
 		for (int i = 0; i < n; i++)

@@ -1,13 +1,20 @@
 """rowcast's other commands, as a person at a shell uses them."""
 
 import contextlib
+import ctypes
+import errno
 import os
+import re
 import resource
 import signal
 import socket
+import struct
 import subprocess
+import time
+import types
 
 import expect
+import fcgi
 import front
 from harness import SOURCE
 from shell import expect_failure, expect_misuse, rowcast
@@ -205,6 +212,54 @@ def serve_listens_on_tcp_too(site):
         done = rowcast(site, 'status', '-c', site.rowcast.conf, '-o', listen)
         expect.equal(done.returncode, 0, done.stderr)
         expect.true('streams: 0' in done.stdout, done.stdout)
+        process.send_signal(signal.SIGTERM)
+        expect.equal(process.wait(20 * site.slow), 0)
+
+
+def _without_epoll_pwait2():
+    """As on Linux before 5.11: a filter answers ENOSYS for it in this process and
+    those it starts."""
+    class Program(ctypes.Structure):
+        _fields_ = [('length', ctypes.c_ushort), ('filter', ctypes.c_char_p)]
+
+    instructions = [  # code, jt, jf, k (linux/filter.h); 441 is the call on every machine
+        (0x20, 0, 0, 0), (0x15, 0, 1, 441), (0x06, 0, 0, 0x00050000 | errno.ENOSYS), (0x06, 0, 0, 0x7fff0000)]
+    code = b''.join(struct.pack('HBBI', *instruction) for instruction in instructions)
+    libc = ctypes.CDLL(None, use_errno=True)
+    PR_SET_NO_NEW_PRIVS, PR_SET_SECCOMP, SECCOMP_MODE_FILTER = 38, 22, 2
+    for call in ((PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0),
+                 (PR_SET_SECCOMP, SECCOMP_MODE_FILTER, ctypes.byref(Program(len(instructions), code)))):
+        if libc.prctl(*call) != 0:
+            raise OSError(ctypes.get_errno(), f'prctl{call}')
+
+
+def serve_on_a_kernel_without_epoll_pwait2_sleeps_and_hears_who_leaves(site):
+    path = os.path.join(site.folder, 'second.sock')
+    second = types.SimpleNamespace(rowcast=types.SimpleNamespace(socket_path=path), slow=site.slow)
+    listen = 'listen=unix:' + path
+    with _serving(site, '-o', listen, preexec_fn=_without_epoll_pwait2) as process:
+        wait_until(lambda: os.path.exists(path), 'it listens', 20 * site.slow)
+
+        def n_streams():
+            told = rowcast(site, 'status', '-c', site.rowcast.conf, '-o', listen)
+            return int(re.search('^streams: ([0-9]+)$', told.stdout, re.M).group(1))
+
+        def cpu_s():
+            with open(f'/proc/{process.pid}/stat') as f:
+                return sum(map(int, f.read().rpartition(')')[2].split()[11:13])) / os.sysconf('SC_CLK_TCK')
+
+        ask = fcgi.request('GET', '/events', site.token(site.user()))
+        stays, leaves = fcgi.Peer(second, ask), fcgi.Peer(second, ask)
+        wait_until(lambda: n_streams() == 2, 'both streams are open', 20 * site.slow)
+        leaves.close()
+        wait_until(lambda: n_streams() == 1, 'who has left is gone', 20 * site.slow)
+        before, started = cpu_s(), time.monotonic()
+        for _ in range(4):  # heartbeats
+            while stays.record()[2].strip() != b':':
+                pass
+        spent = (cpu_s() - before) / (time.monotonic() - started)
+        expect.true(spent < 0.5, f'between heartbeats it sleeps, and is not busy for {spent:.0%} of the time')
+        stays.close()
         process.send_signal(signal.SIGTERM)
         expect.equal(process.wait(20 * site.slow), 0)
 
