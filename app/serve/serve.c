@@ -40,7 +40,7 @@ return_large_buffers(void)
 
 /* raise_descriptors takes as many descriptors as we are allowed to. */
 static void
-raise_descriptors(const struct conf *conf)
+raise_descriptors(void)
 {
 	struct rlimit files;
 
@@ -48,7 +48,15 @@ raise_descriptors(const struct conf *conf)
 		return;
 	files.rlim_cur = files.rlim_max;
 	setrlimit(RLIMIT_NOFILE, &files);
-	if (files.rlim_cur < conf->max_streams + HUB_SPARE_DESCRIPTORS)
+}
+
+static void
+warn_of_descriptors(const struct conf *conf)
+{
+	struct rlimit files;
+
+	if (getrlimit(RLIMIT_NOFILE, &files) == 0
+	    && files.rlim_cur < conf->max_streams + HUB_SPARE_DESCRIPTORS)
 		log_warnx("serve: with %llu open files allowed there will be fewer streams than"
 		    " max_streams = %zu", (unsigned long long)files.rlim_cur, conf->max_streams);
 }
@@ -78,6 +86,18 @@ apply(struct service *service, const struct conf *conf)
 	atomic_store(&service->retry_max_ms, conf->retry.max_ms);
 }
 
+/* warn_of_restart names the keys that were changed in vain: what they set is made at
+ * the start. */
+static void
+warn_of_restart(const struct conf *in_force, const struct conf *fresh)
+{
+	char *keys = conf_need_restart(in_force, fresh);
+
+	if (keys != NULL)
+		log_warnx("serve: %s: changed, but need a restart", keys);
+	free(keys);
+}
+
 static void
 reload(struct service *service, const struct command_conf *cc)
 {
@@ -89,6 +109,8 @@ reload(struct service *service, const struct command_conf *cc)
 		apply(service, &conf);
 		hub_reload(service->hub, &conf);
 		writer_reload(service->writer, &conf);
+		warn_of_restart(service->conf, &conf);
+		warn_of_descriptors(&conf);
 		log_info("serve: keys, limits and retention are reloaded");
 	} else {
 		log_errorx("serve: nothing was reloaded; the configuration before stays in force");
@@ -141,7 +163,8 @@ serve(const struct conf *conf, const struct command_conf *cc)
 	sigset_t signals;
 
 	apply(&service, conf);
-	raise_descriptors(conf);
+	raise_descriptors();
+	warn_of_descriptors(conf);
 	return_large_buffers();
 	service.auth = auth_open(conf);
 	if (service.auth == NULL)

@@ -2,8 +2,8 @@
  * it reads files and logs what is wrong with them, and touches only its conf.
  *
  * Every key is a line of one table: its name, its default as one would write
- * it in the file, the function that reads a value, the field it goes to and
- * the bounds of a number. The defaults go through the same functions as what a
+ * it in the file, the function that reads a value, the field it goes to, the
+ * bounds of a number, and whether a change of it needs a restart. The defaults go through the same functions as what a
  * person wrote, so a default and a written value cannot mean different things.
  *
  * Sources are read in order (defaults, file, options) and each value replaces
@@ -19,6 +19,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/buf.h"
 #include "lib/ini.h"
 #include "lib/mem.h"
 
@@ -40,28 +41,33 @@
 #define TO(member) offsetof(struct conf, member)
 
 static const struct setting settings[] = {
-	{ "listen", "unix:/run/rowcast/rowcast.sock", setting_read_listen, TO(listen), 0, 0, false },
-	{ "listen_mode", "0660", setting_read_mode, TO(listen_mode), 0, 0, false },
-	{ "store", "sqlite:/var/lib/rowcast/rowcast.db", setting_read_store, TO(store), 0, 0, false },
-	{ "jwt_alg", "HS256", setting_read_alg, TO(jwt_alg), 0, 0, false },
-	{ "jwt_key_file", NULL, setting_read_key_file, TO(jwt_key_files), 0, 0, false },
-	{ "jwt_user_claim", "sub", setting_read_claim, TO(jwt_user_claim), 0, 0, false },
-	{ "jwt_issuer", NULL, setting_read_optional, TO(jwt_issuer), 0, 0, false },
-	{ "jwt_audience", NULL, setting_read_optional, TO(jwt_audience), 0, 0, false },
-	{ "workers", "32", setting_read_size, TO(n_workers), 1, WORKERS_MAX, false },
+	{ "listen", "unix:/run/rowcast/rowcast.sock", setting_read_listen, TO(listen), 0, 0, false,
+	    setting_same_string },
+	{ "listen_mode", "0660", setting_read_mode, TO(listen_mode), 0, 0, false,
+	    setting_same_mode },
+	{ "store", "sqlite:/var/lib/rowcast/rowcast.db", setting_read_store, TO(store), 0, 0, false,
+	    setting_same_string },
+	{ "jwt_alg", "HS256", setting_read_alg, TO(jwt_alg), 0, 0, false, NULL },
+	{ "jwt_key_file", NULL, setting_read_key_file, TO(jwt_key_files), 0, 0, false, NULL },
+	{ "jwt_user_claim", "sub", setting_read_claim, TO(jwt_user_claim), 0, 0, false, NULL },
+	{ "jwt_issuer", NULL, setting_read_optional, TO(jwt_issuer), 0, 0, false, NULL },
+	{ "jwt_audience", NULL, setting_read_optional, TO(jwt_audience), 0, 0, false, NULL },
+	{ "workers", "32", setting_read_size, TO(n_workers), 1, WORKERS_MAX, false,
+	    setting_same_size },
 	{ "heartbeat", "15s", setting_read_ms, TO(heartbeat_ms),
-	    HEARTBEAT_MIN_MS, HEARTBEAT_MAX_MS, false },
-	{ "retry", "2s..6s", setting_read_range, TO(retry), RETRY_MIN_MS, RETRY_MAX_MS, false },
-	{ "max_streams", "10000", setting_read_size, TO(max_streams), 1, STREAMS_MAX, false },
+	    HEARTBEAT_MIN_MS, HEARTBEAT_MAX_MS, false, NULL },
+	{ "retry", "2s..6s", setting_read_range, TO(retry), RETRY_MIN_MS, RETRY_MAX_MS, false, NULL },
+	{ "max_streams", "10000", setting_read_size, TO(max_streams), 1, STREAMS_MAX, false, NULL },
 	{ "max_streams_per_user", "16", setting_read_size, TO(max_streams_per_user),
-	    1, STREAMS_MAX, false },
+	    1, STREAMS_MAX, false, NULL },
 	{ "max_message", "64k", setting_read_size, TO(max_message_bytes),
-	    1, MESSAGE_MAX_BYTES, false },
+	    1, MESSAGE_MAX_BYTES, false, NULL },
 	{ "keep_for", "7d", setting_read_seconds, TO(keep_for_s),
-	    KEEP_FOR_MIN_MS, KEEP_FOR_MAX_MS, true },
-	{ "keep_rows", "1000000", setting_read_rows, TO(keep_rows), 0, KEEP_ROWS_MAX, false },
-	{ "allow_origin", NULL, setting_read_origins, TO(allow_origins), 0, 0, false },
-	{ "log_level", "info", setting_read_level, TO(log_level), 0, 0, false },
+	    KEEP_FOR_MIN_MS, KEEP_FOR_MAX_MS, true, NULL },
+	{ "keep_rows", "1000000", setting_read_rows, TO(keep_rows), 0, KEEP_ROWS_MAX, false, NULL },
+	{ "allow_origin", NULL, setting_read_origins, TO(allow_origins), 0, 0, false,
+	    setting_same_origins },
+	{ "log_level", "info", setting_read_level, TO(log_level), 0, 0, false, NULL },
 };
 
 enum { N_SETTINGS = sizeof(settings) / sizeof(settings[0]) };
@@ -207,6 +213,21 @@ conf_load(struct conf *conf, const char *file, char *const options[], size_t n_o
 		return 0;
 	conf_free(conf);
 	return -1;
+}
+
+char *
+conf_need_restart(const struct conf *in_force, const struct conf *fresh)
+{
+	struct buf names = BUF_EMPTY;
+
+	for (size_t i = 0; i < N_SETTINGS; i++) {
+		const struct setting *setting = &settings[i];
+
+		if (setting->same != NULL && !setting->same((const char *)in_force + setting->offset,
+		    (const char *)fresh + setting->offset))
+			buf_printf(&names, "%s%s", names.len > 0 ? ", " : "", setting->name);
+	}
+	return names.len > 0 ? buf_take(&names) : NULL;
 }
 
 void

@@ -44,6 +44,10 @@ struct conf {
  * each with FILE:LINE or the option it stands in; nothing is left to free. */
 int conf_load(struct conf *conf, const char *file, char *const options[], size_t n_options);
 
+/* conf_need_restart names the keys whose values differ and that are read at the start
+ * only, as "listen, workers", which the caller frees; NULL: there are none. */
+char *conf_need_restart(const struct conf *in_force, const struct conf *fresh);
+
 void conf_free(struct conf *conf);
 
 #endif

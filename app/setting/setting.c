@@ -387,3 +387,36 @@ fail:
 	free(copy);
 	return false;
 }
+
+/* ---- is it the same? ---- */
+
+bool
+setting_same_size(const void *a, const void *b)
+{
+	return *(const size_t *)a == *(const size_t *)b;
+}
+
+bool
+setting_same_mode(const void *a, const void *b)
+{
+	return *(const mode_t *)a == *(const mode_t *)b;
+}
+
+bool
+setting_same_string(const void *a, const void *b)
+{
+	return strcmp(*(char *const *)a, *(char *const *)b) == 0;
+}
+
+bool
+setting_same_origins(const void *a, const void *b)
+{
+	const struct setting_origins *one = a, *other = b;
+
+	if (one->n != other->n)
+		return false;
+	for (size_t i = 0; i < one->n; i++)
+		if (strcmp(one->list[i], other->list[i]) != 0)
+			return false;
+	return true;
+}

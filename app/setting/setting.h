@@ -41,6 +41,9 @@ struct setting;
  * field is unspecified, but can be freed. */
 typedef bool setting_fn(const struct setting *setting, void *field, const char *value, char *why);
 
+/* setting_same_fn: are the values in these two fields of a setting the same? */
+typedef bool setting_same_fn(const void *a, const void *b);
+
 struct setting {
 	const char *name;
 	const char *preset;  /* the default, as one would write it; NULL: none */
@@ -48,6 +51,7 @@ struct setting {
 	size_t offset;       /* of the field in the struct that holds it */
 	int64_t min, max;    /* of a number; of a time in milliseconds */
 	bool or_zero;        /* 0 is allowed as well: no bound */
+	setting_same_fn *same;  /* finds a change that needs a restart; NULL: all are reloaded */
 };
 
 /* Numbers and times (lib/units.h). */
@@ -67,6 +71,12 @@ setting_fn setting_read_key_file; /* struct setting_key_files: adds one to it */
 setting_fn setting_read_claim;    /* a claim that can name a user */
 setting_fn setting_read_origins;  /* struct setting_origins, separated by blanks */
 setting_fn setting_read_level;    /* enum log_level */
+
+/* For the fields of these readers: size_t, mode_t, a string (never NULL), origins. */
+setting_same_fn setting_same_size;
+setting_same_fn setting_same_mode;
+setting_same_fn setting_same_string;
+setting_same_fn setting_same_origins;
 
 /* Each frees what the reader of that list has put into it, and leaves it empty. */
 void setting_drop_key_files(struct setting_key_files *files);

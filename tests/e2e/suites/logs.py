@@ -111,3 +111,28 @@ def no_secret_is_in_any_log_whether_rowcast_is_there_or_not(site):
         site.stop_rowcast()
         _ask_in_every_way(site, token, bad)
     _check(site, secrets)
+
+
+def _lines(site, since):
+    return site.rowcast.log_since(since).splitlines()
+
+
+def a_reload_names_what_needs_a_restart_and_drops_no_stream(site):
+    user = site.user()
+    stream = site.subscribe(user)
+    stream.wait_comment()
+    log_before = len(site.rowcast.log_bytes())
+    site.reload(workers=7, listen='unix:/elsewhere', heartbeat='200ms', max_streams=9999)
+    lines = [line for line in _lines(site, log_before) if 'serve: ' in line]
+    expect.equal(lines, ['warn: serve: listen, workers: changed, but need a restart',
+                         'info: serve: keys, limits and retention are reloaded'])
+    # They are told again as long as they differ, and no longer when they are as at the start.
+    log_before = len(site.rowcast.log_bytes())
+    site.reload(allow_origin='https://a.example', workers=7)
+    expect.true('warn: serve: workers, allow_origin: changed, but need a restart' in _lines(site, log_before),
+                site.rowcast.log_since(log_before))
+    log_before = len(site.rowcast.log_bytes())
+    site.reload()
+    expect.true('need a restart' not in site.rowcast.log_since(log_before), site.rowcast.log_since(log_before))
+    id = site.publish(site.token(user), msg='still there')
+    expect.equal(int(stream.wait_event().id), id)

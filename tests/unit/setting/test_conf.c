@@ -403,6 +403,46 @@ TEST(origins_look_as_browsers_send_them)
 	line_refused(line, "allow_origin: 64 origins are the most there can be");
 }
 
+/* need_restart: what conf_need_restart says when only this line is added. */
+static void
+need_restart(const char *line, const char *keys)
+{
+	char *text = mem_printf("jwt_key_file = /k\n%s\n", line), *told;
+	struct conf before;
+
+	loads("jwt_key_file = /k\n", NULL);
+	before = conf;
+	loads(text, NULL);
+	told = conf_need_restart(&before, &conf);
+	if (keys == NULL)
+		assert_null(told);
+	else
+		assert_string_equal(told != NULL ? told : "NULL", keys);
+	free(told);
+	conf_free(&before);
+	conf_free(&conf);
+	free(text);
+}
+
+TEST(what_needs_a_restart_is_named_where_its_value_changed)
+{
+	need_restart("listen = unix:/other", "listen");
+	need_restart("listen_mode = 0600", "listen_mode");
+	need_restart("store = sqlite:/other", "store");
+	need_restart("workers = 4", "workers");
+	need_restart("allow_origin = https://a.example", "allow_origin");
+	need_restart("workers = 4\nlisten = 127.0.0.1:1\nheartbeat = 20s\nstore = sqlite:/other",
+	    "listen, store, workers");
+	/* The same in other words. */
+	need_restart("listen = unix:/run/rowcast/rowcast.sock\nlisten_mode = 660\nworkers = 32\n"
+	    "allow_origin =  \nstore = sqlite:/var/lib/rowcast/rowcast.db", NULL);
+	/* All that is reloaded. */
+	need_restart("jwt_key_file = /l\njwt_alg = ES256\njwt_user_claim = uid\njwt_issuer = i\n"
+	    "jwt_audience = a\nheartbeat = 20s\nretry = 1s\nmax_streams = 1\n"
+	    "max_streams_per_user = 1\nmax_message = 1\nkeep_for = 1s\nkeep_rows = 1\n"
+	    "log_level = debug", NULL);
+}
+
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(the_defaults_are_those_of_the_manual),
 	cmocka_unit_test(a_file_sets_every_key),
@@ -422,6 +462,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(words_are_taken_from_their_lists),
 	cmocka_unit_test(a_claim_with_another_meaning_cannot_name_the_user),
 	cmocka_unit_test(origins_look_as_browsers_send_them),
+	cmocka_unit_test(what_needs_a_restart_is_named_where_its_value_changed),
 };
 
 RUN_TESTS(tests)
