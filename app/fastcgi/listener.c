@@ -36,9 +36,8 @@ is_listening(int fd)
 	return getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &len) == 0 && listening;
 }
 
-/* passed_fd returns the socket that whoever started us has passed, or -1. */
-static int
-passed_fd(void)
+int
+listener_passed(void)
 {
 	const char *pid = getenv("LISTEN_PID"), *n = getenv("LISTEN_FDS");
 
@@ -207,9 +206,8 @@ listener_connect(const char *listen_name)
 int
 listener_open(struct listener *listener, const struct conf *conf)
 {
-	*listener = (struct listener){ .fd = passed_fd() };
+	*listener = (struct listener){ .fd = listener_passed() };
 	if (listener->fd >= 0) {
-		log_info("listen: on the socket passed as descriptor %d", listener->fd);
 		fcntl(listener->fd, F_SETFD, FD_CLOEXEC);
 	} else if (strncmp(conf->listen, unix_scheme, strlen(unix_scheme)) == 0) {
 		listener->path = mem_strdup(conf->listen + strlen(unix_scheme));

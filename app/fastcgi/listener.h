@@ -10,6 +10,10 @@ struct listener {
 	char *path;   /* owned: the unix socket that we made and have to remove; or NULL */
 };
 
+/* listener_passed returns the descriptor of the listening socket that whoever started
+ * us has passed, or -1. */
+int listener_passed(void);
+
 /* listener_open uses the socket that systemd passes (LISTEN_FDS), else that on
  * descriptor 0 (lighttpd's bin-path, spawn-fcgi), else makes the one that
  * `listen` names. A unix socket that nobody listens on any more is replaced,

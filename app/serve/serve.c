@@ -7,6 +7,7 @@
 
 #include "app/serve/serve.h"
 
+#include <inttypes.h>
 #include <malloc.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -151,6 +152,33 @@ committed(void *tail, int64_t id)
 	tail_committed(tail, id);
 }
 
+/* say_what is the first line of the log: whose it is. */
+static void
+say_what(const struct conf *conf)
+{
+	int fd = listener_passed();
+
+	if (fd >= 0)
+		log_info("serve: rowcast " PACKAGE_VERSION " on the socket passed as descriptor %d,"
+		    " store %s", fd, conf->store);
+	else
+		log_info("serve: rowcast " PACKAGE_VERSION " on %s, store %s", conf->listen,
+		    conf->store);
+}
+
+/* say_ready does not count the messages, which takes long where there are many. */
+static void
+say_ready(const struct store_bounds *bounds)
+{
+	if (bounds->newest == 0)
+		log_info("serve: ready, no messages yet");
+	else if (bounds->oldest > bounds->newest)
+		log_info("serve: ready, no messages after %" PRId64, bounds->newest);
+	else
+		log_info("serve: ready, messages %" PRId64 " to %" PRId64, bounds->oldest,
+		    bounds->newest);
+}
+
 static int
 serve(const struct conf *conf, const struct command_conf *cc)
 {
@@ -163,6 +191,7 @@ serve(const struct conf *conf, const struct command_conf *cc)
 	sigset_t signals;
 
 	apply(&service, conf);
+	say_what(conf);
 	raise_descriptors();
 	warn_of_descriptors(conf);
 	return_large_buffers();
@@ -185,7 +214,7 @@ serve(const struct conf *conf, const struct command_conf *cc)
 	service.writer = writer_start(conf, store, committed, service.tail);
 	intake = intake_start(listener.fd, conf->n_workers, workers_serve, &service);
 	workers = workers_start(conf->n_workers, &service, intake);
-	log_info("serve: ready, messages up to %lld", (long long)bounds.newest);
+	say_ready(&bounds);
 
 	signals_wait(&signals, &service, cc);
 

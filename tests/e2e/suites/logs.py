@@ -7,6 +7,7 @@ import os
 import select
 import signal
 import socket
+import subprocess
 
 import expect
 from waiting import wait_until
@@ -115,6 +116,30 @@ def no_secret_is_in_any_log_whether_rowcast_is_there_or_not(site):
 
 def _lines(site, since):
     return site.rowcast.log_since(since).splitlines()
+
+
+def the_first_lines_say_which_rowcast_this_is(site):
+    version = subprocess.run([site.rowcast.program, '--version'], capture_output=True, text=True).stdout.strip()
+    with site.store_in(site.new_folder('first-lines')):
+        store = f'store sqlite:{site.db}'
+        for inserted, deleted, ready in ((0, 0, 'no messages yet'), (3, 0, 'messages 1 to 3'), (0, 2, 'messages 3 to 3'),
+                                         (0, 3, 'no messages after 3')):
+            for _ in range(inserted):
+                site.insert('a message')
+            if deleted:
+                site.sql(f'DELETE FROM message WHERE id <= {deleted}')
+            log_before = len(site.rowcast.log_bytes())
+            site.restart_rowcast(store='sqlite:' + site.db)
+            wait_until(lambda: 'serve: ready' in site.rowcast.log_since(log_before).partition('serve: done')[2],
+                       'it is ready', 10 * site.slow)
+            lines = _lines(site, log_before)
+            at = lines.index('info: serve: done') + 1
+            expect.equal(lines[at:at + 2], [f'info: serve: {version} on unix:{site.rowcast.socket_path}, {store}',
+                                            f'info: serve: ready, {ready}'])
+    log_before = len(site.rowcast.log_bytes())
+    with site.handed_over():
+        wanted = f'info: serve: {version} on the socket passed as descriptor 0, store sqlite:{site.db}'
+        expect.true(wanted in _lines(site, log_before), site.rowcast.log_since(log_before))
 
 
 def a_reload_names_what_needs_a_restart_and_drops_no_stream(site):
