@@ -1,9 +1,17 @@
 /* rowcast publish: inserts rows into the table, as any other program may. A rowcast
  * that is running sends them; one that is started later replays them. One thread,
- * with a writing handle of the store. */
+ * with a writing handle of the store.
+ *
+ * `make 2>&1 | rowcast publish` must not be what fails a build. So a line that is no
+ * message is repaired or skipped, with a warning that names it, and stdin is read to
+ * its end whatever happens: who writes there is never ended by SIGPIPE. The exit
+ * status says that something was wrong. Lines that come together are committed
+ * together; a line that is skipped is never held, however long it is. */
 
 #include <errno.h>
 #include <inttypes.h>
+#include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,13 +21,24 @@
 #include "app/publish/field.h"
 #include "app/store/store.h"
 #include "lib/buf.h"
+#include "lib/lines.h"
 #include "lib/mem.h"
 #include "lib/utf8.h"
 
 static const char usage[] = "publish [--user U | --topic T | --all] [--event E]"
     " [-c FILE] [-o KEY=VALUE]... [DATA]";
 
-enum { READ_BYTES = 64 << 10 };
+enum {
+	READ_BYTES = 64 << 10,
+	WARNINGS_MAX = 20,  /* then only a count at the end; picked, not tuned */
+};
+
+/* A message that waits for the commit. */
+struct waiting {
+	size_t line;    /* of stdin, from 1; 0: the argument DATA */
+	size_t at, len; /* of its data in the publisher's text */
+	struct message message;
+};
 
 struct publisher {
 	struct store *store;
@@ -27,18 +46,14 @@ struct publisher {
 	struct field_reader options;
 	char error[FIELD_ERROR_BYTES];
 	size_t max_message_bytes;
+	struct waiting *waiting;  /* owned: n_waiting of them */
+	size_t n_waiting, capacity;
+	struct buf text;          /* owned: their data, each with a NUL behind it */
+	size_t n_repaired, n_skipped;
+	bool at_end;              /* of stdin, or it cannot be read */
+	bool is_muted;            /* nobody takes the ids any more */
+	bool failed;
 };
-
-/* check_data returns NULL, or why the line cannot be a message. */
-static const char *
-check_data(const struct publisher *p, const char *data, size_t len)
-{
-	if (len > p->max_message_bytes)
-		return "a message is larger than max_message";
-	if (!utf8_is_text(data, len))
-		return "a message is not UTF-8, or contains U+0000";
-	return NULL;
-}
 
 /* take_option sets, from the value of --user, --topic or --event, what all messages
  * have, by the rules of /msg. */
@@ -53,65 +68,139 @@ take_option(struct publisher *p, const char *field, const char *text)
 	return -1;
 }
 
-/* append commits n messages in one transaction and prints their ids. -1: logged. */
-static int
-append(struct publisher *p, struct message *messages, size_t n)
-{
-	struct append a = { .messages = messages, .n = n, .publisher = "" };
-	struct append *appends[] = { &a };
+/* ---- messages ---- */
 
+/* warn names the line and says what became of it, while there are few of them. */
+static void
+warn(struct publisher *p, size_t line, const char *what)
+{
+	p->failed = true;
+	if (p->n_repaired + p->n_skipped > WARNINGS_MAX)
+		return;
+	if (line > 0)
+		log_warnx("publish: line %zu %s", line, what);
+	else
+		log_warnx("publish: DATA %s", what);
+}
+
+static void
+skip(struct publisher *p, size_t line, const char *why)
+{
+	p->n_skipped++;
+	warn(p, line, why);
+}
+
+/* warn_of_the_others ends what warn has begun. */
+static void
+warn_of_the_others(const struct publisher *p)
+{
+	if (p->n_repaired + p->n_skipped > WARNINGS_MAX)
+		log_warnx("publish: and so on: in all %zu lines were skipped, %zu repaired",
+		    p->n_skipped, p->n_repaired);
+}
+
+/* take_line is a lines_fn: it lets the line wait, if it is a message. */
+static void
+take_line(void *context, size_t line, const char *text, size_t len)
+{
+	struct publisher *p = context;
+	size_t at = p->text.len;
+
+	if (text != NULL && memchr(text, '\0', len) != NULL) {
+		skip(p, line, "contains U+0000: it is skipped");
+		return;
+	}
+	if (text != NULL)
+		utf8_add_repaired(&p->text, text, len);
+	if (text == NULL || p->text.len - at > p->max_message_bytes) {
+		p->text.len = at;
+		skip(p, line, "is larger than max_message: it is skipped");
+		return;
+	}
+	if (p->text.len - at != len
+	    || (len > 0 && memcmp(p->text.bytes + at, text, len) != 0)) {
+		p->n_repaired++;
+		warn(p, line, "is not UTF-8: what is not is stored as U+FFFD");
+	}
+	if (p->n_waiting == p->capacity) {
+		p->capacity = p->capacity > 0 ? 2 * p->capacity : 64;
+		p->waiting = mem_realloc(p->waiting, p->capacity * sizeof(*p->waiting));
+	}
+	p->waiting[p->n_waiting++] = (struct waiting){
+		.line = line, .at = at, .len = p->text.len - at, .message = p->like.message,
+	};
+	buf_add_char(&p->text, '\0');
+}
+
+static void
+print_id(struct publisher *p, const struct waiting *waiting)
+{
+	if (!p->is_muted)
+		printf("%" PRId64 "\n", waiting->message.id);
+}
+
+/* append commits what waits, each message for itself, in one transaction, and prints
+ * the ids. -1: logged, nothing of it is stored. */
+static int
+append(struct publisher *p)
+{
+	struct append *appends = mem_alloc((p->n_waiting + 1) * sizeof(*appends));
+	struct append **each = mem_alloc((p->n_waiting + 1) * sizeof(*each));
+	int rc = 0;
+
+	for (size_t i = 0; i < p->n_waiting; i++) {
+		struct waiting *waiting = &p->waiting[i];
+
+		waiting->message.data = p->text.bytes + waiting->at;
+		waiting->message.data_len = waiting->len;
+		appends[i] = (struct append){ .messages = &waiting->message, .n = 1,
+			.publisher = "" };
+		each[i] = &appends[i];
+	}
 	/* The reason is logged, that is on stderr, for the person who called us. */
-	if (store_append(p->store, appends, 1) != 0 || a.refused)
-		return -1;
-	for (size_t i = 0; i < n; i++)
-		printf("%" PRId64 "\n", messages[i].id);
-	return command_flush();
-}
-
-static int
-publish_one(struct publisher *p, char *data)
-{
-	struct message m = p->like.message;
-	const char *fault = check_data(p, data, strlen(data));
-
-	if (fault != NULL) {
-		log_errorx("publish: %s", fault);
-		return -1;
+	if (p->n_waiting > 0 && store_append(p->store, each, p->n_waiting) != 0)
+		rc = -1;
+	for (size_t i = 0; i < p->n_waiting && rc == 0; i++) {
+		if (appends[i].refused)
+			skip(p, p->waiting[i].line, "is refused by the table: it is skipped");
+		else
+			print_id(p, &p->waiting[i]);
 	}
-	m.data = data;
-	m.data_len = strlen(data);
-	return append(p, &m, 1);
-}
-
-/* publish_lines publishes the first n lines of text, each ended by LF or CRLF,
- * in one transaction. */
-static int
-publish_lines(struct publisher *p, char *text, size_t n)
-{
-	struct message *messages = mem_alloc(n * sizeof(*messages));
-	int rc = -1;
-
-	for (size_t i = 0; i < n; i++) {
-		char *end = strchrnul(text, '\n');
-		const char *fault;
-
-		messages[i] = p->like.message;
-		messages[i].data = text;
-		messages[i].data_len = (size_t)(end - text);
-		if (end > text && end[-1] == '\r')
-			messages[i].data_len--;
-		text[messages[i].data_len] = '\0';
-		fault = check_data(p, text, messages[i].data_len);
-		if (fault != NULL) {
-			log_errorx("publish: %s; of what was read last nothing is stored", fault);
-			goto done;
-		}
-		text = end + 1;
-	}
-	rc = append(p, messages, n);
-done:
-	free(messages);
+	if (rc < 0 && p->waiting[0].line > 0)
+		log_errorx("publish: from line %zu on nothing is stored", p->waiting[0].line);
+	if (!p->is_muted && command_flush() < 0)
+		p->is_muted = p->failed = true;
+	p->n_waiting = p->text.len = 0;
+	free(each);
+	free(appends);
 	return rc;
+}
+
+/* ---- where they come from ---- */
+
+static int
+publish_one(struct publisher *p, const char *data)
+{
+	take_line(p, 0, data, strlen(data));
+	return append(p);
+}
+
+/* read_stdin returns how many bytes it has read, 0 at the end or where there is
+ * nothing more to be had (logged). */
+static size_t
+read_stdin(struct publisher *p, char *bytes)
+{
+	ssize_t n;
+
+	do
+		n = read(STDIN_FILENO, bytes, READ_BYTES);
+	while (n < 0 && errno == EINTR);
+	if (n < 0) {
+		log_error("publish: stdin");
+		p->failed = true;
+	}
+	p->at_end = n <= 0;
+	return n > 0 ? (size_t)n : 0;
 }
 
 /* publish_stdin publishes lines as they come, those that come together in one
@@ -119,56 +208,38 @@ done:
 static int
 publish_stdin(struct publisher *p)
 {
-	struct buf text = BUF_EMPTY;
+	struct lines lines = {
+		.max_bytes = p->max_message_bytes, .take = take_line, .context = p,
+	};
+	char *bytes = mem_alloc(READ_BYTES);
 	int rc = 0;
 
-	for (;;) {
-		ssize_t got = read(STDIN_FILENO, buf_reserve(&text, READ_BYTES + 1), READ_BYTES);
-		size_t n = 0, len = 0;
-
-		if (got < 0 && errno == EINTR)
-			continue;
-		if (got < 0) {
-			log_error("publish: stdin");
-			rc = -1;
-			break;
-		}
-		if (memchr(text.bytes + text.len, '\0', (size_t)got) != NULL) {
-			log_errorx("publish: a message is not UTF-8 text");
-			rc = -1;
-			break;
-		}
-		text.len += (size_t)got;
-		if (got == 0 && text.len > 0 && text.bytes[text.len - 1] != '\n')
-			buf_add_char(&text, '\n');  /* a last line without its end is one too */
-		for (size_t i = 0; i < text.len; i++)
-			if (text.bytes[i] == '\n') {
-				n++;
-				len = i + 1;
-			}
-		if (n == 0 && text.len > p->max_message_bytes) {
-			log_errorx("publish: a message is larger than max_message");
-			rc = -1;
-			break;
-		}
-		if (n > 0) {
-			if (publish_lines(p, text.bytes, n) < 0) {
-				rc = -1;
-				break;
-			}
-			memmove(text.bytes, text.bytes + len, text.len - len);
-			text.len -= len;
-		}
-		if (got == 0)
-			break;
+	while (rc == 0 && !p->at_end) {
+		lines_add(&lines, bytes, read_stdin(p, bytes));
+		if (p->at_end)
+			lines_end(&lines);
+		rc = append(p);
 	}
-	buf_free(&text);
+	buf_free(&lines.begun);
+	free(bytes);
 	return rc;
+}
+
+/* throw_away reads what is left of stdin, so that its writer can go on. A person at a
+ * terminal sees what is wrong, and need not. */
+static void
+throw_away(struct publisher *p)
+{
+	char *bytes = mem_alloc(READ_BYTES);
+
+	while (!p->at_end && !isatty(STDIN_FILENO))
+		read_stdin(p, bytes);
+	free(bytes);
 }
 
 /* publish publishes data, or where that is NULL the lines of stdin. -1: logged. */
 static int
-publish(struct publisher *p, const struct command_conf *cc, char *data)
+publish(struct publisher *p, const struct command_conf *cc, const char *data)
 {
 	struct conf conf;
 	int rc = -1;
@@ -179,6 +250,7 @@ publish(struct publisher *p, const struct command_conf *cc, char *data)
 	p->store = store_open(conf.store, STORE_OWNER);
 	if (p->store != NULL)
 		rc = data != NULL ? publish_one(p, data) : publish_stdin(p);
+	warn_of_the_others(p);
 	store_close(p->store);
 	conf_free(&conf);
 	return rc;
@@ -222,11 +294,16 @@ command_publish(int argc, char *argv[])
 	}
 	if (n_targets > 1 || argc - optind > 1)
 		goto misused;
+	signal(SIGPIPE, SIG_IGN);  /* nobody may want the ids: the rest is published all the same */
 	if (rc == 0)
 		rc = publish(&p, &cc, argv[optind]);
+	if (argv[optind] == NULL)
+		throw_away(&p);
 	message_free(&p.like.message);
+	free(p.waiting);
+	buf_free(&p.text);
 	command_conf_free(&cc);
-	return rc == 0 ? 0 : 1;
+	return rc == 0 && !p.failed ? 0 : 1;
 misused:
 	message_free(&p.like.message);
 	command_conf_free(&cc);

@@ -78,12 +78,9 @@ def publish_refuses_what_is_no_message(site):
     before = _newest(site)
     small = ['-o', 'max_message=8']
     for arguments, input, sentence in (
-            (['123456789', *small], '', 'larger than max_message'),
-            ([b'\xff'], '', 'not UTF-8'),
-            (small, 'fine\n123456789\n', 'nothing is stored'),
-            (small, '1' * 100000, 'larger than max_message'),
-            ([], 'fine\n\ud800\n', 'not UTF-8'),
-            ([], 'a NUL \0\n', 'not UTF-8'),
+            (['123456789', *small], '', 'DATA is larger than max_message'),
+            (small, '1' * 100000, 'line 1 is larger than max_message'),
+            ([], 'a NUL \0\n', 'line 1 contains U+0000'),
             # Names, by the rules of /msg.
             (['--user', b'\xff', 'text'], '', 'user is not valid UTF-8'),
             (['--topic', b'\xff', 'text'], '', 'topic is not valid UTF-8'),
@@ -93,7 +90,7 @@ def publish_refuses_what_is_no_message(site):
             (['--event', 'a', '--event', 'b', 'text'], '', 'event is given twice'),
             (['--event', 'rowcast.gap', 'text'], '', "the server's own"),
             (['--event', 'two\nlines'], 'one\ntwo\n', 'event may not contain a line break')):
-        done = _publish(site, *arguments, input=input, errors='surrogatepass')
+        done = _publish(site, *arguments, input=input)
         expect_failure(done, sentence)
         expect.equal(done.stdout, '', 'ids')
     folder = os.open('/', os.O_RDONLY)
@@ -103,6 +100,137 @@ def publish_refuses_what_is_no_message(site):
         os.close(folder)
     expect_failure(done, 'publish: stdin: Is a directory')
     expect.equal(_newest(site), before, 'the newest id')
+
+
+# What a build or a log writes is published to its end, whatever is among it.
+
+def _publish_bytes(site, input, *arguments, **more):
+    """Ids and log lines of a publish whose stdin is no text; it must end with status 1."""
+    done = subprocess.run([site.rowcast.program, 'publish', '-c', site.rowcast.conf, *arguments], input=input,
+                          capture_output=True, timeout=30 * site.slow, **more)
+    expect.equal(done.returncode, 1, done.stderr)
+    return done.stdout.decode(), done.stderr.decode().splitlines()
+
+
+def publish_repairs_what_is_not_utf8_and_says_where(site):
+    user = site.user()
+    ids, log = _publish_bytes(site, b'fine\nCr\xc3\n\n\xff\xfe!\r\nstill fine\n\xed\xa0\x80', '--user', user)
+    expect.equal([row[3] for row in _rows(site, ids)], ['fine', 'Cr\ufffd', '', '\ufffd\ufffd!', 'still fine', 3 * '\ufffd'])
+    expect.equal(log, [f'warn: publish: line {n} is not UTF-8: what is not is stored as U+FFFD' for n in (2, 4, 6)])
+    done = _publish(site, '--user', user, b'cut \xc3')
+    expect_failure(done, 'DATA is not UTF-8')
+    expect.equal(_rows(site, done.stdout), [(user, None, None, 'cut \ufffd')])
+
+
+def publish_skips_what_is_no_message_and_goes_on(site):
+    user = site.user()
+    arguments = ['--user', user, '-o', 'max_message=8']
+    ids, log = _publish_bytes(site, b'one\n123456789\n12345678\r\n\0\nfive\n12\xff\xff4\n' + b'x' * 1000000 + b'\nlast', *arguments)
+    expect.equal([row[3] for row in _rows(site, ids)], ['one', '12345678', 'five', 'last'])
+    expect.equal(log, [
+        'warn: publish: line 2 is larger than max_message: it is skipped',
+        'warn: publish: line 4 contains U+0000: it is skipped',
+        'warn: publish: line 6 is larger than max_message: it is skipped',  # with a U+FFFD for each
+        'warn: publish: line 7 is larger than max_message: it is skipped'])
+    # What the table refuses, it refuses alone.
+    site.sql("CREATE TRIGGER of_the_application BEFORE INSERT ON message WHEN NEW.data = 'no'"
+             " BEGIN SELECT RAISE(ABORT, 'not here'); END")
+    try:
+        ids, log = _publish_bytes(site, b'one\nno\nthree\n', *arguments)
+    finally:
+        site.sql('DROP TRIGGER of_the_application')
+    expect.equal([row[3] for row in _rows(site, ids)], ['one', 'three'])
+    expect.true('not here' in log[0], log)
+    expect.equal(log[1:], ['warn: publish: line 2 is refused by the table: it is skipped'])
+
+
+def publish_counts_what_it_no_longer_names(site):
+    user = site.user()
+    ids, log = _publish_bytes(site, b'fine\n' + b'\xff\n' * 50 + b'\0\n' * 100 + b'fine\n', '--user', user)
+    expect.equal([row[3] for row in _rows(site, ids)], ['fine'] + 50 * ['\ufffd'] + ['fine'])
+    expect.equal(len(log), 21)
+    expect.equal(log[19], 'warn: publish: line 21 is not UTF-8: what is not is stored as U+FFFD')
+    expect.equal(log[20], 'warn: publish: and so on: in all 100 lines were skipped, 50 repaired')
+
+
+def publish_skips_a_line_without_end_in_little_memory(site):
+    user = site.user()
+    process = subprocess.Popen([site.rowcast.program, 'publish', '-c', site.rowcast.conf, '--user', user],
+                               stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    process.stdin.write(b'before\n')
+    for _ in range(300):
+        process.stdin.write(b'x' * (1 << 20))
+    process.stdin.write(b'\nafter\n')
+    process.stdin.close()
+    ids, log = process.stdout.read().decode(), process.stderr.read().decode()
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    process.stdout.close()
+    process.stderr.close()
+    expect.equal((process.returncode, log), (1, 'warn: publish: line 2 is larger than max_message: it is skipped\n'))
+    expect.equal([row[3] for row in _rows(site, ids)], ['before', 'after'])
+    expect.true(usage.ru_maxrss < 100 << 10, f'{usage.ru_maxrss} KiB for a line of 300 MiB')
+
+
+def who_writes_to_publish_is_never_ended_by_it(site):
+    """Whatever goes wrong, stdin is read to its end: a pipe holds 64 KiB."""
+    much = b'a line of the build\n' * 20000
+    for arguments, sentence in ((['-c', '/no/such.conf'], '/no/such.conf'),
+                                (['-o', 'store=sqlite:/no/such/folder/file'], '/no/such/folder/file'),
+                                (['--event', 'rowcast.gap'], "the server's own")):
+        before = _newest(site)
+        process = subprocess.Popen([site.rowcast.program, 'publish', '-c', site.rowcast.conf, *arguments],
+                                   stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        with process:
+            process.stdin.write(much)  # raises where nobody reads
+            process.stdin.close()
+            expect.equal(process.wait(30 * site.slow), 1)
+            log = process.stderr.read().decode()
+            expect.true(sentence in log, log)
+        expect.equal(_newest(site), before)
+
+
+def publish_says_from_which_line_on_nothing_is_stored(site):
+    user = site.user()
+    process = subprocess.Popen([site.rowcast.program, 'publish', '-c', site.rowcast.conf, '--user', user],
+                               stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    with process, contextlib.closing(sqlite3.connect(site.db, isolation_level=None)) as db:
+        process.stdin.write(b'one\ntwo\n')
+        process.stdin.flush()
+        ids = process.stdout.readline() + process.stdout.readline()
+        db.execute('BEGIN IMMEDIATE')
+        process.stdin.write(b'three\n')
+        process.stdin.flush()
+        log = process.stderr.readline() + process.stderr.readline()
+        db.execute('ROLLBACK')
+        process.stdin.write(b'four\n' * 100000)
+        process.stdin.close()
+        expect.equal(process.wait(30 * site.slow), 1)
+        log += process.stderr.read()
+        expect.equal(process.stdout.read(), b'')
+    expect.equal([row[3] for row in _rows(site, ids.decode())], ['one', 'two'])
+    lines = log.decode().splitlines()
+    expect.true('locked by another program' in lines[0], lines)
+    expect.equal(lines[1:], ['error: publish: from line 3 on nothing is stored'])
+    expect.equal(site.sql(f"SELECT count(*) FROM message WHERE user = '{user}'"), '2')
+
+
+def publish_goes_on_when_nobody_reads_the_ids(site):
+    user = site.user()
+    process = subprocess.Popen([site.rowcast.program, 'publish', '-c', site.rowcast.conf, '--user', user],
+                               stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    with process:
+        process.stdin.write(b'one\n')
+        process.stdin.flush()
+        process.stdout.readline()
+        process.stdout.close()
+        for _ in range(20):
+            process.stdin.write(b'a line\n' * 10000)
+        process.stdin.close()
+        expect.equal(process.wait(30 * site.slow), 1)
+        expect.equal(process.stderr.read(), b'error: stdout: Broken pipe\n')
+    expect.equal(site.sql(f"SELECT count(*) FROM message WHERE user = '{user}'"), '200001')
+    site.sql(f"DELETE FROM message WHERE user = '{user}'")
 
 
 def publish_says_why_nothing_can_be_stored(site):
