@@ -14,7 +14,7 @@ static const struct {
 	const char *help;
 } commands[] = {
 	{ "serve", command_serve, "the FastCGI responder, in the foreground, log on stderr" },
-	{ "check", command_check, "says what is wrong with the configuration and the keys" },
+	{ "check", command_check, "says whether serve would work: configuration, keys, store, socket" },
 	{ "token", command_token, "prints a token signed with the configured key" },
 	{ "publish", command_publish, "stores DATA, or each line of stdin, and prints the ids" },
 	{ "tail", command_tail, "prints messages as they come, a JSON object a line" },

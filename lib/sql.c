@@ -10,7 +10,11 @@
 
 #include <fcntl.h>
 #include <sqlite3.h>
+#include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
+
+#include "lib/buf.h"
 
 static sqlite3 *
 db_of(struct sql *sql)
@@ -63,6 +67,32 @@ sql_open(struct sql **sql, const char *path, bool create, int busy_wait_ms)
 		flags |= SQLITE_OPEN_CREATE;
 	}
 	rc = sqlite3_open_v2(path, &db, flags, NULL);
+	*sql = (struct sql *)db;
+	if (rc == SQLITE_OK)
+		rc = sqlite3_busy_timeout(db, busy_wait_ms);
+	return outcome_of(rc);
+}
+
+int
+sql_open_to_look(struct sql **sql, const char *path, bool as_it_stands, int busy_wait_ms)
+{
+	struct buf uri = BUF_EMPTY;
+	char *whole;
+	sqlite3 *db;
+	int rc;
+
+	buf_add_str(&uri, "file:");
+	for (; *path != '\0'; path++) {
+		if (strchr("%?#", *path) != NULL)  /* what means something in a URI */
+			buf_printf(&uri, "%%%02x", *path);
+		else
+			buf_add_char(&uri, *path);
+	}
+	buf_add_str(&uri, as_it_stands ? "?mode=ro&immutable=1" : "?mode=ro");
+	whole = buf_take(&uri);
+	rc = sqlite3_open_v2(whole, &db,
+	    SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_URI, NULL);
+	free(whole);
 	*sql = (struct sql *)db;
 	if (rc == SQLITE_OK)
 		rc = sqlite3_busy_timeout(db, busy_wait_ms);

@@ -27,6 +27,10 @@ struct sql_statement;  /* belongs to the connection that prepared it */
  * sql_error to say why, and is the caller's to close. */
 int sql_open(struct sql **sql, const char *path, bool create, int busy_wait_ms);
 
+/* sql_open_to_look opens the file for reading. as_it_stands: nobody else has it open
+ * for now, so neither locks nor files beside it are looked at or made. As sql_open. */
+int sql_open_to_look(struct sql **sql, const char *path, bool as_it_stands, int busy_wait_ms);
+
 /* sql_wait_for_locks changes for how long from now on. */
 void sql_wait_for_locks(struct sql *sql, int busy_wait_ms);
 

@@ -1,30 +1,137 @@
-/* rowcast check: reads the configuration and the keys as rowcast serve would, and
- * logs what is wrong with them. One thread; it opens no store and no socket. */
+/* rowcast check: reads the configuration and the keys as rowcast serve would, and looks
+ * at the store and the socket that it would open. What cannot work is an error, what
+ * may not is a warning. It goes through all of it, so that one run tells all there is
+ * to correct. One thread; it makes nothing, and connects to nobody. */
 
+#include <inttypes.h>
+#include <stdbool.h>
 #include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "app/access/auth.h"
 #include "app/command/command.h"
+#include "app/fastcgi/listener.h"
+#include "app/hub/hub.h"
+#include "app/store/store.h"
 
 static const char usage[] = "check [-c FILE] [-o KEY=VALUE]...";
+
+/* The shipped configurations of the web servers end what is silent for 360 s, and one
+ * lost heartbeat should not be enough. */
+enum { HEARTBEAT_WARN_MS = 120 * 1000 };
+
+/* ---- what may not work ---- */
+
+static void
+warn_of_heartbeat(const struct conf *conf)
+{
+	if (conf->heartbeat_ms > HEARTBEAT_WARN_MS)
+		log_warnx("check: heartbeat is %" PRId64 " s: web servers and proxies cut what is"
+		    " silent for long: lighttpd after server.max-write-idle, Apache after Timeout,"
+		    " nginx after fastcgi_read_timeout and send_timeout (360 s in our samples of"
+		    " them): %d s are the most that is sensible", conf->heartbeat_ms / 1000,
+		    HEARTBEAT_WARN_MS / 1000);
+}
+
+static void
+warn_of_descriptors(const struct conf *conf)
+{
+	struct rlimit files;
+
+	if (getrlimit(RLIMIT_NOFILE, &files) == 0
+	    && files.rlim_max < conf->max_streams + HUB_SPARE_DESCRIPTORS)
+		log_warnx("check: max_streams is %zu: with %llu open files allowed, as here, there"
+		    " will be fewer (ulimit -Hn, LimitNOFILE= of systemd)", conf->max_streams,
+		    (unsigned long long)files.rlim_max);
+}
+
+static void
+warn_of_mode(const struct conf *conf)
+{
+	if (strncmp(conf->listen, "unix:", strlen("unix:")) == 0
+	    && (conf->listen_mode & S_IWOTH) != 0)
+		log_warnx("check: listen_mode is %04o: everybody on this machine can connect, past the"
+		    " web server and what it denies", (unsigned)conf->listen_mode);
+}
+
+/* ---- what was looked at ---- */
+
+static void
+tell_of_file(const struct command_conf *cc)
+{
+	const char *file = cc->file != NULL ? cc->file : CONF_DEFAULT_FILE;
+
+	printf("the configuration and the keys are right: %s\n",
+	    cc->file != NULL || access(file, F_OK) == 0 ? file : "defaults and options alone");
+}
+
+static void
+tell_of_store(const struct conf *conf, const struct store_look *look)
+{
+	printf("store: %s: ", conf->store);
+	if (!look->exists)
+		puts("will be made");
+	else if (look->has_unread)
+		puts("is there; its -wal has more, which is read at the start");
+	else if (look->bounds.newest == 0)
+		puts("is there, no messages yet");
+	else if (look->bounds.oldest > look->bounds.newest)
+		printf("no messages after %" PRId64 "\n", look->bounds.newest);
+	else
+		printf("messages %" PRId64 " to %" PRId64 "\n", look->bounds.oldest,
+		    look->bounds.newest);
+}
+
+static void
+tell_of_listener(const struct conf *conf, int outcome)
+{
+	if (outcome == LISTENER_PASSED)
+		puts("listen: a socket is passed, `listen` is not used");
+	else
+		printf("listen: %s: %s\n", conf->listen, outcome == LISTENER_SERVED
+		    ? "somebody listens there now, a rowcast or systemd" : "free");
+}
+
+/* check returns the exit status. */
+static int
+check(const struct conf *conf, const struct command_conf *cc)
+{
+	struct auth *auth = auth_open(conf);
+	struct store_look look;
+	int store = store_look(conf->store, &look);
+	int listener = listener_look(conf);
+	bool failed = auth == NULL || store < 0 || listener < 0;
+
+	auth_close(auth);
+	warn_of_heartbeat(conf);
+	warn_of_descriptors(conf);
+	warn_of_mode(conf);
+	if (!failed) {
+		tell_of_file(cc);
+		tell_of_store(conf, &look);
+		tell_of_listener(conf, listener);
+		if (geteuid() == 0)
+			puts("root may open any file: ask as the user that runs rowcast, too");
+	}
+	return failed ? 1 : 0;
+}
 
 int
 command_check(int argc, char *argv[])
 {
 	struct command_conf cc = { 0 };
 	struct conf conf;
-	struct auth *auth = NULL;
+	int status = 1;
 
 	if (command_conf_args(&cc, argc, argv, usage) != 0)
 		return 2;
 	if (command_conf_load(&cc, &conf) == 0) {
-		auth = auth_open(&conf);
+		status = check(&conf, &cc);
 		conf_free(&conf);
 	}
 	command_conf_free(&cc);
-	if (auth == NULL)
-		return 1;
-	auth_close(auth);
-	puts("the configuration and the keys are right");
-	return 0;
+	return status;
 }

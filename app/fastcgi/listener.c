@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <libgen.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <stdbool.h>
@@ -222,6 +223,79 @@ listener_open(struct listener *listener, const struct conf *conf)
 	}
 	fcntl(listener->fd, F_SETFL, fcntl(listener->fd, F_GETFL) | O_NONBLOCK);
 	return 0;
+}
+
+/* look_at_unix asks with a socket of another type whether somebody has this one:
+ * the kernel says so (EPROTOTYPE), and nobody is connected to, whom that would start
+ * (systemd). */
+static int
+look_at_unix(const char *path)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	char *copy, *folder;
+	struct stat st;
+	int fd, rc = -1;
+
+	memcpy(address.sun_path, path, strlen(path));  /* the setting knows how long it may be */
+	if (lstat(path, &st) == 0) {
+		if (!S_ISSOCK(st.st_mode)) {
+			log_errorx("listen: %s: is there and is not a socket", path);
+			return -1;
+		}
+		fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+		rc = connect(fd, (struct sockaddr *)&address, sizeof(address));
+		if (rc < 0 && errno != ECONNREFUSED)
+			rc = LISTENER_SERVED;
+		close(fd);
+		if (rc == LISTENER_SERVED)
+			return rc;
+	}
+	copy = mem_strdup(path);
+	folder = dirname(copy);
+	rc = -1;
+	if (stat(folder, &st) < 0)
+		log_error("listen: %s: its folder %s", path, folder);
+	else if (!S_ISDIR(st.st_mode))
+		log_errorx("listen: %s: %s is not a folder", path, folder);
+	else if (faccessat(AT_FDCWD, folder, W_OK | X_OK, AT_EACCESS) < 0)
+		log_error("listen: %s: its folder %s cannot be written", path, folder);
+	else
+		rc = 0;
+	free(copy);
+	return rc;
+}
+
+/* look_at_tcp takes the address for a moment, but does not listen. */
+static int
+look_at_tcp(const char *host_and_port)
+{
+	struct addrinfo *addresses;
+	int fd, rc = 0, one = 1;
+
+	if (resolve(host_and_port, &addresses) < 0)
+		return -1;
+	fd = socket(addresses->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (fd >= 0)
+		setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
+	if (fd < 0 || bind(fd, addresses->ai_addr, addresses->ai_addrlen) < 0) {
+		rc = errno == EADDRINUSE ? LISTENER_SERVED : -1;
+		if (rc < 0)
+			log_error("listen: %s", host_and_port);
+	}
+	if (fd >= 0)
+		close(fd);
+	freeaddrinfo(addresses);
+	return rc;
+}
+
+int
+listener_look(const struct conf *conf)
+{
+	if (listener_passed() >= 0)
+		return LISTENER_PASSED;
+	if (strncmp(conf->listen, unix_scheme, strlen(unix_scheme)) == 0)
+		return look_at_unix(conf->listen + strlen(unix_scheme));
+	return look_at_tcp(conf->listen);
 }
 
 void

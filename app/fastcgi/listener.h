@@ -20,6 +20,15 @@ int listener_passed(void);
  * one that somebody does is not. -1: logged. */
 int listener_open(struct listener *listener, const struct conf *conf);
 
+enum listener_outcome {
+	LISTENER_PASSED = 1,  /* whoever started us has passed a socket */
+	LISTENER_SERVED,      /* another program has it: a rowcast that runs, or systemd */
+};
+
+/* listener_look says whether listener_open would work, and makes nothing. 0; one of
+ * the outcomes above; -1: logged. */
+int listener_look(const struct conf *conf);
+
 /* listener_connect connects to what `listen` names. The descriptor, or -1 with
  * errno set. */
 int listener_connect(const char *listen_name);

@@ -88,6 +88,17 @@ typedef bool store_row(void *context, const struct message *m);
 int store_read(struct store *store, int64_t after, const struct filter *filter,
     store_row *row, void *context, struct store_bounds *bounds, int64_t *upto);
 
+/* What store_look has seen. */
+struct store_look {
+	bool exists;      /* else store_open would make it */
+	bool has_unread;  /* bounds may be too low: commits wait in a file beside it */
+	struct store_bounds bounds;
+};
+
+/* store_look says whether a STORE_OWNER could open the store, without opening it:
+ * nothing is made or changed. 0; -1: logged, each reason why not. */
+int store_look(const char *name, struct store_look *look);
+
 /* store_wait returns when something may have been committed since the last
  * store_read through this handle, when the store was replaced, when wake_fd is
  * readable, or after a second at the latest, so that who reads in a loop knows

@@ -137,9 +137,8 @@ version_of(struct store *store)
 	return version;
 }
 
-/* current_version asks in a transaction of its own. */
-static int64_t
-current_version(struct store *store)
+int64_t
+schema_version(struct store *store)
 {
 	int64_t version;
 
@@ -153,7 +152,7 @@ current_version(struct store *store)
 int
 schema_check(struct store *store)
 {
-	int64_t version = current_version(store);
+	int64_t version = schema_version(store);
 
 	if (version == 0)
 		log_errorx("store: %s: holds no messages yet: start `rowcast serve` first",
@@ -195,7 +194,7 @@ schema_upgrade(struct store *store)
 
 	/* Asked before anything is written, so that a file that is not ours to
 	 * touch stays as it is, and again below, since another may be quicker. */
-	if (current_version(store) < 0)
+	if (schema_version(store) < 0)
 		return -1;
 	if (use_wal(store) != 0 || sql_execute(store->sql, "BEGIN IMMEDIATE") != 0)
 		return fault_log(store, "cannot be written");

@@ -22,6 +22,11 @@
  * file that is not ours to touch is as it was). */
 int schema_upgrade(struct store *store);
 
+/* schema_version asks in a transaction of its own and writes nothing. The version of
+ * the tables in the file, 0 where it has none of ours yet, -1 (logged) for a file that
+ * is not ours to touch or of a newer version. */
+int64_t schema_version(struct store *store);
+
 /* schema_check writes nothing. 0, or -1 (logged) for a file that is not
  * ours, has no tables of ours yet, or not those of this version. */
 int schema_check(struct store *store);

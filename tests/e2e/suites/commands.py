@@ -6,8 +6,10 @@ import errno
 import os
 import re
 import resource
+import shutil
 import signal
 import socket
+import sqlite3
 import struct
 import subprocess
 import time
@@ -21,9 +23,156 @@ from shell import expect_failure, expect_misuse, rowcast
 from waiting import wait_until
 
 
-def check_passes_a_good_configuration(site):
-    done = rowcast(site, 'check', '-c', site.rowcast.conf)
-    expect.equal((done.returncode, done.stdout), (0, 'the configuration and the keys are right\n'), done.stderr)
+def _check(site, *arguments, **more):
+    return rowcast(site, 'check', '-c', site.rowcast.conf, *arguments, **more)
+
+
+def _files(folder):
+    return sorted(os.path.join(path, name) for path, _, names in os.walk(folder) for name in names)
+
+
+def check_says_what_it_has_looked_at_and_makes_nothing(site):
+    folder = site.new_folder('checked')
+    db, path = os.path.join(folder, 'new ?#%.db'), os.path.join(folder, 'new.sock')
+    options = ['-o', 'store=sqlite:' + db, '-o', 'listen=unix:' + path]
+
+    def says(*lines, options=options):
+        before = _files(site.folder)
+        done = _check(site, *options)
+        expect.equal(done.returncode, 0, done.stderr)
+        told = done.stdout.splitlines()
+        expect.equal(told[:3], [f'the configuration and the keys are right: {site.rowcast.conf}', *lines])
+        expect.equal(told[3:], ['root may open any file: ask as the user that runs rowcast, too'] if os.geteuid() == 0 else [])
+        expect.equal(_files(site.folder), before, 'the files that there are')
+
+    # The one that runs, with its -wal.
+    newest = site.insert('a message')
+    oldest = site.sql('SELECT min(id) FROM message')
+    says(f'store: sqlite:{site.db}: messages {oldest} to {newest}',
+         f'listen: unix:{site.rowcast.socket_path}: somebody listens there now, a rowcast or systemd', options=[])
+    # None yet.
+    says(f'store: sqlite:{db}: will be made', f'listen: unix:{path}: free')
+    expect.equal(os.listdir(folder), [])
+    # A file that nobody has open: without messages, with some, with one less.
+    with _serving(site, *options) as process:
+        wait_until(lambda: os.path.exists(path), 'it listens', 20 * site.slow)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    expect.true(os.path.exists(db + '-wal'), 'what a kill leaves')
+    says(f'store: sqlite:{db}: is there, no messages yet', f'listen: unix:{path}: free')
+    with contextlib.closing(sqlite3.connect(db)) as connection, connection:
+        connection.execute("INSERT INTO message(data) VALUES('a'), ('b')")
+    expect.equal(os.path.exists(db + '-wal'), False)
+    says(f'store: sqlite:{db}: messages 1 to 2', f'listen: unix:{path}: free')
+    with contextlib.closing(sqlite3.connect(db)) as connection, connection:
+        connection.execute('DELETE FROM message')
+    says(f'store: sqlite:{db}: no messages after 2', f'listen: unix:{path}: free')
+    # A copy of a file in use, and its -wal.
+    for end in ('', '-wal'):
+        shutil.copy(site.db + end, db + end)
+    says(f'store: sqlite:{db}: is there; its -wal has more, which is read at the start', f'listen: unix:{path}: free')
+    free = front.free_port()
+    says(f'store: sqlite:{db}: is there; its -wal has more, which is read at the start', f'listen: 127.0.0.1:{free}: free',
+         options=['-o', 'store=sqlite:' + db, '-o', f'listen=127.0.0.1:{free}'])
+    done = _check(site, '-o', f'listen=127.0.0.1:{site.front.port}')
+    expect.true(f'listen: 127.0.0.1:{site.front.port}: somebody listens' in done.stdout, done.stdout)
+    with socket.socket(socket.AF_UNIX) as listener:
+        os.unlink(path)  # which the killed one has left
+        listener.bind(path)
+        listener.listen()
+        done = _check(site, *options)
+        expect.true(f'listen: unix:{path}: somebody listens' in done.stdout, done.stdout)
+        listener.settimeout(0)
+        try:
+            listener.accept()
+            raise AssertionError('it has connected, which would start what systemd holds the socket for')
+        except BlockingIOError:
+            pass
+
+
+def check_refuses_what_cannot_work(site):
+    folder = site.new_folder('unchecked')
+    text = os.path.join(folder, 'no-database')
+    with open(text, 'w') as f:
+        f.write('a text of a kilobyte\n' * 50)
+    others, newer = os.path.join(folder, 'others.db'), os.path.join(folder, 'newer.db')
+    for path, sql in ((others, 'CREATE TABLE message(id, body)'),
+                      (newer, 'CREATE TABLE rowcast_schema(version); INSERT INTO rowcast_schema VALUES(999)')):
+        with contextlib.closing(sqlite3.connect(path)) as connection:
+            connection.executescript(sql)
+    before = _files(site.folder)
+    for option, *sentences in (
+            ('store=sqlite:/no/such/folder/file', '/no/such/folder/file: its folder /no/such/folder', 'No such file'),
+            (f'store=sqlite:{text}/file', f'{text} is not a folder'),
+            ('store=sqlite:' + folder, folder, 'is not a regular file'),
+            ('store=sqlite:' + text, text, 'not a database'),
+            ('store=sqlite:' + others, others, "that is not rowcast's"),
+            ('store=sqlite:' + newer, newer, 'use a newer rowcast'),
+            ('listen=unix:/no/such/folder/socket', '/no/such/folder/socket: its folder /no/such/folder', 'No such file'),
+            (f'listen=unix:{text}/socket', 'is not a folder'),
+            ('listen=unix:' + text, text, 'is not a socket'),
+            ('listen=unix:/' + 'x' * 107, '107 bytes at most'),
+            ('listen=192.0.2.1:9000', '192.0.2.1:9000', 'Cannot assign'),
+            ('listen=no-such-host.invalid:9000', 'no-such-host.invalid')):
+        done = _check(site, '-o', option)
+        expect_failure(done, *sentences)
+        expect.equal(done.stdout, '')
+    # All of it in one run.
+    expect_failure(_check(site, '-o', 'store=sqlite:/no/such/store', '-o', 'listen=unix:/no/such/socket',
+                          '-o', 'jwt_key_file=/no/such/key'), '/no/such/store', '/no/such/socket', '/no/such/key')
+    expect.equal(_files(site.folder), before, 'the files that there are')
+
+
+def _unprivileged():
+    """Whoever we are, not root, who may open any file."""
+    if os.geteuid() == 0:
+        os.setgroups([])
+        os.setgid(65534)
+        os.setuid(65534)
+
+
+def check_refuses_what_is_not_ours_to_write(site):
+    folder = site.new_folder('of-root')
+    db, path = os.path.join(folder, 'rowcast.db'), os.path.join(folder, 'socket')
+    options = ['-o', 'store=sqlite:' + db, '-o', 'listen=unix:' + path]
+
+    program = shutil.copy(site.rowcast.program, site.folder)  # where anybody may run it
+
+    def refuses(*sentences):
+        done = subprocess.run([program, 'check', '-c', site.rowcast.conf, *options], capture_output=True, text=True,
+                              timeout=30 * site.slow, preexec_fn=_unprivileged)
+        expect_failure(done, *sentences)
+
+    os.chmod(folder, 0o555)
+    refuses(f'{db}: its folder {folder} cannot be written: Permission denied',
+            f'{path}: its folder {folder} cannot be written: Permission denied')
+    os.chmod(folder, 0o777)
+    for name in ('rowcast.db', 'rowcast.db-wal', 'rowcast.db-shm'):
+        name = os.path.join(folder, name)
+        open(name, 'w').close()
+        os.chmod(name, 0o444)
+        refuses(f'{name}: cannot be read and written: Permission denied')
+        os.unlink(name)
+        open(db, 'w').close()
+        os.chmod(db, 0o666)
+
+
+def check_warns_of_what_may_not_work(site):
+    short = os.path.join(site.folder, 'short-key')
+    with open(short, 'w') as f:
+        f.write('twenty bytes, no more')
+    os.chmod(short, 0o600)
+    limits = {'preexec_fn': lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (1000, 1000))}
+    for option, sentence, more in (
+            ('heartbeat=121s', 'heartbeat is 121 s', {}), ('heartbeat=1h', 'server.max-write-idle', {}),
+            ('max_streams=900', 'max_streams is 900: with 1000 open files', limits),
+            ('listen_mode=0666', 'listen_mode is 0666: everybody', {}),
+            ('jwt_key_file=' + short, 'the secret is too short for HS256', {})):
+        done = _check(site, '-o', option, **more)
+        expect.equal(done.returncode, 0, done.stderr)
+        expect.true(any(line.startswith('warn: ') and sentence in line for line in done.stderr.splitlines()), done.stderr)
+    done = _check(site, '-o', 'heartbeat=120s', '-o', 'max_streams=700', '-o', 'listen_mode=0660', **limits)
+    expect.equal((done.returncode, done.stderr), (0, ''))
 
 
 def check_names_file_and_line_of_every_fault(site):
@@ -324,5 +473,6 @@ def the_sample_configuration_names_every_default(site):
             if line.startswith('#') and ' = ' in line and not line.startswith('# '):
                 line = line[1:]
             f.write(line.replace('/etc/rowcast.key', site.rowcast.key_file))
-    done = rowcast(site, 'check', '-c', path)
+    # The folders of an installation may be missing here.
+    done = rowcast(site, 'check', '-c', path, '-o', 'store=sqlite:' + site.db, '-o', 'listen=unix:' + site.rowcast.socket_path)
     expect.equal(done.returncode, 0, done.stderr)
