@@ -128,6 +128,10 @@ read_event(struct field_reader *reader, struct message *m, const struct field_va
 	if (strncmp(m->event, RESERVED_EVENTS, strlen(RESERVED_EVENTS)) == 0)
 		return field_refuse(reader, FIELD_BAD,
 		    "event may not begin with " RESERVED_EVENTS ", those are the server's own");
+	/* Their names set off the handlers that a browser has for its own. */
+	if (strcmp(m->event, "error") == 0 || strcmp(m->event, "open") == 0)
+		return field_refuse(reader, FIELD_BAD,
+		    "event may not be error or open, those are the browser's own");
 	return 0;
 }
 

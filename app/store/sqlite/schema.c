@@ -35,6 +35,31 @@ enum {
 #define ID_TOO_LOW \
 	"id must be above the highest ever given, or streams would miss the row: leave id out"
 
+/* 2^53 - 1, the highest number that is exact in a browser. */
+#define ID_MAX "9007199254740991"
+
+/* The end of the year 2099. Above it lies what is no second but a millisecond. */
+#define TIME_MAX "4102444800"
+
+/* is_float(column): is it what SQLite makes of a whole number that was bound as
+ * floating point? The column is text, so nobody sees the number that was. SQLite
+ * makes "42.0" and "1.0e+15" of it, and nothing else that is read back as a whole
+ * number stays as it was. The two first questions spare most names the others:
+ * such a text begins with a digit or a minus, and has a point. */
+#define IS_FLOAT(column) \
+	"(" column " < ':' AND instr(" column ", '.')\n" \
+	"      AND CAST(CAST(" column " AS REAL) AS TEXT) = " column "\n" \
+	"      AND (abs(CAST(" column " AS REAL)) >= 9007199254740992.0\n" \
+	"        OR CAST(CAST(" column " AS REAL) AS INTEGER) = CAST(" column " AS REAL)))"
+
+/* Of the columns that name somebody or something. */
+#define NAME_REFUSED(name) \
+	"    WHEN NEW." name " IS NOT NULL AND length(CAST(NEW." name " AS BLOB)) > 255\n" \
+	"    THEN RAISE(ABORT, '" name " must not be over 255 bytes: choose a shorter one')\n" \
+	"    WHEN NEW." name " IS NOT NULL AND " IS_FLOAT("NEW." name) "\n" \
+	"    THEN RAISE(ABORT, '" name " is a whole number that was bound as floating point" \
+	" (42.0 is not 42): bind it as text or as an integer')\n"
+
 /* What each step adds to the schema of the step before. */
 static const char *const schema_steps[] = {
 	/* 1 */
@@ -97,6 +122,66 @@ static const char *const schema_steps[] = {
 	"DROP INDEX message_address;\n"
 	"CREATE INDEX message_address ON message(" SCHEMA_SEGMENT("id") ", user, topic);\n"
 	"UPDATE rowcast_schema SET version = 2;\n",
+	/* 3: what the constraints of step 1 do not refuse. A constraint cannot be
+	 * added, and rows that stand have to stay, so these are triggers; few, since
+	 * each is a program of its own that runs for every row. Whether the id was
+	 * given is known before the row is inserted only (SQLite says -1 where it was
+	 * not), and which it became only afterwards. */
+	"DROP TRIGGER message_id_given;\n"
+	"DROP TRIGGER message_id_taken;\n"
+	"DROP TRIGGER message_id_kept;\n"
+	"CREATE TRIGGER message_id BEFORE INSERT ON message\n"
+	"WHEN NEW.id <> -1 AND NEW.id <= " ID_MAX "\n"
+	"  AND (NEW.id <= coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'message'), 0)\n"
+	"    OR EXISTS (SELECT 1 FROM message WHERE id = NEW.id))\n"
+	"BEGIN\n"
+	"  SELECT RAISE(ABORT, '" ID_TOO_LOW "');\n"
+	"END;\n"
+	"CREATE TRIGGER message_new AFTER INSERT ON message\n"
+	"BEGIN\n"
+	"  SELECT CASE\n"
+	"    WHEN NEW.id < 1\n"
+	"    THEN RAISE(ABORT, '" ID_TOO_LOW "')\n"
+	"    WHEN NEW.id > " ID_MAX "\n"
+	"    THEN RAISE(ABORT, 'id would be above 2^53 - 1, where browsers cannot tell one from"
+	" the next: leave id out; where it was left out, begin a new file')\n"
+	"    WHEN NEW.created_at NOT BETWEEN 1 AND " TIME_MAX "\n"
+	"    THEN RAISE(ABORT, 'created_at must be Unix seconds, from 1 to the year 2100 (not"
+	" milliseconds): leave it out for now')\n"
+	"    WHEN NEW.expires_at NOT BETWEEN 1 AND " TIME_MAX "\n"
+	"    THEN RAISE(ABORT, 'expires_at must be Unix seconds, from 1 to the year 2100 (not"
+	" milliseconds), or NULL for never')\n"
+	NAME_REFUSED("user")
+	NAME_REFUSED("topic")
+	"    WHEN NEW.event IS NOT NULL AND length(CAST(NEW.event AS BLOB)) > 255\n"
+	"    THEN RAISE(ABORT, 'event must not be over 255 bytes: choose a shorter one')\n"
+	"    WHEN NEW.event IN ('error', 'open')\n"
+	"      OR (NEW.event >= 'rowcast.' AND NEW.event < 'rowcast/')\n"
+	"    THEN RAISE(ABORT, 'event must not be error, open or begin with rowcast., which mean"
+	" something else to browsers and rowcast: choose another name')\n"
+	"  END;\n"
+	"END;\n"
+	/* Not "UPDATE OF id": SET rowid, the same column, would pass it by. A time is
+	 * asked only where it changes: in a row from before this step it may be any. */
+	"CREATE TRIGGER message_changed BEFORE UPDATE ON message\n"
+	"BEGIN\n"
+	"  SELECT CASE\n"
+	"    WHEN NEW.id <> OLD.id\n"
+	"    THEN RAISE(ABORT, 'id of a message cannot change')\n"
+	"    WHEN NEW.user IS NOT OLD.user OR NEW.topic IS NOT OLD.topic\n"
+	"      OR NEW.event IS NOT OLD.event OR NEW.data IS NOT OLD.data\n"
+	"    THEN RAISE(ABORT, 'a published message cannot change: delete it and insert another')\n"
+	"    WHEN NEW.created_at IS NOT OLD.created_at\n"
+	"      AND NEW.created_at NOT BETWEEN 1 AND " TIME_MAX "\n"
+	"    THEN RAISE(ABORT, 'created_at must be Unix seconds, from 1 to the year 2100 (not"
+	" milliseconds)')\n"
+	"    WHEN NEW.expires_at IS NOT OLD.expires_at\n"
+	"      AND NEW.expires_at NOT BETWEEN 1 AND " TIME_MAX "\n"
+	"    THEN RAISE(ABORT, 'expires_at must be Unix seconds, from 1 to the year 2100 (not"
+	" milliseconds), or NULL for never')\n"
+	"  END;\n"
+	"END;\n"
+	"UPDATE rowcast_schema SET version = 3;\n",
 };
 enum { SCHEMA_VERSION = sizeof(schema_steps) / sizeof(schema_steps[0]) };
 

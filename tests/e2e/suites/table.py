@@ -103,12 +103,21 @@ def the_schema_refuses_what_would_break_a_stream_and_says_why(site):
             ("(data) VALUES(zeroblob(10))", 'data'),
             ("(data) VALUES('a' || char(0) || 'b')", 'data'),
             ("(data) VALUES(CAST(zeroblob(1048577) AS TEXT))", 'data'),
-            ("(data) VALUES(replace(hex(zeroblob(524289)), '0', 'x'))", '1 MiB')):
+            ("(data) VALUES(replace(hex(zeroblob(524289)), '0', 'x'))", '1 MiB'),
+            ("(id, data) VALUES(9223372036854775807, 'x')", '2^53 - 1'),
+            ("(user, data) VALUES(replace(hex(zeroblob(128)), '0', 'x'), 'x')", '255 bytes'),
+            ("(topic, data) VALUES(42.0, 'x')", 'bind it as text'),
+            ("(event, data) VALUES('error', 'x')", 'event'),
+            ("(event, data) VALUES('rowcast.gap', 'x')", 'event'),
+            ("(data, expires_at) VALUES('x', 0)", 'Unix seconds'),
+            ("(data, created_at) VALUES('x', 1700000000000)", 'not milliseconds')):
         done = site.sqlite3(f'INSERT INTO message{values};')
         expect.true(done.returncode != 0, f'{values} was taken')
         expect.true(why in done.stderr, f'{values}: {done.stderr.strip()!r} does not speak of {why}')
     done = site.sqlite3(f"UPDATE message SET id = {newest + 1000} WHERE id = {newest};")
     expect.true(done.returncode != 0 and 'id' in done.stderr, f'a changed id: {done.stderr}')
+    done = site.sqlite3(f"UPDATE message SET data = 'other' WHERE id = {newest};")
+    expect.true(done.returncode != 0 and 'delete it and insert another' in done.stderr, f'a changed message: {done.stderr}')
 
 
 def the_id_of_a_deleted_newest_row_is_refused(site):

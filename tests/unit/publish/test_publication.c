@@ -424,6 +424,10 @@ TEST(an_event_is_one_line_and_not_the_servers)
 	    "event may not begin with rowcast., those are the server's own");
 	form_and_json_refuse("event=rowcast.", "\"event\":\"rowcast.\"", 400,
 	    "event may not begin with rowcast., those are the server's own");
+	form_and_json_refuse("event=error", "\"event\":\"error\"", 400,
+	    "event may not be error or open, those are the browser's own");
+	form_and_json_refuse("event=open", "\"event\":\"open\"", 400,
+	    "event may not be error or open, those are the browser's own");
 	takes(FORM, "msg=m&event=rowcast");
 	publication_free(&p);
 	takes(FORM, "msg=m&event=Rowcast.gap");
