@@ -12,8 +12,7 @@ gap_find(int64_t cursor, const struct store_bounds *bounds)
 {
 	if (cursor > bounds->newest)
 		return GAP_AHEAD;
-	/* 0 asks for whatever is retained. */
-	if (cursor > 0 && cursor < bounds->oldest - 1)
+	if (cursor < bounds->trimmed)
 		return GAP_EXPIRED;
 	return GAP_NONE;
 }

@@ -61,6 +61,10 @@ int store_append(struct store *store, struct append *appends[], size_t n);
 struct store_bounds {
 	int64_t oldest;  /* lowest id retained; newest + 1 where there is no row */
 	int64_t newest;  /* highest id ever given; 0 before the first */
+	int64_t trimmed; /* highest id that retention has deleted; 0 before the first. Who stands
+	                  * below it has missed messages; rows that expired, or that somebody
+	                  * erased, are none that were missed. In a file from before this was kept
+	                  * all that was gone when it was upgraded counts as trimmed. */
 };
 
 /* 0 or -1 (logged) */
@@ -108,7 +112,8 @@ void store_wait(struct store *store, int wake_fd);
 
 /* store_trim deletes, in one transaction of at most max_rows rows: first those
  * whose expires_at has passed, then from the oldest on those older than
- * keep_for_s seconds and those beyond the newest keep_rows (0: no bound).
+ * keep_for_s seconds and those beyond the newest keep_rows (0: no bound); of
+ * the latter the highest id is noted in the same transaction (bounds.trimmed).
  * Counting a large table costs, so rows beyond keep_rows may stand until they
  * are a hundredth of it. Returns how many were deleted, fewer than max_rows
  * where there is no more to do for now, or -1 (logged, unless merely busy). */

@@ -25,7 +25,8 @@ read_prepare(struct store *store)
 	    || sql_prepare(store->sql, &store->bounds,
 	        "SELECT (SELECT min(id) FROM message),"
 	        " max(coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'message'), 0),"
-	        "  coalesce((SELECT max(id) FROM message), 0))") != 0
+	        "  coalesce((SELECT max(id) FROM message), 0)),"
+	        " (SELECT trimmed FROM rowcast_state)") != 0
 	    || sql_prepare(store->sql, &store->read_all,
 	        "SELECT " MESSAGE_COLUMNS " FROM message WHERE id > ?1 ORDER BY id") != 0
 	    || sql_prepare(store->sql, &store->first_from,
@@ -43,6 +44,7 @@ store_bounds(struct store *store, struct store_bounds *bounds)
 		bounds->newest = sql_int64(store->bounds, 1);
 		bounds->oldest = sql_is_null(store->bounds, 0) ? bounds->newest + 1
 		    : sql_int64(store->bounds, 0);
+		bounds->trimmed = sql_int64(store->bounds, 2);
 		rc = 0;
 	} else {
 		fault_log(store, "its first and last id cannot be read");

@@ -19,31 +19,51 @@ enum {
 	LOCK_WAIT_MS = 50,     /* for another program's lock: who publishes meanwhile waits too */
 };
 
-/* delete_where runs a DELETE that takes its bounds as ?1 and ?2 and returns how
- * many rows went, or -1. */
+/* delete_expired deletes max_rows rows at most, and returns how many, or -1. */
 static int
-delete_where(struct store *store, const char *sql, int64_t first, int64_t second)
+delete_expired(struct store *store, wall_s now, int max_rows)
 {
 	struct sql_statement *statement;
 	int n = -1;
 
-	if (sql_prepare(store->sql, &statement, sql) != 0)
+	if (sql_prepare(store->sql, &statement, "DELETE FROM message WHERE id IN (SELECT id"
+	    " FROM message WHERE expires_at <= ?1 LIMIT ?2)") != 0)
 		return -1;
-	sql_bind_int64(statement, 1, first);
-	sql_bind_int64(statement, 2, second);
+	sql_bind_int64(statement, 1, now);
+	sql_bind_int64(statement, 2, max_rows);
 	if (sql_step(statement) == SQL_DONE)
 		n = sql_changes(store->sql);
 	sql_finalize(statement);
 	return n;
 }
 
-/* delete_below deletes the oldest max_rows rows below an id, and returns how many
- * there were, or -1. */
+/* delete_below deletes the oldest max_rows rows below an id, notes the highest of
+ * them as trimmed, and returns how many there were, or -1. */
 static int
 delete_below(struct store *store, int64_t id, int max_rows)
 {
-	return delete_where(store, "DELETE FROM message WHERE id IN (SELECT id FROM message"
-	    " WHERE id < ?1 ORDER BY id LIMIT ?2)", id, max_rows);
+	struct sql_statement *rows;
+	int64_t highest = 0;
+	int outcome, n = 0;
+	char *sql;
+
+	if (sql_prepare(store->sql, &rows, "DELETE FROM message WHERE id IN (SELECT id FROM message"
+	    " WHERE id < ?1 ORDER BY id LIMIT ?2) RETURNING id") != 0)
+		return -1;
+	sql_bind_int64(rows, 1, id);
+	sql_bind_int64(rows, 2, max_rows);
+	for (; (outcome = sql_step(rows)) == SQL_ROW; n++)
+		if (sql_int64(rows, 0) > highest)
+			highest = sql_int64(rows, 0);
+	sql_finalize(rows);
+	if (outcome != SQL_DONE)
+		return -1;
+	if (n == 0)
+		return 0;
+	sql = mem_printf("UPDATE rowcast_state SET trimmed = max(trimmed, %" PRId64 ")", highest);
+	outcome = sql_execute(store->sql, sql);
+	free(sql);
+	return outcome == 0 ? n : -1;
 }
 
 /* find_surplus brings store->trim up to date. Counting costs, so it is done
@@ -150,8 +170,7 @@ store_trim(struct store *store, int64_t keep_for_s, int64_t keep_rows, int max_r
 	sql_wait_for_locks(store->sql, BUSY_WAIT_MS);
 	if (outcome != 0)
 		return outcome == SQL_BUSY ? -1 : fault_log(store, "trim");
-	n = delete_where(store, "DELETE FROM message WHERE id IN (SELECT id FROM message"
-	    " WHERE expires_at <= ?1 LIMIT ?2)", now, max_rows);
+	n = delete_expired(store, now, max_rows);
 	if (n < 0)
 		goto fail;
 	if (keep_for_s > 0) {

@@ -83,24 +83,46 @@ def a_replay_matches_topics_as_a_live_stream_does(site):
         expect.equal([e.data for e in stream.wait_events(5)], ['None', 'b', 'None', 'b', 'c'])
 
 
-def history_that_is_gone_is_told_once(site):
+def _age(site, below):
+    """Lets retention, which keeps 7 days, delete the rows below that id."""
+    site.sql(f'UPDATE message SET created_at = 1 WHERE id < {below}')
+    wait_until(lambda: site.sql(f'SELECT count(*) FROM message WHERE id < {below}') == '0', 'they are gone', 20 * site.slow, 0.05)
+
+
+def history_that_retention_deleted_is_told_once(site):
     user = site.user()
     cursor = site.insert('seen', user)
     for data in ('lost', 'lost too', 'kept', 'kept too'):
         id = site.insert(data, user)
-    site.sql(f'DELETE FROM message WHERE id < {id - 1}')
+    _age(site, id - 1)
     oldest, newest = _bounds(site)
     expect.equal((oldest, newest), (id - 1, id))
-    with site.stream(user, last_event_id=cursor) as stream:
-        event, gap = _gap(stream)
-        expect.equal(gap, {'reason': 'expired', 'requested': str(cursor), 'oldest': oldest, 'newest': newest})
-        expect.equal(event.id, str(oldest - 1), 'it goes on from the oldest')
-        expect.equal([e.data for e in stream.wait_events(2)], ['kept', 'kept too'])
+    for cursor in (cursor, 0):
+        with site.stream(user, last_event_id=cursor) as stream:
+            event, gap = _gap(stream)
+            expect.equal(gap, {'reason': 'expired', 'requested': str(cursor), 'oldest': oldest, 'newest': newest})
+            expect.equal(event.id, str(oldest - 1), 'it goes on from the oldest')
+            expect.equal([e.data for e in stream.wait_events(2)], ['kept', 'kept too'])
     for cursor in (event.id, newest):
         with site.stream(user, last_event_id=cursor) as stream:
             site.insert('now', user)
             first = stream.wait_event()
             expect.true(first.type == 'message', f'told again: {first}')
+
+
+def what_was_erased_by_hand_or_expired_is_no_gap(site):
+    user = site.user()
+    cursor = site.insert('seen', user)
+    for data in ('erased', 'erased too', 'kept'):
+        id = site.insert(data, user)
+    site.sql(f'DELETE FROM message WHERE id < {id}')
+    with site.stream(user, last_event_id=cursor) as stream:
+        expect.only(stream, 'kept')
+    site.sql(f"UPDATE message SET expires_at = 1 WHERE id = {id}")
+    site.sql(f"INSERT INTO message(user, data, expires_at) VALUES('{user}', 'expired', 1)")
+    site.insert('stands', user)
+    with site.stream(user, last_event_id=cursor) as stream:
+        expect.only(stream, 'stands')
 
 
 def the_last_row_before_the_oldest_is_no_gap(site):
@@ -119,7 +141,7 @@ def an_emptied_table_is_no_gap_for_who_has_seen_it_all(site):
         stream.wait_block()
         site.insert('next', user)
         expect.only(stream, 'next')
-    site.sql('DELETE FROM message')
+    _age(site, newest + 2)
     with site.stream(user, last_event_id=newest) as stream:
         event, gap = _gap(stream)
         expect.equal(gap, {'reason': 'expired', 'requested': str(newest), 'oldest': newest + 2, 'newest': newest + 1})

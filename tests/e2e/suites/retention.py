@@ -143,7 +143,7 @@ def a_gap_is_told_exactly_where_there_is_one(site):
             return new[-1] if new else head
 
         for cursor, gap, ids in (
-                (0, False, retained),                     # "all that is retained" is never less than was asked for
+                (0, True, retained),                      # a cursor like any other
                 (1, True, retained),
                 (oldest - 2, True, retained),             # oldest - 1 is lost
                 (oldest - 1, False, retained),            # it has seen all that is lost

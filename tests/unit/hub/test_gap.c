@@ -33,11 +33,12 @@ TEST(what_a_client_asked_for_cannot_leave_its_string_or_its_line)
 	    "\"oldest\":8,\"newest\":12}\n\n");
 }
 
-TEST(a_gap_is_found_below_the_oldest_and_above_the_newest)
+TEST(a_gap_is_found_below_what_was_trimmed_and_above_the_newest)
 {
-	struct store_bounds bounds = { .oldest = 8, .newest = 12 };
-	struct store_bounds emptied = { .oldest = 13, .newest = 12 };
+	struct store_bounds bounds = { .oldest = 8, .newest = 12, .trimmed = 7 };
+	struct store_bounds emptied = { .oldest = 13, .newest = 12, .trimmed = 12 };
 	struct store_bounds unused = { .oldest = 1, .newest = 0 };
+	struct store_bounds erased = { .oldest = 8, .newest = 12, .trimmed = 3 };
 
 	assert_int_equal(gap_find(1, &bounds), GAP_EXPIRED);
 	assert_int_equal(gap_find(6, &bounds), GAP_EXPIRED);
@@ -50,14 +51,17 @@ TEST(a_gap_is_found_below_the_oldest_and_above_the_newest)
 	assert_int_equal(gap_find(13, &emptied), GAP_AHEAD);
 	assert_int_equal(gap_find(0, &unused), GAP_NONE);
 	assert_int_equal(gap_find(1, &unused), GAP_AHEAD);
-	/* It asks for whatever is retained. */
-	assert_int_equal(gap_find(0, &bounds), GAP_NONE);
+	/* A cursor like any other. */
+	assert_int_equal(gap_find(0, &bounds), GAP_EXPIRED);
+	/* What somebody erased, or what has expired, is none that was missed. */
+	assert_int_equal(gap_find(2, &erased), GAP_EXPIRED);
+	assert_int_equal(gap_find(3, &erased), GAP_NONE);
 }
 
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(a_gap_is_an_event_at_the_cursor_that_it_goes_on_from),
 	cmocka_unit_test(what_a_client_asked_for_cannot_leave_its_string_or_its_line),
-	cmocka_unit_test(a_gap_is_found_below_the_oldest_and_above_the_newest),
+	cmocka_unit_test(a_gap_is_found_below_what_was_trimmed_and_above_the_newest),
 };
 
 RUN_TESTS(tests)

@@ -427,14 +427,14 @@ TEST(a_stalled_reader_of_small_messages_holds_at_most_a_page)
 	hang_up(&peer);
 }
 
-TEST(a_gap_is_told_once_and_only_where_rows_are_gone)
+TEST(a_gap_is_told_once_and_only_where_retention_has_deleted)
 {
 	struct peer beyond, at, above, all;
 
 	begin();
 	for (int i = 0; i < 10; i++)
 		publish(NULL, NULL, "x");
-	table_run(&table, "DELETE FROM message WHERE id <= 6");  /* 7 is the oldest */
+	assert_int_equal(store_trim(table.store, 0, 4, 100), 6);  /* 7 is the oldest */
 	JOIN(&beyond, .user = "u", .cursor = 5, .resumes = true);
 	expect_event(&beyond, "id: 6\nevent: rowcast.gap\n"
 	    "data: {\"reason\":\"expired\",\"requested\":\"5\",\"oldest\":7,\"newest\":10}");
@@ -445,9 +445,12 @@ TEST(a_gap_is_told_once_and_only_where_rows_are_gone)
 	expect_message(&at, 7, "x");
 	JOIN(&above, .user = "u", .cursor = 7, .resumes = true);
 	expect_message(&above, 8, "x");
+	/* 0 is a cursor like any other. */
 	JOIN(&all, .user = "u", .cursor = 0, .resumes = true);
+	expect_event(&all, "id: 6\nevent: rowcast.gap\n"
+	    "data: {\"reason\":\"expired\",\"requested\":\"0\",\"oldest\":7,\"newest\":10}");
 	expect_message(&all, 7, "x");
-	assert_int_equal(counters().n_gaps, 1);
+	assert_int_equal(counters().n_gaps, 2);
 	end();
 	hang_up(&beyond);
 	hang_up(&at);
@@ -455,14 +458,38 @@ TEST(a_gap_is_told_once_and_only_where_rows_are_gone)
 	hang_up(&all);
 }
 
-TEST(an_empty_table_is_a_gap_up_to_the_newest)
+TEST(rows_that_were_erased_or_have_expired_are_no_gap)
+{
+	struct peer peer, all;
+
+	begin();
+	table_run(&table, "INSERT INTO message(data, expires_at) VALUES('x', 1), ('x', 1)");
+	assert_int_equal(store_trim(table.store, 0, 0, 100), 2);
+	for (int i = 3; i <= 6; i++)
+		publish(NULL, NULL, "x");
+	table_run(&table, "DELETE FROM message WHERE id < 6");
+	JOIN(&all, .user = "u", .cursor = 0, .resumes = true);
+	expect_message(&all, 6, "x");
+	table_run(&table, "DELETE FROM message");
+	JOIN(&peer, .user = "u", .cursor = 1, .resumes = true);
+	publish(NULL, NULL, "y");
+	expect_message(&all, 7, "y");
+	expect_message(&peer, 7, "y");
+	assert_int_equal(counters().n_gaps, 0);
+	end();
+	hang_up(&peer);
+	hang_up(&all);
+}
+
+TEST(a_table_that_retention_has_emptied_is_a_gap_up_to_the_newest)
 {
 	struct peer peer;
 
 	begin();
 	for (int i = 0; i < 3; i++)
 		publish(NULL, NULL, "x");
-	table_run(&table, "DELETE FROM message");
+	table_run(&table, "UPDATE message SET created_at = 1");
+	assert_int_equal(store_trim(table.store, 1000, 0, 100), 3);
 	JOIN(&peer, .user = "u", .cursor = 1, .resumes = true);
 	expect_event(&peer, "id: 3\nevent: rowcast.gap\n"
 	    "data: {\"reason\":\"expired\",\"requested\":\"1\",\"oldest\":4,\"newest\":3}");
@@ -1024,8 +1051,9 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(expired_messages_are_neither_replayed_nor_sent_from_the_ring),
 	cmocka_unit_test(a_stalled_reader_holds_one_write_and_reads_on_from_the_table_and_the_ring),
 	cmocka_unit_test(a_stalled_reader_of_small_messages_holds_at_most_a_page),
-	cmocka_unit_test(a_gap_is_told_once_and_only_where_rows_are_gone),
-	cmocka_unit_test(an_empty_table_is_a_gap_up_to_the_newest),
+	cmocka_unit_test(a_gap_is_told_once_and_only_where_retention_has_deleted),
+	cmocka_unit_test(rows_that_were_erased_or_have_expired_are_no_gap),
+	cmocka_unit_test(a_table_that_retention_has_emptied_is_a_gap_up_to_the_newest),
 	cmocka_unit_test(a_cursor_that_was_never_given_is_told_and_goes_on_from_the_newest),
 	cmocka_unit_test(a_cursor_that_only_the_store_knows_is_no_gap),
 	cmocka_unit_test(an_invalid_id_is_told_once_and_before_what_was_committed_since),

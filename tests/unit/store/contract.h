@@ -143,7 +143,7 @@ read_from(struct store *store, int64_t after, const struct filter *filter, size_
 	seen.n = 0;
 	seen.most = most;
 	seen.upto = -1;
-	seen.bounds = (struct store_bounds){ -1, -1 };
+	seen.bounds = (struct store_bounds){ -1, -1, -1 };
 	assert_int_equal(store_read(store, after, filter, note_row, &seen, &seen.bounds,
 	    &seen.upto), 0);
 	/* Rows and bounds are of one moment. */
@@ -163,11 +163,22 @@ read_all(void)
 static void
 bounds_are(int64_t oldest, int64_t newest)
 {
-	struct store_bounds bounds = { -1, -1 };
+	struct store_bounds bounds = { -1, -1, -1 };
 
 	assert_int_equal(store_bounds(contract_store, &bounds), 0);
 	assert_int_equal(bounds.oldest, oldest);
 	assert_int_equal(bounds.newest, newest);
+}
+
+static void
+trimmed_is(int64_t id)
+{
+	struct store_bounds bounds;
+
+	assert_int_equal(store_bounds(contract_store, &bounds), 0);
+	assert_int_equal(bounds.trimmed, id);
+	read_all();
+	assert_int_equal(seen.bounds.trimmed, id);
 }
 
 /* holds: that many rows stand, expired or not. */
@@ -989,6 +1000,38 @@ TEST(a_store_deleted_empty_still_knows_its_newest_id)
 	bounds_are(newest, newest + 1);
 }
 
+/* Who stands below it has missed something; and nobody else has. */
+TEST(the_highest_id_that_retention_deleted_is_known)
+{
+	int64_t first;
+
+	trimmed_is(0);
+	first = add(NULL, NULL, "a");
+	add_many(9, EXPIRY_NEVER);
+	assert_int_equal(store_trim(contract_store, 1000, 10, 100), 0);
+	trimmed_is(0);
+	assert_int_equal(store_trim(contract_store, 0, 6, 100), 4);
+	trimmed_is(first + 3);
+	/* Also for whoever opens it next. */
+	store_close(contract_store);
+	contract_store = open_as(STORE_OWNER);
+	trimmed_is(first + 3);
+	assert_int_equal(store_trim(contract_store, 0, 1, 2), 2);
+	trimmed_is(first + 5);
+}
+
+TEST(rows_that_have_expired_are_not_trimmed)
+{
+	add_many(5, EXPIRY_AT(1));
+	add(NULL, NULL, "a");
+	assert_int_equal(store_trim(contract_store, 1000, 1, 100), 5);
+	trimmed_is(0);
+	add_many(5, EXPIRY_AT(1));
+	assert_int_equal(store_trim(contract_store, 1000, 1, 100), 5);
+	trimmed_is(0);
+	bounds_are(6, 11);
+}
+
 /* ---- running them ---- */
 
 #define CONTRACT_TEST(name) cmocka_unit_test_setup_teardown(name, contract_open, contract_close)
@@ -1035,6 +1078,8 @@ static const struct CMUnitTest contract_tests[] = {
 	CONTRACT_TEST(a_bound_lowered_holds_at_once),
 	CONTRACT_TEST(rows_another_handle_deletes_are_not_deleted_again_from_those_to_keep),
 	CONTRACT_TEST(a_store_deleted_empty_still_knows_its_newest_id),
+	CONTRACT_TEST(the_highest_id_that_retention_deleted_is_known),
+	CONTRACT_TEST(rows_that_have_expired_are_not_trimmed),
 };
 
 /* store_contract_run runs the contract, each test on a new store that `maker`

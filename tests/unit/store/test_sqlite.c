@@ -997,6 +997,19 @@ TEST(rows_older_than_the_bound_go_from_the_oldest_on)
 	bounds_are(10, 9);
 }
 
+TEST(rows_erased_by_hand_are_not_trimmed)
+{
+	add_rows(10, "strftime('%s', 'now')");
+	does("DELETE FROM message WHERE id < 6");
+	trimmed_is(0);
+	does("UPDATE message SET created_at = 1 WHERE id = 6");
+	assert_int_equal(store_trim(contract_store, 1000, 0, 100), 1);
+	trimmed_is(6);
+	does("DELETE FROM message");
+	trimmed_is(6);
+	bounds_are(11, 10);
+}
+
 /* A gap in the middle would be one that no cursor shows. */
 TEST(an_old_row_behind_a_younger_one_stays)
 {
@@ -1446,6 +1459,20 @@ TEST(an_older_schema_is_upgraded_in_place)
 	is_told("INSERT INTO message(id, data) VALUES(3, 'x')", ID_TOO_LOW);
 	is_told("UPDATE message SET data = 'x'", "a published message cannot change");
 	assert_int_equal(add("7", NULL, "c"), 4);
+	trimmed_is(0);
+}
+
+/* Whether retention or somebody else deleted them, nobody can say any more. */
+TEST(what_is_gone_when_a_file_is_upgraded_counts_as_trimmed)
+{
+	for (int empty = 0; empty < 2; empty++) {
+		begin_anew();
+		does(SCHEMA_1);
+		does("INSERT INTO message(data) VALUES('a'), ('b'), ('c'), ('d')");
+		does(empty ? "DELETE FROM message" : "DELETE FROM message WHERE id <= 2");
+		contract_store = open_as(STORE_OWNER);
+		trimmed_is(empty ? 4 : 2);
+	}
 }
 
 #define SQLITE_TEST(name) cmocka_unit_test_setup_teardown(name, open_both, close_both)
@@ -1488,6 +1515,7 @@ static const struct CMUnitTest own_tests[] = {
 	SQLITE_TEST(a_backup_restored_in_place_is_noticed_by_its_ids),
 	SQLITE_TEST(what_sqlite_does_with_its_files_by_itself_replaces_nothing),
 	SQLITE_TEST(rows_older_than_the_bound_go_from_the_oldest_on),
+	SQLITE_TEST(rows_erased_by_hand_are_not_trimmed),
 	SQLITE_TEST(an_old_row_behind_a_younger_one_stays),
 	SQLITE_TEST(a_row_dated_in_the_future_goes_with_the_next_that_is_not),
 	SQLITE_TEST(a_long_run_of_rows_dated_in_the_future_is_passed_over_in_slices),
@@ -1514,6 +1542,7 @@ static const struct CMUnitTest own_tests[] = {
 	SQLITE_TEST(rows_that_an_application_s_trigger_ignores_are_refused),
 	SQLITE_TEST(a_filtered_read_crosses_segments_and_holes),
 	SQLITE_TEST(an_older_schema_is_upgraded_in_place),
+	SQLITE_TEST(what_is_gone_when_a_file_is_upgraded_counts_as_trimmed),
 };
 
 int
