@@ -63,7 +63,8 @@ follow(struct store *store, bool after_given, int64_t after, char *user)
 	while (store_read(store, after, NULL, print_row, user, &bounds, &upto) == 0
 	    && command_flush() == 0) {
 		after = upto;
-		store_wait(store, nobody.wake_fd);
+		if (upto >= bounds.newest)
+			store_wait(store, nobody.wake_fd);
 	}
 	mailbox_free(&nobody);
 }

@@ -25,6 +25,11 @@ enum store_access {
 	STORE_READER,    /* reads a store that is there */
 };
 
+/* What one read may spend on looking for rows: so many of the table's rows, passed
+ * or passed over because they have expired, or fewer where it has a filter. Whoever
+ * waits for another's read so waits for 2 to 3 ms at most, on an idle machine. */
+enum { STORE_SCAN_MAX = 4096 };
+
 struct store;
 
 /* A store can be taken away under those who use it: its file deleted, moved,
@@ -83,12 +88,17 @@ struct filter {
 typedef bool store_row(void *context, const struct message *m);
 
 /* store_read passes to `row`, in the order of ids, every row above `after` that
- * matches the filter (NULL: every row) and has not expired. In *bounds is
+ * matches the filter (NULL: every row) and has not expired, until `row` ends the
+ * reading or STORE_SCAN_MAX has been spent on looking for them. In *bounds is
  * what the store held at that very moment; in *upto the id up to which the
- * caller has now seen everything: the last row's where `row` ended the
- * reading, else bounds->newest. 0, -1 (logged) or STORE_REPLACED; in each case
- * the rows that were passed are right, and with STORE_REPLACED *upto is too: the
- * old file, which is read, still has what was stored before. */
+ * caller has now seen everything: the last row's where `row` ended the reading,
+ * else as far as it was looked, which without any such row is bounds->newest. So
+ * where *upto is below bounds->newest there may be more, though nothing was
+ * passed: the caller asks again, from *upto. It is always above `after` where
+ * there is any row above that, and never below bounds->oldest - 1. 0, -1 (logged)
+ * or STORE_REPLACED; in each case the rows that were passed are right, and with
+ * STORE_REPLACED *upto is too: the old file, which is read, still has what was
+ * stored before. */
 int store_read(struct store *store, int64_t after, const struct filter *filter,
     store_row *row, void *context, struct store_bounds *bounds, int64_t *upto);
 

@@ -14,6 +14,15 @@
 #include "lib/clock.h"
 #include "lib/sql.h"
 
+enum {
+	/* What a read spends of STORE_SCAN_MAX on each. A row of the index is looked up
+	 * in the table as well. Measured on a million rows: a row of the table 0.5
+	 * microseconds, one found through the index 1.7, a run of it without rows 1.2 to 2. */
+	COST_ROW = 1,
+	COST_FOUND_ROW = 6,
+	COST_RUN = 6,
+};
+
 #define MESSAGE_COLUMNS "id, user, topic, event, data, expires_at"
 
 int
@@ -109,11 +118,14 @@ struct reading {
 	store_row *take_row;
 	void *context;
 	wall_s now;
-	int64_t upto;    /* out, where take_row ended it: the last row's id */
+	int left;        /* of STORE_SCAN_MAX */
+	int cost;        /* of a row */
+	int64_t upto;    /* out, where SQL_ROW says that it ended before its time */
 };
 
 /* pass_rows passes the rows of a statement, from its first, to take_row, but for
- * those that have expired. SQL_DONE: that was all; SQL_ROW: take_row ended it; -1. */
+ * those that have expired. SQL_DONE: that was all; SQL_ROW: take_row ended it, or
+ * nothing is left to be spent; -1. */
 static int
 pass_rows(struct sql_statement *rows, struct reading *reading)
 {
@@ -130,24 +142,27 @@ pass_rows(struct sql_statement *rows, struct reading *reading)
 			.expiry = { !sql_is_null(rows, 5), sql_int64(rows, 5) },
 		};
 
-		if (expiry_is_over(m.expiry, reading->now))
-			continue;
-		if (!reading->take_row(reading->context, &m)) {
-			reading->upto = m.id;
+		reading->upto = m.id;
+		reading->left -= reading->cost;
+		if (!expiry_is_over(m.expiry, reading->now)
+		    && !reading->take_row(reading->context, &m))
 			break;
-		}
+		if (reading->left <= 0)
+			break;
 	}
 	sql_reset(rows);
 	return outcome;
 }
 
 /* pass_filtered does it for the rows that match the filter, in each segment that
- * has rows after `after`. */
+ * has rows after `after`. Looking for a segment and at each of its runs costs,
+ * whether there is a row in them or not. */
 static int
 pass_filtered(struct store *store, int64_t after, const struct filter *filter,
     struct reading *reading)
 {
 	struct sql_statement *rows = prepare_filtered(store, after, filter);
+	int cost = COST_RUN * (2 * ((int)filter->n_topics + 1) + 1);
 	int64_t from = after, segment;
 	int outcome;
 
@@ -169,6 +184,11 @@ pass_filtered(struct store *store, int64_t after, const struct filter *filter,
 		if (segment == INT64_MAX / SCHEMA_SEGMENT_IDS)
 			return SQL_DONE;
 		from = (segment + 1) * SCHEMA_SEGMENT_IDS;
+		reading->left -= cost;
+		if (reading->left <= 0) {
+			reading->upto = from - 1;
+			return SQL_ROW;
+		}
 	}
 }
 
@@ -176,7 +196,8 @@ int
 store_read(struct store *store, int64_t after, const struct filter *filter,
     store_row *take_row, void *context, struct store_bounds *bounds, int64_t *upto)
 {
-	struct reading reading = { take_row, context, clock_wall_s(), 0 };
+	struct reading reading = { .take_row = take_row, .context = context, .now = clock_wall_s(),
+	    .left = STORE_SCAN_MAX, .cost = filter == NULL ? COST_ROW : COST_FOUND_ROW };
 	int outcome;
 
 	*upto = after;
@@ -193,7 +214,7 @@ store_read(struct store *store, int64_t after, const struct filter *filter,
 	} else {
 		outcome = pass_filtered(store, after, filter, &reading);
 	}
-	*upto = outcome == SQL_ROW ? reading.upto : bounds->newest;
+	*upto = outcome == SQL_ROW && reading.upto < bounds->newest ? reading.upto : bounds->newest;
 	if (outcome != SQL_ROW && outcome != SQL_DONE)
 		fault_log(store, "its messages cannot be read");
 	sql_run(store->commit);

@@ -99,11 +99,25 @@ add(const char *user, const char *topic, const char *data)
 	return add_message(message_of(user, topic, data));
 }
 
+static void
+add_many(int n, struct expiry expiry)
+{
+	struct message *m = mem_zalloc((size_t)n * sizeof(*m));
+
+	for (int i = 0; i < n; i++) {
+		m[i] = message_of(NULL, NULL, "x");
+		m[i].expiry = expiry;
+	}
+	assert_false(append_to(contract_store, "p", m, (size_t)n).refused);
+	free(m);
+}
+
 /* What a read gave. */
 struct seen {
 	int64_t ids[4096];
 	size_t n;
 	size_t most;          /* end the reading after so many; 0: do not */
+	size_t n_reads;       /* that it took */
 	struct message last;  /* a copy, ours until the next read */
 	struct store_bounds bounds;
 	int64_t upto;
@@ -135,7 +149,8 @@ note_row(void *context, const struct message *m)
 	return s->n != s->most;
 }
 
-/* read_from reads through a handle into seen. */
+/* read_from reads through a handle into seen, to the end or until there are `most`:
+ * one read goes only as far as STORE_SCAN_MAX lets it. */
 static void
 read_from(struct store *store, int64_t after, const struct filter *filter, size_t most)
 {
@@ -144,11 +159,20 @@ read_from(struct store *store, int64_t after, const struct filter *filter, size_
 	seen.most = most;
 	seen.upto = -1;
 	seen.bounds = (struct store_bounds){ -1, -1, -1 };
-	assert_int_equal(store_read(store, after, filter, note_row, &seen, &seen.bounds,
-	    &seen.upto), 0);
+	seen.n_reads = 0;
+	do {
+		int64_t from = seen.n_reads == 0 ? after : seen.upto;
+
+		assert_int_equal(store_read(store, from, filter, note_row, &seen, &seen.bounds,
+		    &seen.upto), 0);
+		seen.n_reads++;
+		/* Or who reads on would never come to an end. */
+		assert_true(seen.upto > from || seen.upto >= seen.bounds.newest);
+		assert_true(seen.upto >= seen.bounds.oldest - 1);
+	} while (seen.upto < seen.bounds.newest && (most == 0 || seen.n < most));
 	/* Rows and bounds are of one moment. */
 	if (seen.n > 0) {
-		assert_true(seen.ids[0] >= seen.bounds.oldest);
+		assert_true(seen.n_reads > 1 || seen.ids[0] >= seen.bounds.oldest);
 		assert_true(seen.ids[seen.n - 1] <= seen.upto);
 		assert_true(seen.upto <= seen.bounds.newest);
 	}
@@ -741,6 +765,51 @@ TEST(every_filter_gives_what_looking_at_every_row_gives)
 	free(all);
 }
 
+/* One who reads is waited for by others: what a read looks at is bounded, whether it
+ * finds anything or not, and who reads on misses nothing. */
+TEST(a_read_is_bounded_in_what_it_looks_at)
+{
+	char *topics[TOPICS_MOST], names[TOPICS_MOST][16], user[] = "7";
+	struct filter filter = { .user = user, .topics = topics, .n_topics = TOPICS_MOST };
+	int64_t last;
+
+	for (size_t i = 0; i < TOPICS_MOST; i++) {
+		snprintf(names[i], sizeof(names[i]), "none/%zu", i);
+		topics[i] = names[i];
+	}
+	for (int i = 0; i < 20; i++)
+		add_many(4096, EXPIRY_AT(1));
+	last = add(NULL, NULL, "a");
+	/* Expired rows that are passed over count, ... */
+	read_from(contract_store, 0, NULL, 0);
+	assert_int_equal(seen.n, 1);
+	assert_int_equal(seen.ids[0], last);
+	assert_true(seen.n_reads >= 20 * 4096 / STORE_SCAN_MAX);
+	seen.n = seen.most = 0;
+	assert_int_equal(store_read(contract_store, 0, NULL, note_row, &seen, &seen.bounds,
+	    &seen.upto), 0);
+	assert_int_equal(seen.n, 0);
+	assert_true(seen.upto > 0 && seen.upto <= STORE_SCAN_MAX);
+	assert_int_equal(seen.bounds.newest, last);
+	/* ... and so do places where there is nothing. */
+	for (filter.n_topics = 0; filter.n_topics <= TOPICS_MOST; filter.n_topics += TOPICS_MOST) {
+		read_from(contract_store, 0, &filter, 0);
+		assert_int_equal(seen.n, 1);
+		assert_int_equal(seen.ids[0], last);
+		assert_true(seen.n_reads > 1);
+	}
+	store_trim(contract_store, 0, 0, 100000);
+	for (int i = 0; i < 20; i++)
+		add_many(4096, EXPIRY_NEVER);
+	filter.n_topics = TOPICS_MOST;
+	seen.n = seen.most = 0;
+	assert_int_equal(store_read(contract_store, last, &filter, note_row, &seen, &seen.bounds,
+	    &seen.upto), 0);
+	assert_true(seen.n > 0 && seen.n <= STORE_SCAN_MAX);
+	assert_int_equal(seen.upto, seen.ids[seen.n - 1]);
+	assert_true(seen.upto < seen.bounds.newest);
+}
+
 /* ---- news ---- */
 
 TEST(a_wait_ends_when_the_descriptor_is_readable)
@@ -861,19 +930,6 @@ TEST(a_follower_misses_nothing_while_many_append)
 }
 
 /* ---- retention ---- */
-
-static void
-add_many(int n, struct expiry expiry)
-{
-	struct message *m = mem_zalloc((size_t)n * sizeof(*m));
-
-	for (int i = 0; i < n; i++) {
-		m[i] = message_of(NULL, NULL, "x");
-		m[i].expiry = expiry;
-	}
-	assert_false(append_to(contract_store, "p", m, (size_t)n).refused);
-	free(m);
-}
 
 TEST(without_a_bound_nothing_is_deleted)
 {
@@ -1062,6 +1118,7 @@ static const struct CMUnitTest contract_tests[] = {
 	CONTRACT_TEST(a_read_shows_one_moment_whatever_is_appended_meanwhile),
 	CONTRACT_TEST(a_reader_reads_what_the_owner_writes),
 	CONTRACT_TEST(every_filter_gives_what_looking_at_every_row_gives),
+	CONTRACT_TEST(a_read_is_bounded_in_what_it_looks_at),
 	CONTRACT_TEST(a_wait_ends_when_the_descriptor_is_readable),
 	CONTRACT_TEST(a_wait_for_nothing_ends_all_the_same),
 	CONTRACT_TEST(a_wait_is_woken_from_another_thread),
