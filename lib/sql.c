@@ -127,9 +127,15 @@ sql_has_moved(struct sql *sql)
 }
 
 const char *
-sql_wal_path(struct sql *sql)
+sql_path(struct sql *sql)
 {
-	return sqlite3_filename_wal(sqlite3_db_filename(db_of(sql), "main"));
+	return sqlite3_db_filename(db_of(sql), "main");
+}
+
+void
+sql_leave(struct sql *sql)
+{
+	sqlite3_db_config(db_of(sql), SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, (int *)NULL);
 }
 
 const char *

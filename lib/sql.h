@@ -42,8 +42,14 @@ void sql_close(struct sql *sql);
  * has open? It was deleted, moved away, or another was put in its place. */
 bool sql_has_moved(struct sql *sql);
 
-/* sql_wal_path lends the name of the file's write-ahead log. */
-const char *sql_wal_path(struct sql *sql);
+/* sql_path lends the file's own path: absolute, symbolic links followed. Beside it,
+ * with "-wal" and "-shm" at the end of their names, lie its write-ahead log and
+ * the index of that. */
+const char *sql_path(struct sql *sql);
+
+/* sql_leave lets sql_close leave the files as they are. By itself the last
+ * connection to close writes the log back, and deletes it by its name. */
+void sql_leave(struct sql *sql);
 
 /* sql_error lends a sentence on what the last call on this connection or one of
  * its statements met, until the next such call. */

@@ -20,10 +20,16 @@ enum {
 	BUSY_WAIT_MS = 2000,          /* for another program's lock; then the answer is 503 */
 };
 
-/* The -wal file beside the store's: which one it is. */
-struct wal {
+/* Which file a name stands for. */
+struct place_file {
 	bool exists;
-	ino_t inode;                   /* 0 where it does not exist */
+	dev_t device;
+	ino_t inode;                   /* both 0 where it does not exist */
+};
+
+/* The store's file and what lies beside it, as they were when it was opened. */
+struct place {
+	struct place_file file, wal, shm;
 };
 
 struct store {
@@ -51,8 +57,10 @@ struct store {
 	mono_us check_us;
 	mono_us woken_at;              /* by wake_fd, that is by our own writer */
 
+	/* place.c */
+	struct place place;
+
 	/* replaced.c */
-	struct wal wal;                /* as it was when the store was opened */
 	int64_t newest;                /* the highest id that this handle has seen given */
 	bool replaced;                 /* it is another store now; logged */
 

@@ -1,6 +1,7 @@
 /* Opening and closing the store in one SQLite file. What the table is and refuses
  * is in schema.c; append.c, read.c, wait.c and trim.c are what is done with it,
- * replaced.c notices when the file is taken away, fault.c logs what fails.
+ * place.c knows where the files are, replaced.c notices when they are taken away,
+ * fault.c logs what fails.
  *
  * The handle belongs to one thread at a time: whoever opens it, or whom it is
  * passed to, uses it alone. Nothing here is shared between handles but the file.
@@ -17,6 +18,7 @@
 #include "app/store/sqlite/append.h"
 #include "app/store/sqlite/fault.h"
 #include "app/store/sqlite/handle.h"
+#include "app/store/sqlite/place.h"
 #include "app/store/sqlite/read.h"
 #include "app/store/sqlite/replaced.h"
 #include "app/store/sqlite/schema.h"
@@ -50,6 +52,8 @@ store_open(const char *name, enum store_access access)
 		    " to write?)", store->path, sql_error(store->sql));
 		goto fail;
 	}
+	if (place_refuse(store, access == STORE_OWNER) < 0)
+		goto fail;
 	pragmas = mem_printf("PRAGMA synchronous = FULL; PRAGMA trusted_schema = OFF;"
 	    " PRAGMA cache_size = -%d; PRAGMA query_only = %d",
 	    access == STORE_OWNER ? OWNER_CACHE_KIB : READER_CACHE_KIB, access == STORE_READER);
@@ -65,8 +69,7 @@ store_open(const char *name, enum store_access access)
 	} else if (schema_check(store) < 0) {
 		goto fail;
 	}
-	replaced_begin(store);
-	if (read_prepare(store) < 0)
+	if (place_begin(store) < 0 || read_prepare(store) < 0)
 		goto fail;
 	if (access == STORE_OWNER && append_prepare(store) < 0)
 		goto fail;
@@ -81,7 +84,8 @@ store_close(struct store *store)
 {
 	if (store == NULL)
 		return;
-	replaced_end(store);
+	if (store->place.file.exists)
+		replaced_end(store);
 	filewatch_close(&store->watch);
 	sql_close(store->sql);
 	free(store->path);

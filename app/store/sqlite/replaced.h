@@ -9,11 +9,8 @@
 
 #include "app/store/store.h"
 
-/* replaced_begin notes which files are open, once they are. */
-void replaced_begin(struct store *store);
-
-/* replaced_check returns true where the files at the path are no longer those, or
- * where that, or ids that went back, was noticed before. Logged when noticed. */
+/* replaced_check returns true where what the configured name leads to, or what lies
+ * beside it, is no longer what was opened, or where that, or ids that went back, was noticed before. Logged when noticed. */
 bool replaced_check(struct store *store);
 
 /* replaced_check_newest takes the highest id ever given, as the file has it now,
@@ -21,8 +18,8 @@ bool replaced_check(struct store *store);
  * noticed. */
 bool replaced_check_newest(struct store *store, int64_t newest);
 
-/* replaced_end does, before the handle is closed, what an owner of a store that
- * was replaced has to. */
+/* replaced_end does, before the handle is closed, what is to be done where the store
+ * was replaced: replaced.c has the table. Not for a store that is not yet open. */
 void replaced_end(struct store *store);
 
 #endif

@@ -18,6 +18,7 @@
 #include "app/store/sqlite/handle.h"
 #include "app/store/sqlite/replaced.h"
 #include "lib/log.h"
+#include "lib/sql.h"
 
 enum {
 	/* After an event, how often and for how long. Measured: insert to seen in 0.4-0.6 ms. */
@@ -52,7 +53,8 @@ store_wait(struct store *store, int wake_fd)
 
 	if (!store->watch_tried) {
 		store->watch_tried = true;
-		if (filewatch_open(&store->watch, store->path) < 0)
+		/* Where the name is a link, commits are written elsewhere. */
+		if (filewatch_open(&store->watch, sql_path(store->sql)) < 0)
 			log_warn("store: %s: cannot be watched; foreign rows will be seen"
 			    " within %d ms", store->path, CHECK_ANYWAY_US / 1000);
 	}

@@ -5,9 +5,14 @@
 #include "tests/unit/store/connection.h"
 #include "tests/unit/store/contract.h"
 
+#include "tests/unit/fault.h"
+
 #include <inttypes.h>
+#include <libgen.h>
+#include <sched.h>
 #include <spawn.h>
 #include <sqlite3.h>
+#include <sys/mount.h>
 #include <sys/wait.h>
 
 extern char **environ;
@@ -963,6 +968,324 @@ TEST(what_sqlite_does_with_its_files_by_itself_replaces_nothing)
 	store_close(reader);
 }
 
+static void
+is_not_opened(const char *name, enum store_access access, const char *why)
+{
+	capture_begin();
+	assert_null(store_open(name, access));
+	assert_says(capture_end(), why);
+}
+
+/* ---- which file it is ---- */
+
+/* A program of its own that has the file open: SQLite's locks are between processes. */
+struct program {
+	pid_t pid;
+	FILE *in, *out;
+};
+
+/* program_says runs SQL in it and returns the last line of what it prints, errors too;
+ * good until the next call. */
+static const char *
+program_says(struct program *p, const char *sql)
+{
+	static char last[256];
+	char line[256];
+
+	fprintf(p->in, "%s;\n.print =\n", sql);
+	fflush(p->in);
+	last[0] = '\0';
+	while (fgets(line, sizeof(line), p->out) != NULL && strcmp(line, "=\n") != 0)
+		snprintf(last, sizeof(last), "%s", line);
+	last[strcspn(last, "\n")] = '\0';
+	return last;
+}
+
+static struct program
+program_start(const char *file)
+{
+	union { const char *lent; char *text; } words[] = { { "sqlite3" }, { "-cmd" },
+	    { ".timeout 10000" }, { file } };
+	char *argv[] = { words[0].text, words[1].text, words[2].text, words[3].text, NULL };
+	posix_spawn_file_actions_t actions;
+	struct program p;
+	int in[2], out[2], rc;
+
+	assert_int_equal(pipe2(in, O_CLOEXEC), 0);
+	assert_int_equal(pipe2(out, O_CLOEXEC), 0);
+	posix_spawn_file_actions_init(&actions);
+	posix_spawn_file_actions_adddup2(&actions, in[0], STDIN_FILENO);
+	posix_spawn_file_actions_adddup2(&actions, out[1], STDOUT_FILENO);
+	posix_spawn_file_actions_adddup2(&actions, out[1], STDERR_FILENO);
+	rc = posix_spawnp(&p.pid, "sqlite3", &actions, NULL, argv, environ);
+	posix_spawn_file_actions_destroy(&actions);
+	close(in[0]);
+	close(out[1]);
+	p.in = fdopen(in[1], "w");
+	p.out = fdopen(out[0], "r");
+	if (rc == ENOENT) {
+		fclose(p.in);
+		fclose(p.out);
+		print_message("# the sqlite3 shell is missing: apt-get install sqlite3\n");
+		skip();
+	}
+	assert_int_equal(rc, 0);
+	return p;
+}
+
+static void
+program_end(struct program *p)
+{
+	int status;
+
+	fclose(p->in);
+	fclose(p->out);
+	assert_int_equal(waitpid(p->pid, &status, 0), p->pid);
+}
+
+static const char *
+name_of(const char *file)
+{
+	static char name[200];
+
+	snprintf(name, sizeof(name), "sqlite:%s", file);
+	return name;
+}
+
+TEST(a_file_with_a_second_name_is_refused)
+{
+	static const char *const suffixes[] = { "", "-wal" };
+	char second[160];
+
+	add(NULL, NULL, "a");
+	snprintf(second, sizeof(second), "%s.second", path);
+	for (size_t i = 0; i < 2; i++) {
+		unlink(second);
+		assert_int_equal(link(file_of(suffixes[i]), second), 0);
+		is_not_opened(contract_name, STORE_OWNER, "has a second name (a hard link)");
+		is_not_opened(contract_name, STORE_READER, "has a second name (a hard link)");
+		if (i == 0)
+			is_not_opened(name_of(second), STORE_OWNER, "has a second name (a hard link)");
+	}
+	unlink(second);
+	store_close(open_as(STORE_READER));
+}
+
+/* In a child with mounts of its own. */
+static void
+open_what_is_mounted(void)
+{
+	char other[160];
+
+	snprintf(other, sizeof(other), "%s.mounted", path);
+	close(open(other, O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
+	if (unshare(CLONE_NEWNS) != 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0
+	    || mount(path, other, NULL, MS_BIND, NULL) != 0) {
+		fputs("is mounted by itself: not tried, only root may mount\n", stderr);
+		leave(0);
+	}
+	if (store_open(name_of(other), STORE_READER) != NULL)
+		leave(1);
+	/* The same file under its own name is as ever. */
+	if (store_open(name_of(path), STORE_READER) == NULL)
+		leave(2);
+}
+
+TEST(a_file_that_is_mounted_by_itself_is_refused)
+{
+	add(NULL, NULL, "a");
+	ends(open_what_is_mounted, 0, "is mounted by itself");
+	unlink(file_of(".mounted"));
+}
+
+TEST(links_of_files_and_folders_are_followed)
+{
+	char folder[160], by_folder[200], by_file[160];
+	struct store *reader;
+
+	snprintf(folder, sizeof(folder), "%s.folder", path);
+	snprintf(by_file, sizeof(by_file), "%s.link", path);
+	snprintf(by_folder, sizeof(by_folder), "%s/%s", folder, strrchr(path, '/') + 1);
+	assert_int_equal(symlink(dirname(strdupa(path)), folder), 0);
+	assert_int_equal(symlink(path, by_file), 0);
+	for (int i = 0; i < 2; i++) {
+		contract_name = name_of(i == 0 ? by_folder : by_file);
+		reader = open_as(STORE_READER);
+		read_from(reader, 0, NULL, 0);
+		store_wait(reader, contract_wake);  /* returns for what was there */
+		for (int k = 0; k < 3; k++) {
+			mono_us began;
+			int64_t id = add(NULL, NULL, "own");
+
+			wait_until(reader, id - 1);
+			began = clock_mono_us();
+			does("INSERT INTO message(data) VALUES('foreign')");
+			wait_until(reader, id);
+			assert_int_equal(seen.ids[0], id + 1);
+			print_message("# by a link: %d us\n", (int)(clock_mono_us() - began));
+		}
+		store_close(reader);
+	}
+	contract_name = name_of(path);
+	unlink(folder);
+	unlink(by_file);
+}
+
+/* by_link opens the store by a link, and leaves in `link` its name. */
+static void
+by_link(char link[160])
+{
+	store_close(contract_store);
+	snprintf(link, 160, "%s.link", path);
+	unlink(link);
+	assert_int_equal(symlink(path, link), 0);
+	contract_store = store_open(name_of(link), STORE_OWNER);
+	assert_non_null(contract_store);
+}
+
+TEST(a_link_that_is_turned_takes_no_more_messages)
+{
+	const char *other = capture_file("other.db", "", 0, 0600);
+	char link[160], turned[170];
+	struct store *reader;
+
+	by_link(link);
+	reader = store_open(name_of(link), STORE_READER);
+	add_many(3, EXPIRY_NEVER);
+	does("INSERT INTO message(data) VALUES('four')");
+	snprintf(turned, sizeof(turned), "%s.new", link);
+	assert_int_equal(symlink(other, turned), 0);
+	assert_int_equal(rename(turned, link), 0);
+	is_replaced(reader, 4, "became the name of another file (a link was turned) while it was open");
+	/* Who still has the old one goes on with it. */
+	does("INSERT INTO message(data) VALUES('five')");
+	close_all(reader);
+	assert_int_equal(n_rows_in(path), 5);
+	unlink(link);
+	foreign_open();
+}
+
+/* The others' new -shm knows nothing of ours: written back over theirs, their rows
+ * would be lost. */
+TEST(without_its_shm_a_store_overwrites_nothing)
+{
+	for (int close_first = 0; close_first < 2; close_first++) {
+		struct program other;
+		struct store *reader;
+
+		if (close_first)
+			foreign_open();
+		begin_anew();
+		contract_store = open_as(STORE_OWNER);
+		reader = open_as(STORE_READER);
+		add_many(3, EXPIRY_NEVER);
+		assert_int_equal(unlink(file_of("-shm")), 0);
+		other = program_start(path);
+		assert_string_equal(program_says(&other, "SELECT count(*) FROM message"), "3");
+		program_says(&other, "INSERT INTO message(data) VALUES('theirs')");
+		is_replaced(reader, 3, "had its -shm deleted or replaced while it was open");
+		if (close_first)
+			program_end(&other);
+		/* This test's own connection has the old -shm too, and is no part of the store. */
+		sqlite3_db_config(foreign, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, (int *)NULL);
+		close_all(reader);
+		if (!close_first) {
+			program_says(&other, "INSERT INTO message(data) VALUES('theirs')");
+			assert_string_equal(program_says(&other, "SELECT max(id) FROM message"), "5");
+			assert_string_equal(program_says(&other, "PRAGMA integrity_check"), "ok");
+			program_end(&other);
+		}
+		assert_int_equal(n_rows_in(path), close_first ? 4 : 5);
+	}
+	foreign_open();
+}
+
+TEST(without_its_wal_a_store_leaves_the_one_that_another_program_made)
+{
+	struct store *reader = open_as(STORE_READER);
+	struct content before, after;
+	const char *log;
+
+	add_many(3, EXPIRY_NEVER);
+	assert_int_equal(unlink(file_of("-wal")), 0);
+	assert_int_equal(rename(capture_file("wal", "theirs, whatever it is", 22, 0600), file_of("-wal")), 0);
+	before = content_of(path);
+	is_replaced(reader, 3, "had its -wal deleted or replaced while it was open");
+	sqlite3_db_config(foreign, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, (int *)NULL);
+	capture_begin();
+	close_all(reader);
+	log = capture_end();
+	assert_says(log, "another program works with files that came later");
+	after = content_of(path);
+	assert_int_equal(after.len, before.len);
+	assert_memory_equal(after.bytes, before.bytes, before.len);
+	free(before.bytes);
+	free(after.bytes);
+	after = content_of(file_of("-wal"));
+	assert_int_equal(after.len, 22);
+	free(after.bytes);
+	unlink(file_of("-wal"));
+	foreign_open();
+}
+
+/* Another program has opened the new file with our -wal before we noticed. */
+TEST(another_file_that_is_in_use_is_left_alone)
+{
+	const char *other = capture_file("other.db", "", 0, 0600);
+	struct store *reader = open_as(STORE_READER);
+	struct content before, after;
+	struct program program;
+	char sql[256];
+
+	add_many(3, EXPIRY_NEVER);
+	unlink(other);
+	snprintf(sql, sizeof(sql), "VACUUM INTO '%s'", other);
+	does(sql);
+	assert_int_equal(rename(other, path), 0);
+	program = program_start(path);
+	program_says(&program, "PRAGMA journal_mode; SELECT count(*) FROM message");
+	before = content_of(file_of("-wal"));
+	is_replaced(reader, 3, "was deleted, moved or replaced while it was open");
+	sqlite3_db_config(foreign, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, (int *)NULL);
+	capture_begin();
+	close_all(reader);
+	assert_says(capture_end(), "another program works with files that came later");
+	after = content_of(file_of("-wal"));
+	assert_int_equal(after.len, before.len);
+	assert_memory_equal(after.bytes, before.bytes, before.len);
+	free(before.bytes);
+	free(after.bytes);
+	program_end(&program);
+	foreign_open();
+}
+
+TEST(a_folder_that_is_renamed_takes_its_last_messages_along)
+{
+	char folder[160], renamed[170], file[200], moved[200];
+	struct store *reader;
+
+	snprintf(folder, sizeof(folder), "%s.folder", path);
+	snprintf(renamed, sizeof(renamed), "%s.renamed", folder);
+	snprintf(file, sizeof(file), "%s/r.db", folder);
+	snprintf(moved, sizeof(moved), "%s/r.db", renamed);
+	assert_int_equal(mkdir(folder, 0700), 0);
+	store_close(contract_store);
+	contract_store = store_open(name_of(file), STORE_OWNER);
+	reader = store_open(name_of(file), STORE_READER);
+	add_many(3, EXPIRY_NEVER);
+	assert_int_equal(rename(folder, renamed), 0);
+	is_replaced(reader, 3, "was deleted, moved or replaced while it was open");
+	close_all(reader);
+	assert_int_equal(n_rows_in(moved), 3);
+	unlink(moved);
+	strcat(moved, "-wal");
+	unlink(moved);
+	memcpy(strrchr(moved, '-'), "-shm", 5);
+	unlink(moved);
+	assert_int_equal(rmdir(renamed), 0);
+	foreign_open();
+}
+
 /* ---- retention by age ---- */
 
 /* add_rows adds n rows by one statement of the other program, dated by that SQL. */
@@ -1180,14 +1503,6 @@ TEST(a_file_that_is_no_database_is_refused_and_left_alone)
 	refuses(STORE_OWNER, "file is not a database");
 	refuses(STORE_READER, "file is not a database");
 	free(long_text);
-}
-
-static void
-is_not_opened(const char *name, enum store_access access, const char *why)
-{
-	capture_begin();
-	assert_null(store_open(name, access));
-	assert_says(capture_end(), why);
 }
 
 TEST(without_its_folder_or_its_scheme_a_store_is_refused)
@@ -1514,6 +1829,14 @@ static const struct CMUnitTest own_tests[] = {
 	SQLITE_TEST(without_its_wal_a_store_takes_no_more_messages_and_keeps_those_it_has),
 	SQLITE_TEST(a_backup_restored_in_place_is_noticed_by_its_ids),
 	SQLITE_TEST(what_sqlite_does_with_its_files_by_itself_replaces_nothing),
+	SQLITE_TEST(a_file_with_a_second_name_is_refused),
+	SQLITE_TEST(a_file_that_is_mounted_by_itself_is_refused),
+	SQLITE_TEST(links_of_files_and_folders_are_followed),
+	SQLITE_TEST(a_link_that_is_turned_takes_no_more_messages),
+	SQLITE_TEST(without_its_shm_a_store_overwrites_nothing),
+	SQLITE_TEST(without_its_wal_a_store_leaves_the_one_that_another_program_made),
+	SQLITE_TEST(another_file_that_is_in_use_is_left_alone),
+	SQLITE_TEST(a_folder_that_is_renamed_takes_its_last_messages_along),
 	SQLITE_TEST(rows_older_than_the_bound_go_from_the_oldest_on),
 	SQLITE_TEST(rows_erased_by_hand_are_not_trimmed),
 	SQLITE_TEST(an_old_row_behind_a_younger_one_stays),

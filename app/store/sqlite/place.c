@@ -1,0 +1,246 @@
+/* Where the store's files are. The thread that has the handle.
+ *
+ * SQLite follows symbolic links, of the file and of folders, and puts -wal and -shm
+ * beside the real file: so links are fine. But by a second hard link, or where the
+ * file alone is mounted elsewhere, another program comes to the same file with a
+ * -wal of its own, and neither sees what the other commits until one overwrites it
+ * ("How To Corrupt An SQLite Database File", 2.4 and 2.5). */
+
+#include "app/store/sqlite/place.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "app/store/sqlite/handle.h"
+#include "lib/log.h"
+#include "lib/mem.h"
+#include "lib/sql.h"
+
+/* SQLite's lock bytes in a database file (sqlite3.h, "PENDING_BYTE"): who holds all
+ * of them has it alone. Part of the file format. */
+enum { LOCK_FIRST = 0x40000000, LOCK_BYTES = 512 };
+
+/* path_beside returns the real path of the file with that suffix; the caller frees it. */
+static char *
+path_beside(const struct store *store, const char *suffix)
+{
+	return mem_printf("%s%s", sql_path(store->sql), suffix);
+}
+
+static struct place_file
+find_file(const char *path)
+{
+	struct stat st;
+
+	if (stat(path, &st) != 0)
+		return (struct place_file){ .exists = false };
+	return (struct place_file){ true, st.st_dev, st.st_ino };
+}
+
+static struct place_file
+find_beside(const struct store *store, const char *suffix)
+{
+	char *path = path_beside(store, suffix);
+	struct place_file found = find_file(path);
+
+	free(path);
+	return found;
+}
+
+static bool
+is_same(struct place_file a, struct place_file b)
+{
+	return a.exists == b.exists && a.device == b.device && a.inode == b.inode;
+}
+
+/* ---- what is refused ---- */
+
+/* is_mounted_by_table looks the path up in the kernel's table of mounts, for
+ * kernels before 5.8. */
+static bool
+is_mounted_by_table(const char *path)
+{
+	FILE *table = fopen("/proc/self/mountinfo", "re");
+	char *line = NULL, point[4096];
+	size_t size = 0;
+	bool found = false;
+
+	/* proc(5): the fifth field is the mount point; what is no name there is octal. */
+	while (table != NULL && !found && getline(&line, &size, table) > 0)
+		found = sscanf(line, "%*s %*s %*s %*s %4095s", point) == 1 && strcmp(point, path) == 0;
+	free(line);
+	if (table != NULL)
+		fclose(table);
+	return found;
+}
+
+static bool
+is_mounted(const char *path)
+{
+	struct statx stx;
+
+	if (statx(AT_FDCWD, path, AT_SYMLINK_NOFOLLOW, 0, &stx) == 0
+	    && (stx.stx_attributes_mask & STATX_ATTR_MOUNT_ROOT) != 0)
+		return (stx.stx_attributes & STATX_ATTR_MOUNT_ROOT) != 0;
+	return is_mounted_by_table(path);
+}
+
+/* log_not_ours_to_write says whose it is, and what helps. */
+static void
+log_not_ours_to_write(const struct store *store, const char *path, const struct stat *st)
+{
+	const struct passwd *owner = getpwuid(st->st_uid);
+	char *owner_name = owner != NULL ? mem_strdup(owner->pw_name) : mem_printf("%u", st->st_uid);
+	const struct group *group = getgrgid(st->st_gid);
+	char *group_name = group != NULL ? mem_strdup(group->gr_name) : mem_printf("%u", st->st_gid);
+	const struct passwd *us = getpwuid(geteuid());
+	char *our_name = us != NULL ? mem_strdup(us->pw_name) : mem_printf("%u", geteuid());
+
+	if (access(path, W_OK) != 0 && errno == EROFS)
+		log_errorx("store: %s: %s is on a file system that is mounted read-only: mount it"
+		    " for writing, or choose another place", store->path, path);
+	else
+		log_errorx("store: %s: %s is not ours to write: it belongs to %s:%s with mode %04o,"
+		    " and this is %s: `chown %s %s*`", store->path, path, owner_name, group_name,
+		    st->st_mode & 07777u, our_name, our_name, sql_path(store->sql));
+	free(owner_name);
+	free(group_name);
+	free(our_name);
+}
+
+static int
+refuse_one(const struct store *store, bool is_owner, const char *path)
+{
+	struct stat st;
+
+	if (stat(path, &st) != 0)
+		return 0;
+	if (S_ISREG(st.st_mode) && st.st_nlink > 1) {
+		log_errorx("store: %s: %s has a second name (a hard link): who comes by that has"
+		    " another -wal, and the two overwrite each other: remove one of the names, or"
+		    " make it a symbolic link", store->path, path);
+		return -1;
+	}
+	if (is_mounted(path)) {
+		log_errorx("store: %s: %s is mounted by itself: who comes by its other name has another"
+		    " -wal, and the two overwrite each other: mount its folder instead",
+		    store->path, path);
+		return -1;
+	}
+	if (is_owner && (faccessat(AT_FDCWD, path, W_OK, AT_EACCESS) != 0)) {
+		log_not_ours_to_write(store, path, &st);
+		return -1;
+	}
+	return 0;
+}
+
+int
+place_refuse(struct store *store, bool is_owner)
+{
+	static const char *const suffixes[] = { "", "-wal", "-shm" };
+	int rc = 0;
+
+	for (size_t i = 0; i < sizeof(suffixes) / sizeof(suffixes[0]) && rc == 0; i++) {
+		char *path = path_beside(store, suffixes[i]);
+
+		rc = refuse_one(store, is_owner, path);
+		free(path);
+	}
+	return rc;
+}
+
+/* ---- which they are ---- */
+
+int
+place_begin(struct store *store)
+{
+	store->place.file = find_file(sql_path(store->sql));
+	store->place.wal = find_beside(store, "-wal");
+	store->place.shm = find_beside(store, "-shm");
+	/* SQLite compares the file with its own descriptor: asked after the stat, so what
+	 * was noted is what is open. */
+	if (!store->place.file.exists || sql_has_moved(store->sql)
+	    || place_look(store) != PLACE_SAME) {
+		log_errorx("store: %s: was moved or exchanged while it was being opened: start again",
+		    store->path);
+		return -1;
+	}
+	return 0;
+}
+
+enum place_change
+place_look(const struct store *store)
+{
+	if (!is_same(find_file(sql_path(store->sql)), store->place.file))
+		return PLACE_MOVED;
+	if (!is_same(find_beside(store, "-wal"), store->place.wal))
+		return PLACE_WAL;
+	if (!is_same(find_beside(store, "-shm"), store->place.shm))
+		return PLACE_SHM;
+	return is_same(find_file(store->path), store->place.file) ? PLACE_SAME : PLACE_TURNED;
+}
+
+/* lock_alone locks a file as SQLite does one that it writes, and returns the
+ * descriptor: nobody has it open, and nobody can read it until that is closed. -1:
+ * somebody has. We ourselves have it nowhere open, so that to close it gives away
+ * no lock of ours. */
+static int
+lock_alone(const char *path)
+{
+	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = LOCK_FIRST,
+	    .l_len = LOCK_BYTES };
+	int fd = open(path, O_RDWR | O_CLOEXEC);
+
+	if (fd >= 0 && fcntl(fd, F_SETLK, &lock) < 0) {
+		close(fd);
+		fd = -1;
+	}
+	return fd;
+}
+
+static bool
+is_same_or_gone(struct place_file now, struct place_file then)
+{
+	return !now.exists || is_same(now, then);
+}
+
+/* is_empty: nobody has committed anything into it. */
+static bool
+is_empty(const struct store *store, const char *suffix)
+{
+	char *path = path_beside(store, suffix);
+	struct stat st;
+	bool empty = stat(path, &st) == 0 && st.st_size == 0;
+
+	free(path);
+	return empty;
+}
+
+bool
+place_is_ours(const struct store *store, int *lock)
+{
+	struct place_file file = find_file(sql_path(store->sql));
+	struct place_file wal = find_beside(store, "-wal"), shm = find_beside(store, "-shm");
+
+	*lock = -1;
+	/* A -shm that is not ours was made by somebody who works without us. */
+	if (!is_same_or_gone(shm, store->place.shm))
+		return false;
+	if (!is_same_or_gone(wal, store->place.wal))
+		return is_same(file, store->place.file) && is_empty(store, "-wal");
+	if (is_same_or_gone(file, store->place.file))
+		return true;
+	/* Another file, and our -wal still beside it: whoever has it open takes that for
+	 * its own. Where one of them is gone, somebody has had it open. */
+	if (!wal.exists || !shm.exists)
+		return false;
+	*lock = lock_alone(sql_path(store->sql));
+	return *lock >= 0;
+}
