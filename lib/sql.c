@@ -8,13 +8,24 @@
 
 #include "lib/sql.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <sqlite3.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "lib/buf.h"
+#include "lib/clock.h"
+
+enum {
+	FILE_MODE = 0660,        /* a group may write; nobody else may read */
+	/* SQLite's own pauses grow to 100 ms, in which a bulk loader of short
+	 * transactions has let the lock go, and taken it again, a hundred times. */
+	BUSY_FIRST_US = 1000,
+	BUSY_LAST_US = 3000,
+};
 
 static sqlite3 *
 db_of(struct sql *sql)
@@ -49,6 +60,39 @@ outcome_of(int rc)
 	}
 }
 
+/* busy_again is called by SQLite for the n-th time, counted from 0, that a lock is
+ * held by another. 0: give up. A wait is begun and ended by one thread, which
+ * meanwhile does nothing else. */
+static int
+busy_again(void *wait_ms, int n)
+{
+	static _Thread_local mono_us began;
+	int pause_us = BUSY_FIRST_US + n * 10;
+
+	if (n == 0)
+		began = clock_mono_us();
+	if (clock_mono_us() - began >= (mono_us)(intptr_t)wait_ms * 1000)
+		return 0;
+	usleep((useconds_t)(pause_us < BUSY_LAST_US ? pause_us : BUSY_LAST_US));
+	return 1;
+}
+
+/* make_file makes the file where it is missing, also where a link leads nowhere yet.
+ * By itself SQLite asks for 0644, and a group that may write never could. What lies
+ * beside the file gets its mode. */
+static void
+make_file(const char *path)
+{
+	int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, FILE_MODE);
+
+	if (fd < 0 && errno == EEXIST && access(path, F_OK) != 0)
+		fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, FILE_MODE);
+	if (fd < 0)
+		return;  /* it is there, or SQLite will say why not */
+	fchmod(fd, FILE_MODE);
+	close(fd);
+}
+
 int
 sql_open(struct sql **sql, const char *path, bool create, int busy_wait_ms)
 {
@@ -58,18 +102,13 @@ sql_open(struct sql **sql, const char *path, bool create, int busy_wait_ms)
 	int rc;
 
 	if (create) {
-		/* By itself SQLite asks for 0644, and a group that may write never
-		 * could. What lies beside the file gets its mode. */
-		int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-
-		if (fd >= 0)
-			close(fd);
+		make_file(path);
 		flags |= SQLITE_OPEN_CREATE;
 	}
 	rc = sqlite3_open_v2(path, &db, flags, NULL);
 	*sql = (struct sql *)db;
 	if (rc == SQLITE_OK)
-		rc = sqlite3_busy_timeout(db, busy_wait_ms);
+		sql_wait_for_locks(*sql, busy_wait_ms);
 	return outcome_of(rc);
 }
 
@@ -95,14 +134,14 @@ sql_open_to_look(struct sql **sql, const char *path, bool as_it_stands, int busy
 	free(whole);
 	*sql = (struct sql *)db;
 	if (rc == SQLITE_OK)
-		rc = sqlite3_busy_timeout(db, busy_wait_ms);
+		sql_wait_for_locks(*sql, busy_wait_ms);
 	return outcome_of(rc);
 }
 
 void
 sql_wait_for_locks(struct sql *sql, int busy_wait_ms)
 {
-	sqlite3_busy_timeout(db_of(sql), busy_wait_ms);
+	sqlite3_busy_handler(db_of(sql), busy_again, (void *)(intptr_t)busy_wait_ms);
 }
 
 void
@@ -164,10 +203,16 @@ sql_number(struct sql *sql, const char *text, int64_t fallback)
 	return number;
 }
 
+bool
+sql_is_in_transaction(struct sql *sql)
+{
+	return !sqlite3_get_autocommit(db_of(sql));
+}
+
 void
 sql_roll_back(struct sql *sql)
 {
-	if (!sqlite3_get_autocommit(db_of(sql)))
+	if (sql_is_in_transaction(sql))
 		sql_execute(sql, "ROLLBACK");
 }
 

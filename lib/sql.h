@@ -22,8 +22,9 @@ struct sql;            /* a connection */
 struct sql_statement;  /* belongs to the connection that prepared it */
 
 /* sql_open opens the file at path for reading and writing; where it is missing,
- * it is made, with the mode that the umask leaves, or that is a failure. Whoever
- * finds it locked waits for up to busy_wait_ms. *sql is set even on failure, for
+ * it is made, with mode 0660 whatever the umask, or that is a failure. Whoever
+ * finds it locked tries again every 1 to 3 ms for up to busy_wait_ms: between the
+ * short transactions of another it so gets its turn. *sql is set even on failure, for
  * sql_error to say why, and is the caller's to close. */
 int sql_open(struct sql **sql, const char *path, bool create, int busy_wait_ms);
 
@@ -62,6 +63,9 @@ int sql_execute(struct sql *sql, const char *text);
 /* sql_number returns the first column of a query's first row; fallback where
  * there is no row or the query fails. */
 int64_t sql_number(struct sql *sql, const char *text, int64_t fallback);
+
+/* sql_is_in_transaction: some errors end the one that was begun. */
+bool sql_is_in_transaction(struct sql *sql);
 
 /* sql_roll_back ends the transaction that is under way, if any is: some errors
  * have ended it already. */

@@ -61,9 +61,9 @@ mode_of(const char *end)
 	return st.st_mode & 07777;
 }
 
-TEST(the_umask_decides_who_may_write_to_a_file_that_is_made)
+TEST(a_file_that_is_made_is_for_its_owner_and_group_whatever_the_umask)
 {
-	static const mode_t masks[] = { 0007, 0022, 0077 };
+	static const mode_t masks[] = { 0000, 0007, 0022, 0077 };
 
 	for (size_t i = 0; i < sizeof(masks) / sizeof(masks[0]); i++) {
 		mode_t before = umask(masks[i]);
@@ -73,9 +73,9 @@ TEST(the_umask_decides_who_may_write_to_a_file_that_is_made)
 		assert_int_equal(sql_open(&sql, path, true, 0), 0);
 		assert_int_equal(sql_execute(sql, "PRAGMA journal_mode = WAL; CREATE TABLE t(n)"), 0);
 		umask(before);
-		assert_int_equal(mode_of(""), 0666 & ~masks[i]);
-		assert_int_equal(mode_of("-wal"), 0666 & ~masks[i]);
-		assert_int_equal(mode_of("-shm"), 0666 & ~masks[i]);
+		assert_int_equal(mode_of(""), 0660);
+		assert_int_equal(mode_of("-wal"), 0660);
+		assert_int_equal(mode_of("-shm"), 0660);
 		end();
 	}
 }
@@ -243,7 +243,7 @@ TEST(closing_ends_statements_and_what_is_under_way)
 }
 
 static const struct CMUnitTest tests[] = {
-	cmocka_unit_test(the_umask_decides_who_may_write_to_a_file_that_is_made),
+	cmocka_unit_test(a_file_that_is_made_is_for_its_owner_and_group_whatever_the_umask),
 	cmocka_unit_test(rows_stand_one_after_the_other_and_then_there_are_no_more),
 	cmocka_unit_test(parameters_are_what_was_bound_last),
 	cmocka_unit_test(a_statement_that_gives_no_rows_is_run_and_one_that_does_is_not),
