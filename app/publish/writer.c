@@ -28,6 +28,7 @@ enum {
 	TRIM_SLICE_US = 5000,  /* aimed at */
 	TRIM_IDLE_MS = 1000,   /* pause when there is nothing to trim */
 	TRIM_BUSY_MS = 10,     /* pause between slices while there is */
+	PROBE_MS = 1000,       /* after a commit that failed, between tries whether one would work */
 };
 
 /* One publication, from submit to answer. */
@@ -52,6 +53,8 @@ struct writer {
 	mono_us next_trim;
 	int trim_rows;               /* in the next slice */
 	size_t n_last_group;         /* messages in the last commit since a slice */
+	mono_us next_probe;          /* while failing */
+	size_t n_failed_bytes;       /* of the last commit that failed */
 	struct {
 		_Atomic uint64_t n_committed, n_commits, n_trimmed;
 		_Atomic bool failing;
@@ -107,7 +110,7 @@ answer_failed(struct write *w, int outcome)
 static void
 answer(struct write *w, int outcome)
 {
-	if (outcome != 0)
+	if (!w->append.stored && !w->append.refused)
 		answer_failed(w, outcome);
 	else if (w->append.refused)
 		reply_error(&w->reply, 400, NULL,
@@ -127,7 +130,7 @@ count_stored(struct append *const appends[], size_t n)
 	size_t n_stored = 0;
 
 	for (size_t i = 0; i < n; i++)
-		if (!appends[i]->refused && !appends[i]->existed)
+		if (appends[i]->stored && !appends[i]->existed)
 			n_stored += appends[i]->n;
 	return n_stored;
 }
@@ -155,7 +158,7 @@ commit(struct writer *writer, struct mail *mail)
 {
 	struct append *appends[WRITER_GROUP_MESSAGES];
 	struct mail *first = mail, *rest, *next;
-	size_t n = 0, n_messages = 0, n_answered = 0, n_bytes = 0;
+	size_t n = 0, n_messages = 0, n_answered = 0, n_bytes = 0, n_stored;
 	int outcome;
 
 	for (; mail != NULL; mail = mail->next) {
@@ -169,12 +172,13 @@ commit(struct writer *writer, struct mail *mail)
 	rest = mail;
 	outcome = store_append(writer->store, appends, n);
 	writer->n_last_group = n_messages;
+	n_stored = count_stored(appends, n);
 	atomic_store(&writer->counters.failing, outcome != 0);
-	if (outcome == 0) {
+	if (outcome == 0 || n_stored > 0) {
 		/* Before the answers: they cost a system call each. */
 		writer->committed(writer->context, highest_id(appends, n));
 		atomic_fetch_add(&writer->counters.n_commits, 1);
-		atomic_fetch_add(&writer->counters.n_committed, count_stored(appends, n));
+		atomic_fetch_add(&writer->counters.n_committed, n_stored);
 	}
 	if (outcome == STORE_BUSY)
 		rest = NULL;
@@ -186,6 +190,10 @@ commit(struct writer *writer, struct mail *mail)
 		n_bytes += w->n_bytes;
 		answer(w, outcome);
 		write_free(w);
+	}
+	if (outcome != 0) {
+		writer->n_failed_bytes = n_bytes;
+		writer->next_probe = clock_mono_us() + PROBE_MS * 1000;
 	}
 	atomic_fetch_sub(&writer->n_waiting, n_answered);
 	atomic_fetch_sub(&writer->n_waiting_bytes, n_bytes);
@@ -228,6 +236,18 @@ trim(struct writer *writer)
 	writer->next_trim = began + took + (n == rows ? TRIM_BUSY_MS : TRIM_IDLE_MS) * 1000;
 }
 
+/* probe finds out whether a commit that failed would work now, so that nobody has to
+ * publish for /healthz to be right. */
+static void
+probe(struct writer *writer)
+{
+	if (!atomic_load(&writer->counters.failing) || clock_mono_us() < writer->next_probe)
+		return;
+	if (store_probe(writer->store, writer->n_failed_bytes) == 0)
+		atomic_store(&writer->counters.failing, false);
+	writer->next_probe = clock_mono_us() + PROBE_MS * 1000;
+}
+
 static void *
 writer_run(void *arg)
 {
@@ -243,7 +263,9 @@ writer_run(void *arg)
 		while (mail != NULL)
 			mail = commit(writer, mail);
 		trim(writer);
+		probe(writer);
 		if (!last_round) {
+			/* Retention looks at least as often as a probe is due. */
 			mono_us wait = writer->next_trim - clock_mono_us();
 
 			mailbox_wait(&writer->submitted, wait > 0 ? (int)(wait / 1000) + 1 : 0);

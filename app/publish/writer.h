@@ -49,7 +49,7 @@ struct writer_counters {
 	uint64_t n_committed;   /* messages */
 	uint64_t n_commits;
 	uint64_t n_trimmed;     /* messages deleted by retention */
-	bool failing;           /* the last commit did not succeed */
+	bool failing;           /* a commit did not succeed, and would not now: asked once a second */
 };
 void writer_count(struct writer *writer, struct writer_counters *counters);
 

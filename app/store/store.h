@@ -54,13 +54,20 @@ struct append {
 	const char *publisher;     /* keys are unique for a publisher, not for all */
 	bool existed;              /* out: a key was there already: its id, nothing inserted */
 	bool refused;              /* out: the store itself refused it, the others stand */
+	bool stored;               /* out: all of it is in the store, or was there already */
 };
 
 /* store_append commits the n appends in one transaction, durably: when it
  * returns 0, every append that is not refused will survive a power failure.
- * STORE_BUSY, STORE_FULL, STORE_REPLACED, -1 (logged): nothing at all was
- * stored. */
+ * STORE_BUSY, STORE_FULL, STORE_REPLACED, -1 (logged): nothing was stored; but
+ * where an application's trigger ended the transaction (RAISE(ROLLBACK)), it goes
+ * on in another, and those before may be `stored` or `refused` nevertheless. */
 int store_append(struct store *store, struct append *appends[], size_t n);
+
+/* store_probe commits, after an append that failed, n_bytes (1 MiB at most) that
+ * nobody sees, and takes them back: 0 where that works again, else as
+ * store_append, but nothing is logged and nobody is waited for. */
+int store_probe(struct store *store, size_t n_bytes);
 
 /* What lies in the store. */
 struct store_bounds {

@@ -12,12 +12,14 @@
 #include "app/store/sqlite/replaced.h"
 #include "lib/buf.h"
 #include "lib/log.h"
+#include "lib/mem.h"
 #include "lib/sql.h"
 
 enum {
 	/* Rows of one INSERT. Measured, microseconds a row: one 9.7, ten 6.7, fifty 4.9. */
 	RUN_ROWS = 32,
 	RUN_COLUMNS = 5,
+	PROBE_MAX_BYTES = 1 << 20,  /* the largest message that the table takes */
 };
 
 static int
@@ -222,7 +224,8 @@ append_together(struct store *store, struct append *appends[], size_t n)
 }
 
 /* append_one returns 0, also where the table refused the rows, which are then
- * gone again, or the outcome for which the whole transaction has to go. */
+ * gone again, or the outcome for which the whole transaction has to go. Where a
+ * trigger that refused has ended the transaction itself, that is SQL_CONSTRAINT. */
 static int
 append_one(struct store *store, struct append *append)
 {
@@ -230,6 +233,7 @@ append_one(struct store *store, struct append *append)
 
 	if (outcome != 0)
 		return outcome;
+	append->existed = false;
 	for (size_t i = 0; i < append->n && outcome == 0; i++) {
 		struct message *m = &append->messages[i];
 
@@ -238,19 +242,11 @@ append_one(struct store *store, struct append *append)
 	if (outcome == SQL_CONSTRAINT) {
 		log_warnx("store: %s: refused a message: %s", store->path, sql_error(store->sql));
 		append->refused = true;
+		if (!sql_is_in_transaction(store->sql))
+			return SQL_CONSTRAINT;
 		outcome = sql_run(store->rollback_to);
 	}
 	return outcome != 0 ? outcome : sql_run(store->release);
-}
-
-static int
-append_each(struct store *store, struct append *appends[], size_t n)
-{
-	int outcome = 0;
-
-	for (size_t i = 0; i < n && outcome == 0; i++)
-		outcome = append_one(store, appends[i]);
-	return outcome;
 }
 
 /* outcome_of turns SQL's outcome into one of store.h's, and logs it. */
@@ -285,34 +281,81 @@ overwrite_failed_commit(struct store *store)
 	    " DELETE FROM rowcast_schema WHERE version = 0; COMMIT");
 }
 
-/* commit_by commits what the given function inserts, or nothing. 0 or what
+/* finish commits what was inserted with that outcome, or nothing. 0 or what
  * sql_run says; -1 too where the store was replaced. */
 static int
-commit_by(int insert(struct store *, struct append *[], size_t), struct store *store,
-    struct append *appends[], size_t n)
+finish(struct store *store, int outcome)
 {
-	int outcome = sql_run(store->begin_write);
-
-	for (size_t i = 0; i < n; i++)
-		appends[i]->existed = appends[i]->refused = false;
-	if (outcome == 0)
-		outcome = insert(store, appends, n);
 	if (replaced_check(store))
 		return -1;
 	return outcome == 0 ? sql_run(store->commit) : outcome;
 }
 
+static int
+commit_together(struct store *store, struct append *appends[], size_t n)
+{
+	int outcome = sql_run(store->begin_write);
+
+	if (outcome == 0)
+		outcome = append_together(store, appends, n);
+	return finish(store, outcome);
+}
+
+/* commit_each shows which appends the table refuses, and commits the others: in one
+ * transaction, but for an application's trigger that raises ROLLBACK. That takes
+ * the appends before it along, so they are inserted again and committed by
+ * themselves, and those behind it are the next transaction. Each is inserted twice
+ * at most, unless the trigger now refuses what it let pass before. */
+static int
+commit_each(struct store *store, struct append *appends[], size_t n)
+{
+	size_t first = 0, end = n;
+
+	while (first < n) {
+		int outcome = sql_run(store->begin_write);
+		size_t i;
+
+		for (i = first; i < end && outcome == 0; i++)
+			if (!appends[i]->refused)
+				outcome = append_one(store, appends[i]);
+		if (outcome == SQL_CONSTRAINT) {
+			end = i - 1;
+			if (end > first)
+				continue;
+		} else {
+			outcome = finish(store, outcome);
+			if (outcome != 0)
+				return outcome;
+			for (i = first; i < end; i++)
+				appends[i]->stored = !appends[i]->refused;
+		}
+		first = end;
+		while (first < n && appends[first]->refused)
+			first++;
+		end = n;
+	}
+	return 0;
+}
+
 int
 store_append(struct store *store, struct append *appends[], size_t n)
 {
-	int outcome = commit_by(append_together, store, appends, n);
+	int outcome;
 
+	for (size_t i = 0; i < n; i++)
+		appends[i]->existed = appends[i]->refused = appends[i]->stored = false;
+	outcome = commit_together(store, appends, n);
 	/* The table refused a row. Savepoints show which append it is in and keep the
 	 * others, but cost more than everything else, and a refusal is rare: so they
 	 * are used only now. */
 	if (outcome == SQL_CONSTRAINT) {
 		sql_roll_back(store->sql);
-		outcome = commit_by(append_each, store, appends, n);
+		for (size_t i = 0; i < n; i++)
+			appends[i]->existed = false;
+		outcome = commit_each(store, appends, n);
+	} else if (outcome == 0) {
+		for (size_t i = 0; i < n; i++)
+			appends[i]->stored = true;
 	}
 	if (outcome == 0)
 		return 0;
@@ -322,4 +365,27 @@ store_append(struct store *store, struct append *appends[], size_t n)
 	if (outcome < 0)
 		overwrite_failed_commit(store);
 	return outcome;
+}
+
+int
+store_probe(struct store *store, size_t n_bytes)
+{
+	int outcome;
+	char *sql;
+
+	if (replaced_check(store))
+		return STORE_REPLACED;
+	if (n_bytes > PROBE_MAX_BYTES)
+		n_bytes = PROBE_MAX_BYTES;
+	/* Committed, since only then is room asked for; and given back at once. */
+	sql = mem_printf("UPDATE rowcast_state SET room = zeroblob(%zu)", n_bytes + 1);
+	sql_wait_for_locks(store->sql, LOCK_WAIT_MS);
+	outcome = sql_execute(store->sql, sql);
+	if (outcome == 0)
+		outcome = sql_execute(store->sql, "UPDATE rowcast_state SET room = NULL");
+	sql_wait_for_locks(store->sql, BUSY_WAIT_MS);
+	sql_roll_back(store->sql);
+	free(sql);
+	return outcome == SQL_BUSY ? STORE_BUSY : outcome == SQL_FULL ? STORE_FULL
+	    : outcome == 0 ? 0 : -1;
 }

@@ -18,6 +18,7 @@
 
 enum {
 	BUSY_WAIT_MS = 2000,          /* for another program's lock; then the answer is 503 */
+	LOCK_WAIT_MS = 50,            /* where nobody asked: who publishes meanwhile waits too */
 };
 
 /* Which file a name stands for. */

@@ -183,9 +183,10 @@ static const char *const schema_steps[] = {
 	"END;\n"
 	/* What was trimmed before is not known: it counts as all that is gone. */
 	"CREATE TABLE rowcast_state(\n"
-	"  trimmed INTEGER NOT NULL  -- the highest id that retention has deleted; 0: none\n"
+	"  trimmed INTEGER NOT NULL,  -- the highest id that retention has deleted; 0: none\n"
+	"  room BLOB                  -- NULL; written to see whether there is any\n"
 	");\n"
-	"INSERT INTO rowcast_state SELECT coalesce((SELECT min(id) - 1 FROM message),\n"
+	"INSERT INTO rowcast_state(trimmed) SELECT coalesce((SELECT min(id) - 1 FROM message),\n"
 	"  (SELECT seq FROM sqlite_sequence WHERE name = 'message'), 0);\n"
 	"UPDATE rowcast_schema SET version = 3;\n",
 };

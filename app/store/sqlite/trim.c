@@ -16,7 +16,6 @@
 
 enum {
 	SURPLUS_ROWS = 10000,  /* marked at a time: 1 ms of skipping rows, in the writer's thread */
-	LOCK_WAIT_MS = 50,     /* for another program's lock: who publishes meanwhile waits too */
 };
 
 /* delete_expired deletes max_rows rows at most, and returns how many, or -1. */

@@ -774,6 +774,163 @@ TEST(a_table_that_is_gone_is_a_fault_that_is_logged)
 	assert_says(capture_end(), "old messages cannot be deleted: no such table");
 }
 
+/* An application's trigger may refuse by any of SQLite's ways; ROLLBACK takes the whole
+ * transaction along. Whichever it is, and wherever the offenders are: the others stand. */
+TEST(a_trigger_refuses_its_own_append_and_no_other)
+{
+	enum { N = 40, N_SETS = 7 };
+	static const char *const ways[] = { "ROLLBACK", "FAIL", "ABORT" };
+	static const char *const sets[N_SETS] = { "i = 0", "i = 20", "i = 39", "i IN (0, 39)",
+	    "i IN (5, 6, 7)", "i % 2 = 0", "1" };
+
+	for (size_t w = 0; w < 3; w++)
+		for (size_t k = 0; k < N_SETS; k++) {
+			struct message messages[N];
+			struct append appends[N], *all[N];
+			char texts[N][8], sql[300];
+			size_t n = 0;
+			int64_t before = number("SELECT coalesce(max(id), 0) FROM message");
+
+			snprintf(sql, sizeof(sql), "CREATE TRIGGER no AFTER INSERT ON message WHEN"
+			    " (SELECT %s FROM (SELECT CAST(NEW.data AS INTEGER) AS i)) BEGIN"
+			    " SELECT RAISE(%s, 'not this one'); END", sets[k], ways[w]);
+			does(sql);
+			for (int i = 0; i < N; i++) {
+				snprintf(texts[i], sizeof(texts[i]), "%d", i);
+				messages[i] = message_of(NULL, NULL, texts[i]);
+				appends[i] = (struct append){ .messages = &messages[i], .n = 1, .publisher = "p" };
+				all[i] = &appends[i];
+			}
+			capture_begin();
+			assert_int_equal(store_append(contract_store, all, N), 0);
+			assert_says(capture_end(), "refused a message: not this one");
+			read_from(contract_store, before, NULL, 0);
+			for (int i = 0; i < N; i++) {
+				bool bad;
+
+				snprintf(sql, sizeof(sql), "SELECT %s FROM (SELECT %d AS i)", sets[k], i);
+				bad = number(sql) != 0;
+				assert_int_equal(appends[i].refused, bad);
+				assert_int_equal(appends[i].stored, !bad);
+				if (!bad)
+					assert_int_equal(messages[i].id, seen.ids[n++]);
+			}
+			assert_int_equal(seen.n, n);
+			does("DROP TRIGGER no");
+		}
+}
+
+static int n_statements;
+
+static int
+count_inserts(unsigned type, void *context, void *statement, void *text)
+{
+	(void)type;
+	(void)context;
+	(void)statement;
+	n_statements += strncmp(text, "INSERT INTO message", 19) == 0;
+	return 0;
+}
+
+TEST(refusals_that_end_the_transaction_cost_in_proportion)
+{
+	enum { N = 1000 };
+	struct message messages[N];
+	struct append appends[N], *all[N];
+
+	does("CREATE TRIGGER no AFTER INSERT ON message WHEN NEW.user = 'bad' BEGIN"
+	    " SELECT RAISE(ROLLBACK, 'not this one'); END");
+	for (int i = 0; i < N; i++) {
+		messages[i] = message_of(i % 10 == 9 ? "bad" : NULL, NULL, "x");
+		appends[i] = (struct append){ .messages = &messages[i], .n = 1, .publisher = "p" };
+		all[i] = &appends[i];
+	}
+	n_statements = 0;
+	sqlite3_trace_v2(connection_newest, SQLITE_TRACE_STMT, count_inserts, NULL);
+	capture_begin();
+	assert_int_equal(store_append(contract_store, all, N), 0);
+	capture_end();
+	sqlite3_trace_v2(connection_newest, 0, NULL, NULL);
+	holds(N - N / 10);
+	assert_true(n_statements < 3 * N);
+}
+
+static _Atomic bool loader_has_it;
+
+/* A bulk loader of short transactions has the lock nearly all the time, but lets go
+ * of it often. */
+static void *
+load_in_bulk(void *arg)
+{
+	_Atomic bool *stop = arg;
+	sqlite3 *db;
+
+	if (sqlite3_open(path, &db) != SQLITE_OK)
+		return arg;
+	sqlite3_busy_timeout(db, 10000);
+	while (!atomic_load(stop)) {
+		if (sqlite3_exec(db, "BEGIN IMMEDIATE; INSERT INTO message(data) VALUES('bulk')", NULL, NULL,
+		    NULL) != SQLITE_OK)
+			break;
+		atomic_store(&loader_has_it, true);
+		usleep(5000);
+		atomic_store(&loader_has_it, false);
+		sqlite3_exec(db, "COMMIT", NULL, NULL, NULL);
+		usleep(150);
+	}
+	sqlite3_close(db);
+	return NULL;
+}
+
+TEST(a_bulk_loader_of_short_transactions_keeps_nobody_out)
+{
+	_Atomic bool stop = false;
+	pthread_t thread;
+	mono_us worst = 0;
+	void *failed;
+
+	thread_start(&thread, "loader", load_in_bulk, &stop);
+	for (int i = 0; i < 20; i++) {
+		struct append *appends[] = { two_to_append() };
+		mono_us began, took;
+
+		while (!atomic_load(&loader_has_it))
+			sched_yield();
+		began = clock_mono_us();
+		assert_int_equal(store_append(contract_store, appends, 1), 0);
+		took = clock_mono_us() - began;
+		if (took > worst)
+			worst = took;
+	}
+	atomic_store(&stop, true);
+	pthread_join(thread, &failed);
+	assert_null(failed);
+	print_message("# the longest wait was %d ms\n", (int)(worst / 1000));
+}
+
+TEST(a_probe_says_whether_a_commit_would_work_and_leaves_nothing)
+{
+	char sql[64];
+
+	assert_int_equal(store_probe(contract_store, 0), 0);
+	assert_int_equal(store_probe(contract_store, 100 << 20), 0);
+	assert_int_equal(number("SELECT count(*) FROM rowcast_state WHERE room IS NULL"), 1);
+	holds(0);
+	does("PRAGMA incremental_vacuum; VACUUM; BEGIN IMMEDIATE");
+	assert_int_equal(store_probe(contract_store, 0), STORE_BUSY);
+	does("COMMIT");
+	snprintf(sql, sizeof(sql), "PRAGMA max_page_count = %" PRId64, number("PRAGMA page_count") + 2);
+	assert_int_equal(sqlite3_exec(connection_newest, sql, NULL, NULL, NULL), SQLITE_OK);
+	/* As much as was refused, or it would say that all is well. */
+	assert_int_equal(store_probe(contract_store, 100000), STORE_FULL);
+	assert_int_equal(store_probe(contract_store, 100), 0);
+	assert_int_equal(number("SELECT count(*) FROM rowcast_state WHERE room IS NULL"), 1);
+	unlink(file_of("-shm"));
+	capture_begin();
+	assert_int_equal(store_probe(contract_store, 100), STORE_REPLACED);
+	capture_end();
+}
+
 /* ---- a store that is taken away ---- */
 
 /* is_replaced: neither an append nor a read takes this for the store that was
@@ -1283,6 +1440,90 @@ TEST(a_folder_that_is_renamed_takes_its_last_messages_along)
 	memcpy(strrchr(moved, '-'), "-shm", 5);
 	unlink(moved);
 	assert_int_equal(rmdir(renamed), 0);
+	foreign_open();
+}
+
+/* modes_are: of the file and what lies beside it. */
+static void
+modes_are(const char *file, mode_t mode)
+{
+	static const char *const suffixes[] = { "", "-wal", "-shm" };
+
+	for (size_t i = 0; i < 3; i++) {
+		char name[200];
+		struct stat st;
+
+		snprintf(name, sizeof(name), "%s%s", file, suffixes[i]);
+		assert_int_equal(stat(name, &st), 0);
+		assert_int_equal(st.st_mode & 07777, mode);
+	}
+}
+
+TEST(a_new_file_is_for_its_owner_and_group_whatever_the_umask)
+{
+	static const mode_t masks[] = { 0, 022, 027, 077, 0777 };
+	char link[160];
+
+	snprintf(link, sizeof(link), "%s.link", path);
+	for (size_t i = 0; i < 2 * sizeof(masks) / sizeof(masks[0]); i++) {
+		mode_t before;
+
+		store_close(contract_store);
+		foreign_close();
+		new_file();
+		unlink(path);
+		unlink(link);
+		assert_int_equal(symlink(path, link), 0);
+		before = umask(masks[i / 2]);
+		/* By a link that leads nowhere yet, too. */
+		contract_store = store_open(name_of(i % 2 ? link : path), STORE_OWNER);
+		umask(before);
+		assert_non_null(contract_store);
+		modes_are(path, 0660);
+		foreign_open();
+	}
+	store_close(contract_store);
+	contract_store = NULL;
+	unlink(link);
+}
+
+/* One that is there keeps the mode that somebody gave it. */
+TEST(a_file_that_is_there_keeps_its_mode)
+{
+	store_close(contract_store);
+	assert_int_equal(chmod(path, 0640), 0);
+	contract_store = store_open(name_of(path), STORE_OWNER);
+	assert_non_null(contract_store);
+	modes_are(path, 0640);
+}
+
+static void
+open_as_nobody(void)
+{
+	if (geteuid() == 0 && (setgid(65534) != 0 || setuid(65534) != 0))
+		abort();
+	if (store_open(contract_name, STORE_OWNER) != NULL)
+		leave(1);
+}
+
+TEST(a_file_that_cannot_be_written_is_refused_with_whose_it_is)
+{
+	char folder[160];
+
+	foreign_close();
+	store_close(contract_store);
+	contract_store = NULL;
+	assert_int_equal(chmod(path, 0444), 0);
+	snprintf(folder, sizeof(folder), "%.*s", (int)(strrchr(path, '/') - path), path);
+	if (geteuid() == 0) {
+		assert_int_equal(chmod(folder, 0711), 0);
+		ends(open_as_nobody, 0, "is not ours to write: it belongs to root:root with mode 0444, and"
+		    " this is nobody: `chown nobody /");
+		assert_int_equal(chmod(folder, 0700), 0);
+	} else {
+		is_not_opened(contract_name, STORE_OWNER, "is not ours to write: it belongs to ");
+	}
+	assert_int_equal(chmod(path, 0600), 0);
 	foreign_open();
 }
 
@@ -1837,6 +2078,13 @@ static const struct CMUnitTest own_tests[] = {
 	SQLITE_TEST(without_its_wal_a_store_leaves_the_one_that_another_program_made),
 	SQLITE_TEST(another_file_that_is_in_use_is_left_alone),
 	SQLITE_TEST(a_folder_that_is_renamed_takes_its_last_messages_along),
+	SQLITE_TEST(a_trigger_refuses_its_own_append_and_no_other),
+	SQLITE_TEST(refusals_that_end_the_transaction_cost_in_proportion),
+	SQLITE_TEST(a_bulk_loader_of_short_transactions_keeps_nobody_out),
+	SQLITE_TEST(a_probe_says_whether_a_commit_would_work_and_leaves_nothing),
+	SQLITE_TEST(a_new_file_is_for_its_owner_and_group_whatever_the_umask),
+	SQLITE_TEST(a_file_that_is_there_keeps_its_mode),
+	SQLITE_TEST(a_file_that_cannot_be_written_is_refused_with_whose_it_is),
 	SQLITE_TEST(rows_older_than_the_bound_go_from_the_oldest_on),
 	SQLITE_TEST(rows_erased_by_hand_are_not_trimmed),
 	SQLITE_TEST(an_old_row_behind_a_younger_one_stays),
