@@ -18,6 +18,7 @@
 
 #include "app/store/sqlite/fault.h"
 #include "app/store/sqlite/handle.h"
+#include "app/store/sqlite/place.h"
 #include "app/store/sqlite/schema.h"
 #include "lib/log.h"
 #include "lib/mem.h"
@@ -81,6 +82,8 @@ read_file(struct store *store, struct store_look *look, bool as_it_stands)
 		log_errorx("store: %s: cannot be opened: %s", store->path, sql_error(store->sql));
 		return -1;
 	}
+	if (place_refuse(store, false) < 0)
+		return -1;
 	version = schema_version(store);
 	if (version < 0)
 		return -1;

@@ -1212,6 +1212,7 @@ name_of(const char *file)
 TEST(a_file_with_a_second_name_is_refused)
 {
 	static const char *const suffixes[] = { "", "-wal" };
+	struct store_look look;
 	char second[160];
 
 	add(NULL, NULL, "a");
@@ -1223,6 +1224,9 @@ TEST(a_file_with_a_second_name_is_refused)
 		is_not_opened(contract_name, STORE_READER, "has a second name (a hard link)");
 		if (i == 0)
 			is_not_opened(name_of(second), STORE_OWNER, "has a second name (a hard link)");
+		capture_begin();
+		assert_int_equal(store_look(contract_name, &look), -1);
+		assert_says(capture_end(), "has a second name (a hard link)");
 	}
 	unlink(second);
 	store_close(open_as(STORE_READER));
