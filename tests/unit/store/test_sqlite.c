@@ -1203,7 +1203,7 @@ program_end(struct program *p)
 static const char *
 name_of(const char *file)
 {
-	static char name[200];
+	static char name[256];
 
 	snprintf(name, sizeof(name), "sqlite:%s", file);
 	return name;
