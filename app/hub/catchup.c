@@ -1,25 +1,92 @@
-/* Catch-up's thread: takes pages out of its mailbox one after the other, reads each
- * with its own handle of the store, and puts it into the hub's mailbox. Of a stream
- * it reads the filter only, which never changes. */
+/* Catch-up's thread: reads one page after the other with its own handle of the
+ * store, and puts it into the hub's mailbox. Of a stream it reads the filter only,
+ * which never changes.
+ *
+ * Pages that are asked for wait in a line for each user, and the lines take turns,
+ * a page a turn: a user can hold up nobody else's replay, whatever he asks for.
+ * Pages of a stream that has gone are taken back while they wait, so a client that
+ * connects and hangs up, again and again, is not worked for either. */
 
 #include "app/hub/catchup.h"
 
 #include <pthread.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 
 #include "app/hub/stream.h"
+#include "lib/hash.h"
 #include "lib/mem.h"
 #include "lib/sse.h"
 #include "lib/thread.h"
 
+TAILQ_HEAD(page_list, page);
+
+/* The pages that a user waits for; there is one while there are any. */
+struct line {
+	char *user;              /* owned: it may outlive the stream that began it */
+	struct page_list pages;
+	TAILQ_ENTRY(line) link;
+};
+
 struct catchup {
 	struct store *store;
-	struct mailbox asked;
 	struct mailbox *done;
-	_Atomic bool stopping;
 	pthread_t thread;
+	pthread_mutex_t lock;    /* guards what follows; never held while reading */
+	pthread_cond_t wake;
+	struct hash users;       /* name to struct line */
+	TAILQ_HEAD(, line) lines;  /* in the order of their turns */
+	bool stopping;
 };
+
+/* ---- who is next ---- */
+
+static void
+add_page(struct catchup *catchup, struct page *page)
+{
+	struct line *line = hash_get(&catchup->users, page->filter->user);
+
+	if (line == NULL) {
+		line = mem_zalloc(sizeof(*line));
+		line->user = mem_strdup(page->filter->user);
+		TAILQ_INIT(&line->pages);
+		hash_put(&catchup->users, line->user, line);
+		TAILQ_INSERT_TAIL(&catchup->lines, line, link);
+	}
+	TAILQ_INSERT_TAIL(&line->pages, page, link);
+	page->waits = true;
+}
+
+static void
+remove_page(struct catchup *catchup, struct line *line, struct page *page)
+{
+	TAILQ_REMOVE(&line->pages, page, link);
+	page->waits = false;
+	if (!TAILQ_EMPTY(&line->pages))
+		return;
+	TAILQ_REMOVE(&catchup->lines, line, link);
+	hash_remove(&catchup->users, line->user);
+	free(line->user);
+	free(line);
+}
+
+/* next_page takes the first page of the line whose turn it is, which is then the
+ * last to have another. NULL: nobody waits. */
+static struct page *
+next_page(struct catchup *catchup)
+{
+	struct line *line = TAILQ_FIRST(&catchup->lines);
+	struct page *page;
+
+	if (line == NULL)
+		return NULL;
+	TAILQ_REMOVE(&catchup->lines, line, link);
+	TAILQ_INSERT_TAIL(&catchup->lines, line, link);
+	page = TAILQ_FIRST(&line->pages);
+	remove_page(catchup, line, page);
+	return page;
+}
+
+/* ---- reading ---- */
 
 struct page *
 page_new(struct stream *stream, const struct filter *filter, int64_t after)
@@ -70,21 +137,24 @@ catchup_run(void *arg)
 {
 	struct catchup *catchup = arg;
 
-	while (!atomic_load(&catchup->stopping)) {
-		struct mail *mail, *next;
+	pthread_mutex_lock(&catchup->lock);
+	for (;;) {
+		struct page *page = next_page(catchup);
 
-		mailbox_wait(&catchup->asked, -1);
-		for (mail = mailbox_take(&catchup->asked); mail != NULL; mail = next) {
-			struct page *page = CONTAINER_OF(mail, struct page, mail);
-
-			next = mail->next;
-			if (atomic_load(&catchup->stopping))
-				page->failed = true;
-			else
-				read_page(catchup, page);
-			mailbox_put(catchup->done, &page->mail);
+		if (page == NULL && catchup->stopping)
+			break;
+		if (page == NULL) {
+			pthread_cond_wait(&catchup->wake, &catchup->lock);
+			continue;
 		}
+		page->failed = catchup->stopping;
+		pthread_mutex_unlock(&catchup->lock);
+		if (!page->failed)
+			read_page(catchup, page);
+		mailbox_put(catchup->done, &page->mail);
+		pthread_mutex_lock(&catchup->lock);
 	}
+	pthread_mutex_unlock(&catchup->lock);
 	return NULL;
 }
 
@@ -99,7 +169,9 @@ catchup_start(const char *store_name, struct mailbox *done)
 		free(catchup);
 		return NULL;
 	}
-	mailbox_init(&catchup->asked);
+	TAILQ_INIT(&catchup->lines);
+	pthread_mutex_init(&catchup->lock, NULL);
+	pthread_cond_init(&catchup->wake, NULL);
 	thread_start(&catchup->thread, "catch-up", catchup_run, catchup);
 	return catchup;
 }
@@ -107,25 +179,36 @@ catchup_start(const char *store_name, struct mailbox *done)
 void
 catchup_ask(struct catchup *catchup, struct page *page)
 {
-	mailbox_put(&catchup->asked, &page->mail);
+	pthread_mutex_lock(&catchup->lock);
+	add_page(catchup, page);
+	pthread_cond_signal(&catchup->wake);
+	pthread_mutex_unlock(&catchup->lock);
+}
+
+bool
+catchup_forget(struct catchup *catchup, struct page *page)
+{
+	bool waits;
+
+	pthread_mutex_lock(&catchup->lock);
+	waits = page->waits;
+	if (waits)
+		remove_page(catchup, hash_get(&catchup->users, page->filter->user), page);
+	pthread_mutex_unlock(&catchup->lock);
+	return waits;
 }
 
 void
 catchup_stop(struct catchup *catchup)
 {
-	struct mail *mail, *next;
-
-	atomic_store(&catchup->stopping, true);
-	mailbox_wake(&catchup->asked);
+	pthread_mutex_lock(&catchup->lock);
+	catchup->stopping = true;
+	pthread_cond_signal(&catchup->wake);
+	pthread_mutex_unlock(&catchup->lock);
 	pthread_join(catchup->thread, NULL);
-	for (mail = mailbox_take(&catchup->asked); mail != NULL; mail = next) {
-		struct page *page = CONTAINER_OF(mail, struct page, mail);
-
-		next = mail->next;
-		page->failed = true;
-		mailbox_put(catchup->done, &page->mail);
-	}
-	mailbox_free(&catchup->asked);
+	pthread_cond_destroy(&catchup->wake);
+	pthread_mutex_destroy(&catchup->lock);
+	hash_free(&catchup->users);
 	store_close(catchup->store);
 	free(catchup);
 }

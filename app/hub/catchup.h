@@ -1,12 +1,14 @@
 /* Catch-up: reads old rows for streams that are behind, a page at a time, in a
  * thread of its own and with a store handle of its own, so that no replay holds up
- * what is live. The hub's thread asks; the pages come back to it by mailbox. */
+ * what is live; and the users in turn, so that none holds up another's. The hub's
+ * thread asks; the pages come back to it by mailbox. */
 #ifndef APP_HUB_CATCHUP_H
 #define APP_HUB_CATCHUP_H
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/queue.h>
 
 #include "app/hub/gap.h"
 #include "app/store/store.h"
@@ -17,7 +19,9 @@ struct stream;
 
 /* A question, and on its way back the answer. */
 struct page {
-	struct mail mail;
+	struct mail mail;             /* on its way back */
+	TAILQ_ENTRY(page) link;       /* catch-up's, and `waits` too: asked, not read yet */
+	bool waits;
 	struct stream *stream;        /* whose it is; catch-up does not read it */
 	const struct filter *filter;  /* lent until the page is back */
 	int64_t after;                /* the stream's cursor */
@@ -37,9 +41,14 @@ struct catchup;
  * which is lent until catchup_stop. NULL: logged. */
 struct catchup *catchup_start(const char *store_name, struct mailbox *done);
 
-/* catchup_ask takes the page; it comes back in the order of asking. At most
+/* catchup_ask takes the page. Those of one user come back in the order of asking;
+ * another user's wait for one of them at most, however many they are. At most
  * STREAM_WRITE_BYTES of events, or one message, are in it. */
 void catchup_ask(struct catchup *catchup, struct page *page);
+
+/* catchup_forget takes a page back that is not being read yet, for the caller to
+ * free: the work is not done. false: it is being read, or on its way back. */
+bool catchup_forget(struct catchup *catchup, struct page *page);
 
 /* catchup_stop ends the thread; what was asked and not yet read comes back as
  * failed. */

@@ -163,6 +163,15 @@ take_event(struct hub_state *state, struct stream *s, uint32_t events)
 	}
 }
 
+/* free_closed lets go of the streams that were closed, and of the work that was
+ * asked for them. */
+static void
+free_closed(struct hub *hub)
+{
+	replay_forget(&hub->replay, &hub->state);
+	life_free_closed(&hub->state);
+}
+
 /* drain ends all streams. Each is told its own delay, so that they do not all
  * come back in the same moment; but for those whose socket is full, which resume
  * from what they were last told. */
@@ -193,7 +202,7 @@ drain(struct hub *hub)
 		}
 		life_close(state, s);
 	}
-	life_free_closed(state);
+	free_closed(hub);
 }
 
 static void
@@ -222,12 +231,12 @@ hub_run(void *arg)
 		for (int i = 0; i < n; i++)
 			if (events[i].data.ptr != &hub->joining && events[i].data.ptr != &hub->replay.pages)
 				take_event(state, events[i].data.ptr, events[i].events);
-		life_free_closed(state);  /* their places are free for those that join now */
+		free_closed(hub);  /* their places are free for those that join now */
 		admission_run(state, mailbox_take(&hub->joining));
 		send_news(hub);
 		replay_run(&hub->replay, state);
 		heartbeat_run(state);
-		life_free_closed(state);
+		free_closed(hub);
 	}
 	drain(hub);
 	return NULL;

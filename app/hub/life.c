@@ -12,6 +12,10 @@
  * (AHEAD is LIVE a moment before the hub knows of the stream's newest message.)
  * Replays, slow readers and streams that join are all handled in this one way.
  *
+ * A stream that waits for a page gets heartbeats like one that is live. Where its
+ * socket takes no more meanwhile, it is BLOCKED with the page still out: once it
+ * can be written it waits on, and a page that comes sooner is of no use.
+ *
  * A stream that comes back with a Last-Event-ID reads the store first even where
  * the ring would do, or the hub is yet to hear of the rows (from_store): one that
  * was deleted meanwhile is still in the ring, or on its way there, and must not
@@ -42,7 +46,8 @@ life_set_state(struct hub_state *hub, struct stream *s, enum stream_state state)
 void
 life_set_by_cursor(struct hub_state *hub, struct stream *s)
 {
-	life_set_state(hub, s, s->from_store || s->cursor < hub->sent ? STREAM_BEHIND
+	life_set_state(hub, s, s->page != NULL ? STREAM_PAGING
+	    : s->from_store || s->cursor < hub->sent ? STREAM_BEHIND
 	    : s->cursor > hub->sent ? STREAM_AHEAD : STREAM_LIVE);
 }
 
@@ -100,7 +105,7 @@ life_free_closed(struct hub_state *hub)
 		s->list = NULL;
 		roster_remove(&hub->roster, s);
 		HUB_COUNT(hub, n_streams, -1);
-		if (!s->page_out)
+		if (s->page == NULL)
 			stream_free(s);
 	}
 }

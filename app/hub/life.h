@@ -12,7 +12,7 @@ void life_set_state(struct hub_state *hub, struct stream *s, enum stream_state s
 
 /* life_set_by_cursor puts a stream that can be written in the state that its
  * cursor says: live, ahead or behind; behind, too, where it has to read the
- * store. */
+ * store, and paging while catch-up has a page of it. */
 void life_set_by_cursor(struct hub_state *hub, struct stream *s);
 
 /* life_after_write goes on after stream_write or stream_flush, which returned

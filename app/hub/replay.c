@@ -11,6 +11,17 @@
 #include "app/hub/life.h"
 #include "lib/mem.h"
 
+/* One turn's work for streams that are behind, in entries of the ring looked at;
+ * a stream counts as some for its write, or for asking. Where it does not suffice
+ * the others have their turn in the next, so that neither the number of streams
+ * that are behind nor what one of them passes over delays those that are live by
+ * more than about a millisecond. Picked, not tuned. */
+enum {
+	TURN_LOOKS = 16384,
+	STREAM_LOOKS = 128,        /* what a write costs, counted in looks */
+	STREAM_MAX_LOOKS = 4096,
+};
+
 static void
 ask_for_page(struct replay *replay, struct hub_state *hub, struct stream *s)
 {
@@ -19,53 +30,32 @@ ask_for_page(struct replay *replay, struct hub_state *hub, struct stream *s)
 	if (s->invalid_id != NULL)
 		page->gap = GAP_INVALID;
 	s->from_store = true;
-	s->page_out = true;
+	s->page = page;
 	life_set_state(hub, s, STREAM_PAGING);
 	catchup_ask(replay->catchup, page);
 }
 
-/* collect fills the slices with what the ring has for the stream, up to one
- * write's worth, and moves the cursor behind it. */
-static void
-collect(struct slices *slices, const struct hub_state *hub, struct stream *s)
-{
-	struct ring_place place = ring_find(&hub->ring, s->cursor);
-	wall_s now = clock_wall_s();
-
-	slices_clear(slices);
-	while (!slices_full(slices)) {
-		const struct block *block;
-		const struct block_entry *entry = ring_next(&hub->ring, &place, &block);
-
-		/* What live streams have not been sent yet, a round will bring to all. */
-		if (entry == NULL || entry->id > hub->sent) {
-			s->cursor = hub->sent;
-			break;
-		}
-		s->cursor = entry->id;
-		if (!expiry_is_over(entry->expiry, now)
-		    && stream_wants(s, block_user(block, entry), block_topic(block, entry)))
-			slices_add(slices, block, entry);
-	}
-}
-
-static void
+/* read_on returns how many entries of the ring it has looked at. */
+static size_t
 read_on(struct replay *replay, struct hub_state *hub, struct stream *s)
 {
 	struct slices *slices = &replay->slices;
+	size_t n_left = STREAM_MAX_LOOKS;
 	int outcome = 0;
 
 	if (s->from_store || !ring_holds(&hub->ring, s->cursor)) {
 		ask_for_page(replay, hub, s);
-		return;
+		return 0;
 	}
-	collect(slices, hub, s);
+	/* What live streams have not been sent yet, a round will bring to all. */
+	s->cursor = slices_collect(slices, &hub->ring, s, s->cursor, hub->sent, &n_left);
 	if (slices->n > 0) {
 		s->told = slices->last_id;
 		HUB_COUNT(hub, n_delivered, slices->n_messages);
 		outcome = stream_write(s, slices->iov, slices->n, slices->n_bytes, hub->now);
 	}
 	life_after_write(hub, s, outcome);
+	return STREAM_MAX_LOOKS - n_left;
 }
 
 static void
@@ -86,6 +76,9 @@ send_page(struct hub_state *hub, struct stream *s, const struct page *page)
 		s->invalid_id = NULL;
 		iov[++n] = (struct iovec){ gap.bytes, gap.len };
 		HUB_COUNT(hub, n_gaps, 1);
+		/* No row is retained in between, however far the store has looked. */
+		if (s->cursor < s->told)
+			s->cursor = s->told;
 	}
 	if (page->n > 0) {
 		s->told = page->last_id;
@@ -103,15 +96,16 @@ take_page(struct hub_state *hub, const struct page *page)
 {
 	struct stream *s = page->stream;
 
-	s->page_out = false;
+	s->page = NULL;
 	if (s->state == STREAM_CLOSED && s->list == NULL)
 		stream_free(s);  /* the turn it was closed in is over; only the page held it */
 	else if (s->state == STREAM_CLOSED)
 		return;
 	else if (page->failed)
 		life_close(hub, s);  /* logged; the client comes back and asks again */
-	else
+	else if (s->state == STREAM_PAGING)
 		send_page(hub, s, page);
+	/* else a heartbeat has filled its socket: it asks anew once that drains. */
 }
 
 void
@@ -119,6 +113,7 @@ replay_run(struct replay *replay, struct hub_state *hub)
 {
 	struct stream *last = TAILQ_LAST(&hub->behind, stream_list), *s = NULL;
 	struct mail *mail, *next;
+	size_t n_looks = 0;
 
 	for (mail = mailbox_take(&replay->pages); mail != NULL; mail = next) {
 		struct page *page = CONTAINER_OF(mail, struct page, mail);
@@ -128,9 +123,22 @@ replay_run(struct replay *replay, struct hub_state *hub)
 		page_free(page);
 	}
 	/* Each stream leaves the list, or goes to its end for the next turn. */
-	while (last != NULL && s != last) {
+	while (last != NULL && s != last && n_looks < TURN_LOOKS) {
 		s = TAILQ_FIRST(&hub->behind);
-		read_on(replay, hub, s);
+		n_looks += STREAM_LOOKS + read_on(replay, hub, s);
+	}
+}
+
+void
+replay_forget(struct replay *replay, struct hub_state *hub)
+{
+	struct stream *s;
+
+	TAILQ_FOREACH(s, &hub->closed, link) {
+		if (s->page == NULL || !catchup_forget(replay->catchup, s->page))
+			continue;
+		page_free(s->page);
+		s->page = NULL;
 	}
 }
 

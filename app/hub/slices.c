@@ -1,7 +1,9 @@
 /* Gathers messages for one write without copying them. Runs in the hub's thread;
- * reads blocks, which stay the ring's. */
+ * reads blocks, which stay the ring's, and a stream's filter. */
 
 #include "app/hub/slices.h"
+
+#include "lib/clock.h"
 
 void
 slices_clear(struct slices *slices)
@@ -24,6 +26,29 @@ slices_add(struct slices *slices, const struct block *block, const struct block_
 	slices->n_bytes += entry->len;
 	slices->n_messages++;
 	slices->last_id = entry->id;
+}
+
+int64_t
+slices_collect(struct slices *slices, const struct ring *ring, const struct stream *s,
+    int64_t after, int64_t upto, size_t *n_looks)
+{
+	struct ring_place place = ring_find(ring, after);
+	wall_s now = clock_wall_s();
+
+	slices_clear(slices);
+	while (*n_looks > 0 && !slices_full(slices)) {
+		const struct block *block;
+		const struct block_entry *entry = ring_next(ring, &place, &block);
+
+		if (entry == NULL || entry->id > upto)
+			return upto;
+		after = entry->id;
+		(*n_looks)--;
+		if (!expiry_is_over(entry->expiry, now)
+		    && stream_wants(s, block_user(block, entry), block_topic(block, entry)))
+			slices_add(slices, block, entry);
+	}
+	return after;
 }
 
 bool

@@ -10,6 +10,7 @@
 #include <sys/uio.h>
 
 #include "app/hub/block.h"
+#include "app/hub/ring.h"
 #include "app/hub/stream.h"
 
 struct slices {
@@ -26,6 +27,13 @@ void slices_clear(struct slices *slices);
 /* slices_add adds an entry's event, which is lent: the block stays where it is
  * until the write is done. Not to be called once slices_full. */
 void slices_add(struct slices *slices, const struct block *block, const struct block_entry *entry);
+
+/* slices_collect begins anew, with what the ring has for the stream above `after`,
+ * which it holds, and up to `upto`: as much as fits in one write, and looks at
+ * *n_looks entries at most, which it counts down. Returns the id up to which it
+ * came. */
+int64_t slices_collect(struct slices *slices, const struct ring *ring, const struct stream *s,
+    int64_t after, int64_t upto, size_t *n_looks);
 
 /* slices_full: has the write reached its bound in bytes or in slices? */
 bool slices_full(const struct slices *slices);

@@ -52,11 +52,11 @@ struct stream {
 	bool cursor_off;           /* cursor=off: no block without data */
 	bool accepts_events;       /* the request accepts text/event-stream */
 	bool from_store;           /* has to read the store before the ring: see life.c */
-	bool page_out;             /* catch-up has a page of this stream */
 	bool probed;               /* a second heartbeat is due, to see who is still there */
 	int64_t cursor;            /* has been sent all up to here; unused while live */
 	int64_t told;              /* the last id sent to the client, in an event or by itself */
 	char *invalid_id;          /* owned: a Last-Event-ID that is none, until the gap is sent; or NULL */
+	struct page *page;         /* the one that catch-up has, or NULL; see replay.c */
 	struct expiry expiry;      /* the token's exp */
 	mono_us written_at;
 	struct buf unsent;         /* whole bytes of records, from unsent_at on */

@@ -1,0 +1,118 @@
+/* A store with a gate before it: of store.h, what catch-up calls. Each reading
+ * waits until the test lets it through, so that a test says what is asked while
+ * another page is being read, and sees what is read at all and for whom. There
+ * are n_rows rows, one for everybody with each id from 1 on. */
+#ifndef TESTS_UNIT_HUB_GATE_H
+#define TESTS_UNIT_HUB_GATE_H
+
+#include "tests/unit/check.h"
+
+#include <semaphore.h>
+#include <time.h>
+
+#include "app/store/store.h"
+
+enum { GATE_PATIENCE_S = 30, GATE_READINGS_MAX = 1000 };
+
+struct store { int unused; };
+
+static struct {
+	sem_t come, let_in;
+	int64_t n_rows;
+	int64_t n_scanned;      /* a reading looks at so many rows at most; 0: at all */
+	_Atomic bool fails;
+	size_t n_readings;      /* good after gate_expect; and what was read in each */
+	char users[GATE_READINGS_MAX];
+	int64_t afters[GATE_READINGS_MAX];
+} gate;
+
+struct store *
+store_open(const char *name __attribute__((unused)), enum store_access access __attribute__((unused)))
+{
+	static struct store store;
+
+	return &store;
+}
+
+void
+store_close(struct store *store __attribute__((unused)))
+{
+}
+
+int
+store_read(struct store *store __attribute__((unused)), int64_t after, const struct filter *filter,
+    store_row *row, void *context, struct store_bounds *bounds, int64_t *upto)
+{
+	char data[] = "x";
+
+	assert_true(gate.n_readings < GATE_READINGS_MAX);
+	gate.users[gate.n_readings] = filter->user[0];
+	gate.afters[gate.n_readings++] = after;
+	sem_post(&gate.come);
+	sem_wait(&gate.let_in);
+	if (atomic_load(&gate.fails))
+		return -1;
+	bounds->oldest = 1;
+	bounds->newest = gate.n_rows;
+	for (int64_t id = after + 1; id <= gate.n_rows; id++) {
+		struct message m = { .id = id, .data = data, .data_len = 1 };
+
+		if (gate.n_scanned > 0 && id > after + gate.n_scanned) {
+			*upto = id - 1;
+			return 0;
+		}
+		if (filter->user[0] != '-' && !row(context, &m)) {
+			*upto = id;
+			return 0;
+		}
+	}
+	*upto = gate.n_rows;
+	return 0;
+}
+
+static inline void
+gate_begin(int64_t n_rows)
+{
+	assert_int_equal(sem_init(&gate.come, 0, 0), 0);
+	assert_int_equal(sem_init(&gate.let_in, 0, 0), 0);
+	gate.n_rows = n_rows;
+	gate.n_scanned = 0;
+	gate.fails = false;
+	gate.n_readings = 0;
+}
+
+/* gate_expect waits until a reading stands at the gate. */
+static inline void
+gate_expect(void)
+{
+	struct timespec until;
+
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_sec += GATE_PATIENCE_S;
+	if (sem_timedwait(&gate.come, &until) != 0)
+		fail_msg("nothing was read in %d s", GATE_PATIENCE_S);
+}
+
+static inline void
+gate_let_in(size_t n)
+{
+	while (n-- > 0)
+		sem_post(&gate.let_in);
+}
+
+/* gate_is_quiet: nobody has come since, not even after a while. */
+static inline bool
+gate_is_quiet(void)
+{
+	struct timespec until;
+
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_nsec += 50000000;
+	if (until.tv_nsec >= 1000000000) {
+		until.tv_sec++;
+		until.tv_nsec -= 1000000000;
+	}
+	return sem_timedwait(&gate.come, &until) != 0;
+}
+
+#endif

@@ -1,0 +1,226 @@
+/* Replay, heartbeats and the states of streams in one thread, the test's, with
+ * catch-up before a store with a gate: so a test says what happens while a page
+ * is out. */
+
+#include "tests/unit/check.h"
+#include "tests/unit/hub/gate.h"
+
+#include <poll.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "app/hub/heartbeat.h"
+#include "app/hub/life.h"
+#include "app/hub/replay.h"
+#include "lib/fcgi.h"
+#include "lib/mem.h"
+
+enum { HEARTBEAT_US = 15000000, STREAMS_MAX = 1024 };
+
+static struct hub_state hub;
+static struct replay replay;
+static int fds[STREAMS_MAX];   /* the web server's ends */
+static size_t n_fds;
+
+static void
+begin(int64_t n_rows)
+{
+	gate_begin(n_rows);
+	hub = (struct hub_state){ .now = 1000000 };
+	atomic_store(&hub.limits.heartbeat_us, HEARTBEAT_US);
+	ring_init(&hub.ring, 0);
+	TAILQ_INIT(&hub.behind);
+	TAILQ_INIT(&hub.ahead);
+	TAILQ_INIT(&hub.closed);
+	hub.epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+	assert_int_equal(replay_start(&replay, "the gate"), 0);
+	n_fds = 0;
+}
+
+static void
+end(void)
+{
+	for (size_t i = 0; i < hub.roster.n; i++)
+		life_close(&hub, hub.roster.streams[i]);
+	replay_forget(&replay, &hub);
+	life_free_closed(&hub);
+	gate_let_in(100);
+	replay_stop(&replay);
+	roster_free(&hub.roster);
+	ring_free(&hub.ring);
+	timers_free(&hub.timers);
+	close(hub.epoll_fd);
+	while (n_fds > 0)
+		close(fds[--n_fds]);
+}
+
+static struct stream *
+stream_of(const char *user, int64_t cursor, bool resumes)
+{
+	struct stream *s = stream_new((struct filter){ .user = mem_strdup(user) });
+	struct epoll_event event = { .events = EPOLLIN, .data.ptr = s };
+	int pair[2];
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
+	s->fd = pair[0];
+	s->request_id = 1;
+	s->cursor = s->told = cursor;
+	s->from_store = resumes;
+	s->written_at = hub.now;
+	fds[n_fds++] = pair[1];
+	assert_int_equal(epoll_ctl(hub.epoll_fd, EPOLL_CTL_ADD, s->fd, &event), 0);
+	roster_add(&hub.roster, s);
+	life_set_by_cursor(&hub, s);
+	heartbeat_set(&hub, s);
+	return s;
+}
+
+/* expect_written: one record with this content; NULL: nothing. */
+static void
+expect_written(int fd, const char *content)
+{
+	char bytes[4096];
+	ssize_t n = recv(fd, bytes, sizeof(bytes) - 1, MSG_DONTWAIT);
+
+	if (content == NULL) {
+		assert_int_equal(n, -1);
+		return;
+	}
+	assert_true(n > FCGI_HEADER_BYTES);
+	bytes[n] = '\0';
+	assert_string_equal(bytes + FCGI_HEADER_BYTES, content);
+}
+
+static void
+turn(void)
+{
+	replay_run(&replay, &hub);
+	heartbeat_run(&hub);
+	replay_forget(&replay, &hub);
+	life_free_closed(&hub);
+}
+
+/* page_comes lets the reading at the gate through, waits until it is back, and
+ * has it taken; in the turn after that the next one is asked for. */
+static void
+page_comes(void)
+{
+	struct pollfd p = { .fd = replay.pages.wake_fd, .events = POLLIN };
+
+	gate_let_in(1);
+	assert_int_equal(poll(&p, 1, GATE_PATIENCE_S * 1000), 1);
+	turn();
+	turn();
+}
+
+static const char rows[] = "id: 2\ndata: x\n\nid: 3\ndata: x\n\n";
+
+TEST(for_streams_that_have_gone_nothing_is_read)
+{
+	enum { GONE = 50 };
+	struct stream *gone[GONE];
+	size_t at;
+
+	begin(3);
+	stream_of("a", 1, true);
+	turn();
+	gate_expect();
+	for (int i = 0; i < GONE; i++)
+		gone[i] = stream_of("a", 1, true);
+	stream_of("b", 1, true);
+	at = n_fds - 1;
+	turn();
+	for (int i = 0; i < GONE; i++)
+		life_close(&hub, gone[i]);
+	turn();
+	assert_int_equal(hub.roster.n, 2);
+	page_comes();
+	gate_expect();
+	page_comes();
+	expect_written(fds[at], rows);
+	assert_true(gate_is_quiet());
+	assert_int_equal(gate.n_readings, 2);
+	assert_memory_equal(gate.users, "ab", 2);
+	end();
+}
+
+TEST(a_stream_that_goes_while_its_page_is_read_is_freed_when_that_is_back)
+{
+	struct stream *s;
+
+	begin(3);
+	s = stream_of("a", 1, true);
+	turn();
+	gate_expect();
+	life_close(&hub, s);
+	turn();
+	assert_int_equal(hub.roster.n, 0);
+	page_comes();
+	end();
+}
+
+/* What is for others, as much as there may be, is passed over in steps. */
+TEST(no_turn_looks_at_more_of_the_ring_than_its_share)
+{
+	enum { ENTRIES = 40000, STREAMS = 20 };
+	struct block *block = block_new();
+	char data[] = "x", other[] = "v", user[] = "u";
+	int64_t last = 0;
+	int n_turns = 0;
+
+	begin(0);
+	for (int64_t id = 1; id <= ENTRIES; id++)
+		block_add(block, &(struct message){ .id = id, .data = data, .data_len = 1,
+		    .user = id == ENTRIES ? user : other });
+	ring_add(&hub.ring, block);
+	hub.sent = ENTRIES;
+	for (int i = 0; i < STREAMS; i++)
+		stream_of("u", 0, false);
+	while (!TAILQ_EMPTY(&hub.behind)) {
+		int64_t sum = 0;
+
+		turn();
+		n_turns++;
+		for (size_t i = 0; i < hub.roster.n; i++)
+			sum += life_position(&hub, hub.roster.streams[i]);
+		assert_true(sum - last <= 3 * 8192);
+		last = sum;
+	}
+	assert_true(n_turns >= STREAMS * ENTRIES / (3 * 8192));
+	for (int i = 0; i < STREAMS; i++) {
+		assert_int_equal(hub.roster.streams[i]->state, STREAM_LIVE);
+		expect_written(fds[i], "id: 40000\ndata: x\n\n");
+	}
+	end();
+}
+
+TEST(many_streams_that_are_behind_take_turns)
+{
+	enum { STREAMS = 1000 };
+	struct block *block = block_new();
+	char data[] = "x";
+	int n_turns = 0;
+
+	begin(0);
+	block_add(block, &(struct message){ .id = 1, .data = data, .data_len = 1 });
+	ring_add(&hub.ring, block);
+	hub.sent = 1;
+	for (int i = 0; i < STREAMS; i++)
+		stream_of("u", 0, false);
+	for (; !TAILQ_EMPTY(&hub.behind); n_turns++)
+		turn();
+	assert_in_range(n_turns, 4, STREAMS / 64);
+	for (int i = 0; i < STREAMS; i++)
+		expect_written(fds[i], "id: 1\ndata: x\n\n");
+	end();
+}
+
+static const struct CMUnitTest tests[] = {
+	cmocka_unit_test(for_streams_that_have_gone_nothing_is_read),
+	cmocka_unit_test(a_stream_that_goes_while_its_page_is_read_is_freed_when_that_is_back),
+	cmocka_unit_test(no_turn_looks_at_more_of_the_ring_than_its_share),
+	cmocka_unit_test(many_streams_that_are_behind_take_turns),
+};
+
+RUN_TESTS(tests)
