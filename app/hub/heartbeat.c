@@ -19,11 +19,12 @@ enum {
 	EARLY_PART = 32,  /* of the period: a heartbeat may come so much before its time */
 };
 
-/* is_quiet: nothing is on its way to this stream. */
+/* can_be_sent one: not in the middle of a record. A stream that waits for a page,
+ * or for its turn, is as silent as one that nobody writes to. */
 static bool
-is_quiet(const struct stream *s)
+can_be_sent(const struct stream *s)
 {
-	return s->state == STREAM_LIVE || s->state == STREAM_AHEAD;
+	return s->state != STREAM_BLOCKED && s->state != STREAM_CLOSED;
 }
 
 static void
@@ -50,7 +51,7 @@ heartbeat_set(struct hub_state *hub, struct stream *s)
 	mono_us due = s->probed ? hub->now + PROBE_MS * 1000 : s->written_at + period;
 
 	if (due <= hub->now)
-		due = hub->now + period;  /* it is not quiet: check again later */
+		due = hub->now + period;  /* its socket is full: check again later */
 	if (s->expiry.ends) {
 		mono_us left = s->expiry.at * 1000000 - clock_wall_us();
 
@@ -66,7 +67,7 @@ heartbeat_probe(struct hub_state *hub, struct listeners *listeners)
 	for (struct member *m = listeners->first; m != NULL; m = m->next) {
 		struct stream *s = m->stream;
 
-		if (s->probed || !is_quiet(s))
+		if (s->probed || !can_be_sent(s))
 			continue;
 		s->probed = true;
 		send_heartbeat(hub, s);
@@ -101,7 +102,7 @@ heartbeat_run(struct hub_state *hub)
 
 	while ((timer = timers_first(&hub->timers)) != NULL && timer->due <= soon) {
 		struct stream *s = CONTAINER_OF(timer, struct stream, timer);
-		bool silent = is_quiet(s) && (s->probed || hub->now - s->written_at >= period - early);
+		bool silent = can_be_sent(s) && (s->probed || hub->now - s->written_at >= period - early);
 
 		/* Only a heartbeat may come early; the rest waits until it is due. */
 		if (timer->due > hub->now && !silent)

@@ -114,7 +114,125 @@ page_comes(void)
 	turn();
 }
 
+/* fill leaves no room in the stream's socket; drain makes it again. */
+static void
+fill(struct stream *s)
+{
+	char filler[4096] = { 0 };
+
+	while (send(s->fd, filler, sizeof(filler), MSG_DONTWAIT) > 0)
+		;
+	while (send(s->fd, filler, 1, MSG_DONTWAIT) > 0)
+		;
+}
+
+static void
+drain(int fd)
+{
+	char bytes[65536];
+
+	while (recv(fd, bytes, sizeof(bytes), MSG_DONTWAIT) > 0)
+		;
+}
+
 static const char rows[] = "id: 2\ndata: x\n\nid: 3\ndata: x\n\n";
+
+TEST(a_stream_that_waits_for_its_page_gets_heartbeats)
+{
+	struct stream *s;
+
+	begin(3);
+	s = stream_of("u", 1, true);
+	turn();
+	gate_expect();
+	hub.now += HEARTBEAT_US / 2;
+	turn();
+	expect_written(fds[0], NULL);
+	for (int i = 0; i < 3; i++) {
+		hub.now += HEARTBEAT_US;
+		turn();
+		expect_written(fds[0], ":\n");
+		assert_int_equal(s->state, STREAM_PAGING);
+	}
+	page_comes();
+	expect_written(fds[0], rows);
+	assert_int_equal(gate.n_readings, 1);
+	end();
+}
+
+TEST(a_long_search_for_rows_tells_how_far_it_has_come)
+{
+	struct stream *s;
+
+	begin(10);
+	gate.n_scanned = 4;
+	s = stream_of("-", 1, true);  /* nothing is for this one */
+	turn();
+	gate_expect();
+	page_comes();
+	gate_expect();
+	expect_written(fds[0], NULL);
+	hub.now += HEARTBEAT_US;
+	turn();
+	expect_written(fds[0], "id: 5\n\n");
+	assert_int_equal(s->state, STREAM_PAGING);
+	page_comes();
+	gate_expect();
+	page_comes();
+	assert_int_equal(gate.afters[2], 9);
+	assert_int_equal(s->state, STREAM_AHEAD);
+	assert_int_equal(s->cursor, 10);
+	end();
+}
+
+TEST(a_page_that_comes_while_the_socket_is_full_is_asked_for_again)
+{
+	struct stream *s;
+
+	begin(3);
+	s = stream_of("u", 1, true);
+	turn();
+	gate_expect();
+	fill(s);
+	hub.now += HEARTBEAT_US;
+	turn();
+	assert_int_equal(s->state, STREAM_BLOCKED);
+	page_comes();
+	assert_int_equal(s->state, STREAM_BLOCKED);
+	assert_int_equal(s->cursor, 1);
+	drain(fds[0]);
+	life_after_write(&hub, s, stream_flush(s, hub.now));
+	assert_int_equal(s->state, STREAM_BEHIND);
+	expect_written(fds[0], ":\n");
+	turn();
+	gate_expect();
+	assert_int_equal(gate.afters[1], 1);
+	page_comes();
+	expect_written(fds[0], rows);
+	end();
+}
+
+TEST(a_page_that_comes_after_the_socket_was_full_is_sent)
+{
+	struct stream *s;
+
+	begin(3);
+	s = stream_of("u", 1, true);
+	turn();
+	gate_expect();
+	fill(s);
+	hub.now += HEARTBEAT_US;
+	turn();
+	assert_int_equal(s->state, STREAM_BLOCKED);
+	drain(fds[0]);
+	life_after_write(&hub, s, stream_flush(s, hub.now));
+	assert_int_equal(s->state, STREAM_PAGING);
+	expect_written(fds[0], ":\n");
+	page_comes();
+	expect_written(fds[0], rows);
+	assert_int_equal(gate.n_readings, 1);
+	end();
+}
 
 TEST(for_streams_that_have_gone_nothing_is_read)
 {
@@ -217,6 +335,10 @@ TEST(many_streams_that_are_behind_take_turns)
 }
 
 static const struct CMUnitTest tests[] = {
+	cmocka_unit_test(a_stream_that_waits_for_its_page_gets_heartbeats),
+	cmocka_unit_test(a_long_search_for_rows_tells_how_far_it_has_come),
+	cmocka_unit_test(a_page_that_comes_while_the_socket_is_full_is_asked_for_again),
+	cmocka_unit_test(a_page_that_comes_after_the_socket_was_full_is_sent),
 	cmocka_unit_test(for_streams_that_have_gone_nothing_is_read),
 	cmocka_unit_test(a_stream_that_goes_while_its_page_is_read_is_freed_when_that_is_back),
 	cmocka_unit_test(no_turn_looks_at_more_of_the_ring_than_its_share),
