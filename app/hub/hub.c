@@ -52,6 +52,7 @@ struct hub {
 	/* The thread's own. */
 	pthread_t thread;
 	struct hub_state state;
+	struct admission admission;
 	struct replay replay;
 	struct round *round;
 	struct pace pace;
@@ -140,21 +141,25 @@ wait_us(struct hub *hub)
 		return 0;
 	if (first != NULL && first->due < until)
 		until = first->due;
+	until = admission_due(&hub->admission, state, until);
 	if (has_news(hub) && hub->pace.next_round < until)
 		until = hub->pace.next_round;
 	return until > state->now ? until - state->now : 0;
 }
 
 static void
-take_event(struct hub_state *state, struct stream *s, uint32_t events)
+take_event(struct hub *hub, struct stream *s, uint32_t events)
 {
+	struct hub_state *state = &hub->state;
 	int outcome;
 
 	if (s->state == STREAM_CLOSED)
 		return;
 	/* A request whose STDIN has ended sends nothing more but ABORT_REQUEST
 	 * (FastCGI 5.4), or its connection's end: either way it is over. */
-	if (events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR)) {
+	if (s->state == STREAM_JOINING) {
+		admission_hung_up(&hub->admission, state, s);
+	} else if (events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR)) {
 		life_close(state, s);
 	} else if (s->state == STREAM_BLOCKED) {
 		outcome = stream_flush(s, state->now);
@@ -164,11 +169,12 @@ take_event(struct hub_state *state, struct stream *s, uint32_t events)
 }
 
 /* free_closed lets go of the streams that were closed, and of the work that was
- * asked for them. */
+ * asked for them, and calls those who wait for their places. */
 static void
 free_closed(struct hub *hub)
 {
 	replay_forget(&hub->replay, &hub->state);
+	admission_call(&hub->admission, &hub->state);
 	life_free_closed(&hub->state);
 }
 
@@ -184,7 +190,8 @@ drain(struct hub *hub)
 		hub->pace = PACE_INITIAL;  /* so that this round does not wait */
 		send_news(hub);
 	} while (has_news(hub));
-	admission_run(state, mailbox_take(&hub->joining));
+	admission_run(&hub->admission, state, mailbox_take(&hub->joining));
+	admission_stop(&hub->admission, state);
 	for (size_t i = 0; i < state->roster.n; i++) {
 		struct stream *s = state->roster.streams[i];
 		int64_t upto = life_position(state, s);
@@ -230,9 +237,9 @@ hub_run(void *arg)
 		state->now = clock_mono_us();
 		for (int i = 0; i < n; i++)
 			if (events[i].data.ptr != &hub->joining && events[i].data.ptr != &hub->replay.pages)
-				take_event(state, events[i].data.ptr, events[i].events);
+				take_event(hub, events[i].data.ptr, events[i].events);
 		free_closed(hub);  /* their places are free for those that join now */
-		admission_run(state, mailbox_take(&hub->joining));
+		admission_run(&hub->admission, state, mailbox_take(&hub->joining));
 		send_news(hub);
 		replay_run(&hub->replay, state);
 		heartbeat_run(state);
@@ -279,6 +286,7 @@ hub_start(const struct conf *conf, const char *store_name, int64_t sent)
 	TAILQ_INIT(&state->behind);
 	TAILQ_INIT(&state->ahead);
 	TAILQ_INIT(&state->closed);
+	admission_init(&hub->admission);
 	state->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	if (state->epoll_fd < 0)
 		fatal("hub: epoll_create1");

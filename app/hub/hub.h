@@ -34,10 +34,10 @@ void hub_publish(struct hub *hub, struct block *block);
 
 /* hub_join takes a stream: its filter, cursor, told and flags are set, its
  * reply is still owed, and `unsent` holds the response's header and first
- * blocks, unframed, which the hub sends once it has admitted the stream. A
- * stream over the limits is answered `rowcast.busy`, or 503 or 429. resumes:
- * the client came with a Last-Event-ID, so the store is read first, which tells
- * the gap where there is one; else it only stands at the cursor. Any thread. */
+ * blocks, unframed, which the hub sends once it has admitted the stream, within
+ * a second. A stream over the limits is answered `rowcast.busy`, or 503 or 429.
+ * resumes: the client came with a Last-Event-ID, so the store is read first, which
+ * tells the gap where there is one; else it only stands at the cursor. Any thread. */
 void hub_join(struct hub *hub, struct stream *s, bool resumes);
 
 /* What the hub is doing, for /status and /metrics. Any thread. */

@@ -30,7 +30,7 @@ enum {
 };
 
 enum stream_state {
-	STREAM_JOINING,   /* not the hub's yet */
+	STREAM_JOINING,   /* not in the roster yet */
 	STREAM_LIVE,      /* has been sent all that the hub has sent */
 	STREAM_AHEAD,     /* stands above that: its cursor is newer than the hub's news */
 	STREAM_BEHIND,    /* can be written, has to read on from its cursor */
@@ -45,7 +45,7 @@ struct stream {
 	struct mail mail;          /* on the way to the hub */
 	TAILQ_ENTRY(stream) link;
 	struct stream_list *list;  /* the hub's list of those that are ahead, behind or closed; or NULL */
-	struct timer timer;        /* the next heartbeat, or the token's end */
+	struct timer timer;        /* the next heartbeat, or the token's end; while joining, the end of waiting */
 	enum stream_state state;
 	int fd;                    /* -1 once closed */
 	uint16_t request_id;

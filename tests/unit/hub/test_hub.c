@@ -7,9 +7,11 @@
 #include "tests/unit/dice.h"
 #include "tests/unit/harness.h"
 
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "app/hub/admission.h"
 #include "app/hub/block.h"
 #include "app/hub/hub.h"
 #include "lib/clock.h"
@@ -672,11 +674,17 @@ TEST(a_stream_that_says_anything_more_is_ended)
 
 /* ---- limits ---- */
 
-/* expect_busy: an event stream that only says so; retry from the range. */
+static const char user_full[] = "this user has as many streams as one may hold";
+static const char server_full[] = "the server has as many streams as it may hold";
+static const char stopping[] = "the server is stopping";
+
+/* expect_busy: an event stream that only says so; retry from the range, and the
+ * cursor that the stream would have started from (-1: none). */
 static void
-expect_busy(struct peer *peer, const char *reason, int min_ms, int max_ms)
+expect_busy(struct peer *peer, const char *reason, int min_ms, int max_ms, int64_t cursor)
 {
-	char *rest = mem_printf("event: rowcast.busy\ndata: {\"reason\":\"%s\"}", reason);
+	char *id = cursor >= 0 ? mem_printf("id: %lld\n", (long long)cursor) : mem_strdup("");
+	char *rest = mem_printf("%sevent: rowcast.busy\ndata: {\"reason\":\"%s\"}", id, reason);
 	const char *came;
 	int retry_ms = -1, at = 0;
 
@@ -688,6 +696,7 @@ expect_busy(struct peer *peer, const char *reason, int min_ms, int max_ms)
 	assert_string_equal(came + at, rest);
 	expect_end(peer);
 	free(rest);
+	free(id);
 }
 
 TEST(a_user_at_the_limit_is_busy_and_the_open_streams_are_probed_twice)
@@ -698,7 +707,7 @@ TEST(a_user_at_the_limit_is_busy_and_the_open_streams_are_probed_twice)
 	JOIN(&first, .user = "u");
 	JOIN(&other, .user = "v");
 	ASK(&browser, .user = "u");
-	expect_busy(&browser, "this user has as many streams as one may hold", 1000, 2000);
+	expect_busy(&browser, user_full, 1000, 2000, 0);
 	expect_event(&first, ":");
 	expect_event(&first, ":");
 	ASK(&program, .user = "u", .no_browser = true);
@@ -713,6 +722,195 @@ TEST(a_user_at_the_limit_is_busy_and_the_open_streams_are_probed_twice)
 	hang_up(&program);
 }
 
+/* Before its second is over, or this would be a refusal. */
+TEST(a_newcomer_is_admitted_the_moment_a_stream_of_its_user_is_gone)
+{
+	struct peer first, second, third, newcomer;
+
+	begin_with(LIST("max_streams_per_user = 3"));
+	JOIN(&first, .user = "u");
+	JOIN(&second, .user = "u");
+	JOIN(&third, .user = "u");
+	ASK(&newcomer, .user = "u", .cursor = 7);
+	expect_event(&second, ":");
+	expect_nothing(&newcomer);
+	hang_up(&second);
+	expect_head(&newcomer);
+	expect_start(&newcomer, 7);
+	assert_int_equal(counters().n_refused, 0);
+	end();
+	hang_up(&first);
+	hang_up(&third);
+	hang_up(&newcomer);
+}
+
+TEST(newcomers_are_admitted_first_come_first_served)
+{
+	enum { OPEN = 4, WAITING = 4 };
+	struct peer open[OPEN], waiting[WAITING], other;
+
+	begin_with(LIST("max_streams_per_user = 4"));
+	for (int i = 0; i < OPEN; i++)
+		JOIN(&open[i], .user = "u");
+	for (int i = 0; i < WAITING; i++)
+		ASK(&waiting[i], .user = "u", .cursor = i);
+	JOIN(&other, .user = "v");
+	for (int i = 0; i < WAITING; i++) {
+		for (int later = i; later < WAITING; later++)
+			expect_nothing(&waiting[later]);
+		hang_up(&open[i]);
+		expect_head(&waiting[i]);
+		expect_start(&waiting[i], i);
+	}
+	assert_int_equal(counters().n_refused, 0);
+	end();
+	for (int i = 0; i < WAITING; i++)
+		hang_up(&waiting[i]);
+	hang_up(&other);
+}
+
+TEST(as_many_of_a_user_may_wait_as_be_open_and_others_are_refused_at_once)
+{
+	struct peer open, waiting, refused, other;
+
+	begin_with(LIST("max_streams_per_user = 1"));
+	JOIN(&open, .user = "u");
+	ASK(&waiting, .user = "u");
+	ASK(&refused, .user = "u", .no_browser = true);
+	expect_reply(&refused, 429);
+	expect_nothing(&waiting);
+	JOIN(&other, .user = "v");
+	hang_up(&open);
+	expect_head(&waiting);
+	assert_int_equal(counters().n_refused, 1);
+	end();
+	hang_up(&waiting);
+	hang_up(&refused);
+	hang_up(&other);
+}
+
+TEST(a_newcomer_that_leaves_keeps_nobody_from_waiting)
+{
+	enum { GONE = 20 };
+	struct peer open, gone, waiting;
+
+	begin_with(LIST("max_streams_per_user = 1"));
+	JOIN(&open, .user = "u");
+	for (int i = 0; i < GONE; i++) {
+		ASK(&gone, .user = "u");
+		two_turns();
+		hang_up(&gone);
+		two_turns();
+	}
+	ASK(&waiting, .user = "u");
+	two_turns();
+	hang_up(&open);
+	expect_head(&waiting);
+	assert_int_equal(counters().n_refused, 0);
+	end();
+	hang_up(&waiting);
+}
+
+TEST(of_all_users_together_a_number_may_wait_and_others_are_refused_at_once)
+{
+	enum { N = ADMISSION_MAX_WAITING };
+	static struct peer open[N + 1], waiting[N];
+	struct rlimit before, files;
+	struct peer refused;
+
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+	files = before;
+	files.rlim_cur = before.rlim_max;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &files), 0);
+	begin_with(LIST("max_streams_per_user = 1"));
+	for (int i = 0; i <= N; i++) {
+		char *user = mem_printf("user %d", i);
+
+		JOIN(&open[i], .user = user);
+		free(user);
+	}
+	for (int i = 0; i <= N; i++) {
+		char *user = mem_printf("user %d", i);
+
+		ASK(i < N ? &waiting[i] : &refused, .user = user, .no_browser = true);
+		free(user);
+	}
+	expect_reply(&refused, 429);
+	/* They had come before, and wait on where the machine is not very busy. */
+	for (int i = 0; i < N; i++)
+		expect_reply(&waiting[i], 429);
+	assert_int_equal(counters().n_refused, N + 1);
+	end();
+	for (int i = 0; i < N; i++) {
+		hang_up(&open[i]);
+		hang_up(&waiting[i]);
+	}
+	hang_up(&open[N]);
+	hang_up(&refused);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+}
+
+TEST(a_stop_answers_those_who_wait)
+{
+	struct peer first, second, browser, program;
+
+	begin_with(LIST("max_streams_per_user = 2"));
+	JOIN(&first, .user = "u");
+	JOIN(&second, .user = "u");
+	ASK(&browser, .user = "u", .cursor = 5);
+	ASK(&program, .user = "u", .no_browser = true);
+	end();
+	expect_busy(&browser, stopping, 1000, 2000, 5);
+	expect_text(expect_reply(&program, 503), "Retry-After: ");
+	hang_up(&first);
+	hang_up(&second);
+	hang_up(&browser);
+	hang_up(&program);
+}
+
+TEST(who_is_busy_is_told_the_id_to_come_back_with_but_not_for_an_invalid_one)
+{
+	struct peer first, behind, invalid, again;
+
+	begin_with(LIST("max_streams = 1"));
+	publish(NULL, NULL, "x");
+	publish(NULL, NULL, "x");
+	JOIN(&first, .user = "u", .cursor = 2);
+	ASK(&behind, .user = "v", .cursor = 1, .resumes = true);
+	expect_busy(&behind, server_full, 10000, 30000, 1);
+	ASK(&invalid, .user = "v", .cursor = 2, .resumes = true, .invalid_id = "abc");
+	expect_busy(&invalid, server_full, 10000, 30000, -1);
+	hang_up(&first);
+	WAIT_FOR(counters().n_streams == 0);
+	publish(NULL, NULL, "meanwhile");
+	JOIN(&again, .user = "v", .cursor = 1, .resumes = true);
+	expect_message(&again, 2, "x");
+	expect_message(&again, 3, "meanwhile");
+	end();
+	hang_up(&behind);
+	hang_up(&invalid);
+	hang_up(&again);
+}
+
+TEST(those_who_wait_are_admitted_by_limits_that_are_raised)
+{
+	struct peer first, waiting, next;
+
+	begin_with(LIST("max_streams_per_user = 1"));
+	JOIN(&first, .user = "u");
+	ASK(&waiting, .user = "u");
+	two_turns();
+	conf.max_streams_per_user = 3;
+	hub_reload(hub, &conf);
+	JOIN(&next, .user = "u");
+	expect_head(&waiting);
+	assert_int_equal(counters().n_refused, 0);
+	end();
+	hang_up(&first);
+	hang_up(&waiting);
+	hang_up(&next);
+}
+
 TEST(beyond_max_streams_everybody_is_busy_for_longer)
 {
 	struct peer first, browser, program;
@@ -722,7 +920,7 @@ TEST(beyond_max_streams_everybody_is_busy_for_longer)
 	begin_with(LIST("max_streams = 1"));
 	JOIN(&first, .user = "u");
 	ASK(&browser, .user = "v");
-	expect_busy(&browser, "the server has as many streams as it may hold", 10000, 30000);
+	expect_busy(&browser, server_full, 10000, 30000, 0);
 	ASK(&program, .user = "v", .no_browser = true);
 	reply = expect_reply(&program, 503);
 	assert_int_equal(sscanf(strstr(reply, "Retry-After: "), "Retry-After: %d", &seconds), 1);
@@ -1063,6 +1261,14 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(the_place_of_a_stream_that_was_hung_up_on_is_free_for_the_next),
 	cmocka_unit_test(a_stream_that_says_anything_more_is_ended),
 	cmocka_unit_test(a_user_at_the_limit_is_busy_and_the_open_streams_are_probed_twice),
+	cmocka_unit_test(a_newcomer_is_admitted_the_moment_a_stream_of_its_user_is_gone),
+	cmocka_unit_test(newcomers_are_admitted_first_come_first_served),
+	cmocka_unit_test(as_many_of_a_user_may_wait_as_be_open_and_others_are_refused_at_once),
+	cmocka_unit_test(a_newcomer_that_leaves_keeps_nobody_from_waiting),
+	cmocka_unit_test(of_all_users_together_a_number_may_wait_and_others_are_refused_at_once),
+	cmocka_unit_test(a_stop_answers_those_who_wait),
+	cmocka_unit_test(who_is_busy_is_told_the_id_to_come_back_with_but_not_for_an_invalid_one),
+	cmocka_unit_test(those_who_wait_are_admitted_by_limits_that_are_raised),
 	cmocka_unit_test(beyond_max_streams_everybody_is_busy_for_longer),
 	cmocka_unit_test(reloaded_limits_count_from_the_next_stream_on),
 	cmocka_unit_test(a_heartbeat_tells_the_cursor_where_it_has_moved),
