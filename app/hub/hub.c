@@ -1,15 +1,14 @@
 /* The hub's loop, and what the outside may ask of it. One epoll loop owns all
  * streams: each turn closes those that were hung up on, admits those that want to
- * join (admission.c), sends live ones what is new (round.c), lets the others read
+ * join (admission.c), sends live ones what is new (news.c), lets the others read
  * on from their cursors (replay.c), and does what is due by time (heartbeat.c).
  * What states a stream has, and how it comes from one to another, life.c says.
  *
- * New blocks wait in an inbox, bounded, until the loop takes them; between two
- * rounds it leaves the web server time, as much as pace.c says.
+ * Whatever a turn does for one user is bounded, and goes on in the next.
  *
  * hub_run and all that it calls are the hub's thread, which alone touches streams.
  * Other threads call what stands under "the outside", and that touches no more
- * than the inbox, under its lock, the mailbox `joining`, and what is atomic. */
+ * than the inbox of the news, the mailbox `joining`, and what is atomic. */
 
 #include "app/hub/hub.h"
 
@@ -24,9 +23,8 @@
 #include "app/hub/heartbeat.h"
 #include "app/hub/hub_state.h"
 #include "app/hub/life.h"
-#include "app/hub/pace.h"
+#include "app/hub/news.h"
 #include "app/hub/replay.h"
-#include "app/hub/round.h"
 #include "lib/epollwait.h"
 #include "lib/log.h"
 #include "lib/mem.h"
@@ -41,91 +39,17 @@ enum {
 
 struct hub {
 	/* What other threads reach. */
-	struct mailbox joining;      /* streams; also wakes the loop for the inbox and to stop */
+	struct mailbox joining;      /* streams; also wakes the loop for news and to stop */
 	_Atomic bool stopping;
 	_Atomic int64_t retry_min_ms, retry_max_ms;
-	pthread_mutex_t inbox_lock;  /* guards the inbox */
-	pthread_cond_t inbox_taken;
-	struct mail *inbox_first, **inbox_last;  /* blocks */
-	size_t inbox_bytes;
+	struct news news;
 
 	/* The thread's own. */
 	pthread_t thread;
 	struct hub_state state;
 	struct admission admission;
 	struct replay replay;
-	struct round *round;
-	struct pace pace;
 };
-
-/* ---- what is new ---- */
-
-static bool
-inbox_is_empty(struct hub *hub)
-{
-	bool empty;
-
-	pthread_mutex_lock(&hub->inbox_lock);
-	empty = hub->inbox_first == NULL;
-	pthread_mutex_unlock(&hub->inbox_lock);
-	return empty;
-}
-
-static void
-take_inbox(struct hub *hub)
-{
-	struct mail *mail, *next;
-
-	pthread_mutex_lock(&hub->inbox_lock);
-	mail = hub->inbox_first;
-	hub->inbox_first = NULL;
-	hub->inbox_last = &hub->inbox_first;
-	hub->inbox_bytes = 0;
-	pthread_cond_signal(&hub->inbox_taken);
-	pthread_mutex_unlock(&hub->inbox_lock);
-	for (; mail != NULL; mail = next) {
-		next = mail->next;
-		ring_add(&hub->state.ring, CONTAINER_OF(mail, struct block, mail));
-	}
-}
-
-/* has_news: is there anything that live streams have not been sent yet? */
-static bool
-has_news(struct hub *hub)
-{
-	return hub->state.ring.top > hub->state.sent || !inbox_is_empty(hub);
-}
-
-static void
-after_incomplete_write(void *state, struct stream *s, int outcome)
-{
-	life_after_write(state, s, outcome);
-}
-
-/* send_news runs a round where there is something new and the pace allows. */
-static void
-send_news(struct hub *hub)
-{
-	struct hub_state *state = &hub->state;
-	struct round_tally tally;
-	struct stream *s, *next;
-
-	if (!has_news(hub) || !pace_allows(&hub->pace, &state->roster, state->now))
-		return;
-	if (state->ring.top == state->sent)
-		take_inbox(hub);
-	tally = round_run(hub->round, &state->roster, &state->ring, &state->sent, state->now,
-	    after_incomplete_write, state);
-	atomic_store_explicit(&state->counters.sent, state->sent, memory_order_relaxed);
-	HUB_COUNT(state, n_delivered, tally.n_delivered);
-	pace_record(&hub->pace, tally.n_written, state->now);
-	for (s = TAILQ_FIRST(&state->ahead); s != NULL; s = next) {
-		next = TAILQ_NEXT(s, link);
-		if (s->cursor <= state->sent)
-			life_set_by_cursor(state, s);
-	}
-	ring_forget(&state->ring, state->sent);
-}
 
 /* ---- the loop ---- */
 
@@ -142,8 +66,7 @@ wait_us(struct hub *hub)
 	if (first != NULL && first->due < until)
 		until = first->due;
 	until = admission_due(&hub->admission, state, until);
-	if (has_news(hub) && hub->pace.next_round < until)
-		until = hub->pace.next_round;
+	until = news_due(&hub->news, state, until);
 	return until > state->now ? until - state->now : 0;
 }
 
@@ -186,10 +109,7 @@ drain(struct hub *hub)
 {
 	struct hub_state *state = &hub->state;
 
-	do {
-		hub->pace = PACE_INITIAL;  /* so that this round does not wait */
-		send_news(hub);
-	} while (has_news(hub));
+	news_run_all(&hub->news, state);
 	admission_run(&hub->admission, state, mailbox_take(&hub->joining));
 	admission_stop(&hub->admission, state);
 	for (size_t i = 0; i < state->roster.n; i++) {
@@ -240,7 +160,7 @@ hub_run(void *arg)
 				take_event(hub, events[i].data.ptr, events[i].events);
 		free_closed(hub);  /* their places are free for those that join now */
 		admission_run(&hub->admission, state, mailbox_take(&hub->joining));
-		send_news(hub);
+		news_run(&hub->news, state);
 		replay_run(&hub->replay, state);
 		heartbeat_run(state);
 		free_closed(hub);
@@ -291,11 +211,7 @@ hub_start(const struct conf *conf, const char *store_name, int64_t sent)
 	if (state->epoll_fd < 0)
 		fatal("hub: epoll_create1");
 	mailbox_init(&hub->joining);
-	pthread_mutex_init(&hub->inbox_lock, NULL);
-	pthread_cond_init(&hub->inbox_taken, NULL);
-	hub->inbox_last = &hub->inbox_first;
-	hub->round = round_new();
-	hub->pace = PACE_INITIAL;
+	news_init(&hub->news, &hub->joining, sent);
 	if (replay_start(&hub->replay, store_name) < 0)
 		return NULL;  /* the program is about to end */
 	thread_start(&hub->thread, "hub", hub_run, hub);
@@ -305,19 +221,7 @@ hub_start(const struct conf *conf, const char *store_name, int64_t sent)
 void
 hub_publish(struct hub *hub, struct block *block)
 {
-	bool was_empty;
-
-	pthread_mutex_lock(&hub->inbox_lock);
-	while (hub->inbox_bytes > HUB_INBOX_BYTES)
-		pthread_cond_wait(&hub->inbox_taken, &hub->inbox_lock);
-	was_empty = hub->inbox_first == NULL;
-	block->mail.next = NULL;
-	*hub->inbox_last = &block->mail;
-	hub->inbox_last = &block->mail.next;
-	hub->inbox_bytes += block_size(block);
-	pthread_mutex_unlock(&hub->inbox_lock);
-	if (was_empty)
-		mailbox_wake(&hub->joining);
+	news_put(&hub->news, block);
 }
 
 void
@@ -351,9 +255,7 @@ hub_stop(struct hub *hub)
 	ring_free(&hub->state.ring);
 	timers_free(&hub->state.timers);
 	close(hub->state.epoll_fd);
-	round_free(hub->round);
+	news_free(&hub->news);
 	mailbox_free(&hub->joining);
-	pthread_cond_destroy(&hub->inbox_taken);
-	pthread_mutex_destroy(&hub->inbox_lock);
 	free(hub);
 }

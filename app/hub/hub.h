@@ -11,9 +11,6 @@
 #include "app/setting/conf.h"
 
 enum {
-	/* What waits to be sent; beyond, the tail waits, and rows stay in the store. */
-	HUB_INBOX_BYTES = 4 << 20,
-
 	/* Descriptors that streams leave free for the store, /msg and new requests. */
 	HUB_SPARE_DESCRIPTORS = 256,
 };
@@ -29,7 +26,7 @@ struct hub *hub_start(const struct conf *conf, const char *store_name, int64_t s
 void hub_reload(struct hub *hub, const struct conf *conf);
 
 /* hub_publish takes the next block, in the order of ids; waits while more than
- * HUB_INBOX_BYTES are waiting. The tail's thread. */
+ * NEWS_INBOX_BYTES (news.h) are waiting. The tail's thread. */
 void hub_publish(struct hub *hub, struct block *block);
 
 /* hub_join takes a stream: its filter, cursor, told and flags are set, its

@@ -9,7 +9,8 @@
  *        than the ▼ │  ▼                                │
  *     ring:  PAGING ┘  LIVE ────────────────────────────┘
  *
- * (AHEAD is LIVE a moment before the hub knows of the stream's newest message.)
+ * (AHEAD is LIVE a moment before the hub knows of the stream's newest message, or
+ * has sent it to all: see direct.c.)
  * Replays, slow readers and streams that join are all handled in this one way.
  *
  * A stream that waits for a page gets heartbeats like one that is live. Where its

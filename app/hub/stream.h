@@ -32,7 +32,7 @@ enum {
 enum stream_state {
 	STREAM_JOINING,   /* not in the roster yet */
 	STREAM_LIVE,      /* has been sent all that the hub has sent */
-	STREAM_AHEAD,     /* stands above that: its cursor is newer than the hub's news */
+	STREAM_AHEAD,     /* stands above that: it was sent more, or joined above it */
 	STREAM_BEHIND,    /* can be written, has to read on from its cursor */
 	STREAM_PAGING,    /* catch-up reads a page for it */
 	STREAM_BLOCKED,   /* the socket takes no more: unsent holds the rest of the last write */
@@ -67,6 +67,8 @@ struct stream {
 	size_t place;              /* roster.h: index in roster->streams */
 	uint64_t round;            /* round.c: the round that last picked something for it */
 	uint32_t first_pick, last_pick;
+	uint64_t direct_wait;      /* direct.c: when it was last sent something directly */
+	unsigned n_direct;         /* and how often then */
 };
 
 /* stream_new takes the strings of the filter (and the array). */

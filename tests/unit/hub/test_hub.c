@@ -14,6 +14,7 @@
 #include "app/hub/admission.h"
 #include "app/hub/block.h"
 #include "app/hub/hub.h"
+#include "app/hub/news.h"
 #include "lib/clock.h"
 #include "lib/mem.h"
 #include "lib/sse.h"
@@ -1101,14 +1102,14 @@ TEST(a_drain_sends_what_is_published_tells_a_retry_and_ends)
 
 TEST(a_publisher_that_has_to_wait_for_the_hub_goes_on)
 {
-	char *text = long_text(HUB_INBOX_BYTES, 'x'), name[] = "v";
+	char *text = long_text(NEWS_INBOX_BYTES, 'x'), name[] = "v";
 	struct peer peer;
 
 	begin_with(LIST("retry = 2s"));
 	JOIN(&peer, .user = "u");
 	/* Each by itself is more than may wait. */
 	for (int64_t id = 1; id <= 6; id++) {
-		struct message m = { .id = id, .user = name, .data = text, .data_len = HUB_INBOX_BYTES };
+		struct message m = { .id = id, .user = name, .data = text, .data_len = NEWS_INBOX_BYTES };
 		struct block *block = block_new();
 
 		block_add(block, &m);

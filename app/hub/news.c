@@ -1,0 +1,147 @@
+/* How new messages come to live streams: they wait in an inbox, bounded, until the
+ * hub takes them into the ring, and are sent by rounds; between two of these the
+ * web server is left time, as much as pace.c says, and meanwhile direct.c sends
+ * what need not wait. news_put is the tail's thread and touches the inbox, under
+ * its lock; all else is the hub's. */
+
+#include "app/hub/news.h"
+
+#include "app/hub/life.h"
+#include "lib/mem.h"
+
+void
+news_init(struct news *news, struct mailbox *wake, int64_t sent)
+{
+	*news = (struct news){ .wake = wake, .upto = sent, .pace = PACE_INITIAL };
+	news->last = &news->first;
+	pthread_mutex_init(&news->lock, NULL);
+	pthread_cond_init(&news->taken, NULL);
+	news->round = round_new();
+}
+
+void
+news_free(struct news *news)
+{
+	round_free(news->round);
+	pthread_cond_destroy(&news->taken);
+	pthread_mutex_destroy(&news->lock);
+}
+
+void
+news_put(struct news *news, struct block *block)
+{
+	bool was_empty;
+
+	pthread_mutex_lock(&news->lock);
+	while (news->n_bytes > NEWS_INBOX_BYTES)
+		pthread_cond_wait(&news->taken, &news->lock);
+	was_empty = news->first == NULL;
+	block->mail.next = NULL;
+	*news->last = &block->mail;
+	news->last = &block->mail.next;
+	news->n_bytes += block_size(block);
+	pthread_mutex_unlock(&news->lock);
+	if (was_empty)
+		mailbox_wake(news->wake);
+}
+
+static bool
+inbox_is_empty(struct news *news)
+{
+	bool empty;
+
+	pthread_mutex_lock(&news->lock);
+	empty = news->first == NULL;
+	pthread_mutex_unlock(&news->lock);
+	return empty;
+}
+
+/* take_inbox moves the inbox into the ring. What is taken early, while a round has
+ * to wait, counts as waiting until one begins that sends it. */
+static void
+take_inbox(struct news *news, struct hub_state *hub, bool early)
+{
+	struct mail *mail, *next;
+
+	pthread_mutex_lock(&news->lock);
+	mail = news->first;
+	news->first = NULL;
+	news->last = &news->first;
+	if (!early) {
+		news->n_bytes = 0;
+		pthread_cond_signal(&news->taken);
+	}
+	pthread_mutex_unlock(&news->lock);
+	for (; mail != NULL; mail = next) {
+		next = mail->next;
+		ring_add(&hub->ring, CONTAINER_OF(mail, struct block, mail));
+	}
+}
+
+/* has_news: is there anything that live streams have not been sent yet? */
+static bool
+has_news(struct news *news, const struct hub_state *hub)
+{
+	return hub->ring.top > hub->sent || !inbox_is_empty(news);
+}
+
+static void
+after_incomplete_write(void *hub, struct stream *s, int outcome)
+{
+	life_after_write(hub, s, outcome);
+}
+
+static void
+run_round(struct news *news, struct hub_state *hub)
+{
+	struct round_tally tally;
+	struct stream *s, *next;
+
+	if (hub->sent >= news->upto) {
+		take_inbox(news, hub, false);
+		news->upto = hub->ring.top;
+	}
+	tally = round_run(news->round, &hub->roster, &hub->ring, &hub->sent, hub->now,
+	    after_incomplete_write, hub);
+	atomic_store_explicit(&hub->counters.sent, hub->sent, memory_order_relaxed);
+	HUB_COUNT(hub, n_delivered, tally.n_delivered);
+	pace_record(&news->pace, tally.n_written, hub->now);
+	direct_allow(&news->direct, tally.n_written);
+	for (s = TAILQ_FIRST(&hub->ahead); s != NULL; s = next) {
+		next = TAILQ_NEXT(s, link);
+		if (s->cursor <= hub->sent)
+			life_set_by_cursor(hub, s);
+	}
+	ring_forget(&hub->ring, hub->sent);
+}
+
+void
+news_run(struct news *news, struct hub_state *hub)
+{
+	if (!has_news(news, hub))
+		return;
+	if (pace_allows(&news->pace, &hub->roster, hub->now)) {
+		run_round(news, hub);
+	} else if (direct_may(&news->direct)) {
+		take_inbox(news, hub, true);
+		direct_run(&news->direct, hub);
+	}
+}
+
+void
+news_run_all(struct news *news, struct hub_state *hub)
+{
+	while (has_news(news, hub))
+		run_round(news, hub);
+}
+
+mono_us
+news_due(struct news *news, const struct hub_state *hub, mono_us latest)
+{
+	if (!has_news(news, hub))
+		return latest;
+	if (direct_has_more(&news->direct, hub)
+	    || (direct_may(&news->direct) && !inbox_is_empty(news)))
+		return hub->now;
+	return news->pace.next_round < latest ? news->pace.next_round : latest;
+}

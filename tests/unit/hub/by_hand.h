@@ -1,0 +1,115 @@
+/* The hub by hand: its parts in one thread, the test's, without its loop, and
+ * catch-up before a store with a gate. Streams are ends of socket pairs. */
+#ifndef TESTS_UNIT_HUB_BY_HAND_H
+#define TESTS_UNIT_HUB_BY_HAND_H
+
+#include "tests/unit/hub/gate.h"
+
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "app/hub/heartbeat.h"
+#include "app/hub/life.h"
+#include "app/hub/replay.h"
+#include "lib/fcgi.h"
+#include "lib/mem.h"
+
+enum { HEARTBEAT_US = 15000000, STREAMS_MAX = 1024 };
+
+static struct hub_state hub;
+static struct replay replay;
+static int fds[STREAMS_MAX];   /* the web server's ends */
+static size_t n_fds;
+
+static inline void
+begin(int64_t n_rows)
+{
+	gate_begin(n_rows);
+	hub = (struct hub_state){ .now = 1000000 };
+	atomic_store(&hub.limits.heartbeat_us, HEARTBEAT_US);
+	ring_init(&hub.ring, 0);
+	TAILQ_INIT(&hub.behind);
+	TAILQ_INIT(&hub.ahead);
+	TAILQ_INIT(&hub.closed);
+	hub.epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+	assert_int_equal(replay_start(&replay, "the gate"), 0);
+	n_fds = 0;
+}
+
+static inline void
+end(void)
+{
+	for (size_t i = 0; i < hub.roster.n; i++)
+		life_close(&hub, hub.roster.streams[i]);
+	replay_forget(&replay, &hub);
+	life_free_closed(&hub);
+	gate_let_in(100);
+	replay_stop(&replay);
+	roster_free(&hub.roster);
+	ring_free(&hub.ring);
+	timers_free(&hub.timers);
+	close(hub.epoll_fd);
+	while (n_fds > 0)
+		close(fds[--n_fds]);
+}
+
+static inline struct stream *
+stream_of(const char *user, int64_t cursor, bool resumes)
+{
+	struct stream *s = stream_new((struct filter){ .user = mem_strdup(user) });
+	struct epoll_event event = { .events = EPOLLIN, .data.ptr = s };
+	int pair[2];
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
+	s->fd = pair[0];
+	s->request_id = 1;
+	s->cursor = s->told = cursor;
+	s->from_store = resumes;
+	s->written_at = hub.now;
+	fds[n_fds++] = pair[1];
+	assert_int_equal(epoll_ctl(hub.epoll_fd, EPOLL_CTL_ADD, s->fd, &event), 0);
+	roster_add(&hub.roster, s);
+	life_set_by_cursor(&hub, s);
+	heartbeat_set(&hub, s);
+	return s;
+}
+
+/* expect_written: one record with this content; NULL: nothing. */
+static inline void
+expect_written(int fd, const char *content)
+{
+	char bytes[4096];
+	ssize_t n = recv(fd, bytes, sizeof(bytes) - 1, MSG_DONTWAIT);
+
+	if (content == NULL) {
+		assert_int_equal(n, -1);
+		return;
+	}
+	assert_true(n > FCGI_HEADER_BYTES);
+	bytes[n] = '\0';
+	assert_string_equal(bytes + FCGI_HEADER_BYTES, content);
+}
+
+/* fill leaves no room in the stream's socket; drain makes it again. */
+static inline void
+fill(struct stream *s)
+{
+	char filler[4096] = { 0 };
+
+	while (send(s->fd, filler, sizeof(filler), MSG_DONTWAIT) > 0)
+		;
+	while (send(s->fd, filler, 1, MSG_DONTWAIT) > 0)
+		;
+}
+
+static inline void
+drain(int fd)
+{
+	char bytes[65536];
+
+	while (recv(fd, bytes, sizeof(bytes), MSG_DONTWAIT) > 0)
+		;
+}
+
+#endif
