@@ -152,6 +152,32 @@ take_filter(struct subscription *sub, struct identity *id)
 	return filter;
 }
 
+/* answer_unreadable is for when the store cannot be read: who can come back by
+ * itself is told to, from where it would have begun, but for one whose id was
+ * invalid, who is to be told the gap then. */
+static void
+answer_unreadable(struct service *service, struct request *request, const struct stream *s)
+{
+	int64_t retry_ms = random_between(atomic_load(&service->retry_min_ms),
+	    atomic_load(&service->retry_max_ms));
+
+	if (s->accepts_events) {
+		struct buf block = BUF_EMPTY;
+
+		sse_retry(&block, retry_ms);
+		if (s->invalid_id == NULL)
+			sse_id(&block, s->cursor);
+		buf_add_char(&block, '\n');
+		reply_event(&request->reply, &block);
+		buf_free(&block);
+	} else {
+		char *header = mem_printf("Retry-After: %lld\r\n", (long long)(retry_ms + 999) / 1000);
+
+		reply_error(&request->reply, 503, header, "the store cannot be read; see the log");
+		free(header);
+	}
+}
+
 static void
 open_stream(struct service *service, struct request *request, struct subscription *sub,
     struct identity *id)
@@ -167,6 +193,11 @@ open_stream(struct service *service, struct request *request, struct subscriptio
 	s->cursor_off = sub->cursor_off;
 	s->accepts_events = request->accept != NULL
 	    && strstr(request->accept, "text/event-stream") != NULL;
+	if (tail_is_failing(service->tail)) {
+		answer_unreadable(service, request, s);
+		stream_free(s);
+		return;
+	}
 	reply_stream_head(&request->reply, &s->unsent);
 	if (!sub->cursor_off) {
 		sse_retry(&s->unsent, random_between(atomic_load(&service->retry_min_ms),

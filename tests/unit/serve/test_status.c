@@ -76,13 +76,29 @@ TEST(a_table_that_cannot_be_read_is_told_until_it_can)
 	tail_becomes(true);
 	expect_text(asked(503, "GET", "/healthz", NULL),
 	    "{\"error\":\"the store cannot be read; see the log\"}");
-	/* A stream that has to be read for ends, and its client comes back. */
+	/* A browser comes back after nothing but 200, and others after a status. */
+	for (int i = 0; i < 2; i++) {
+		call(&rowcast, &stream);
+		say_request(&stream, false, LIST("REQUEST_METHOD", "GET", "SCRIPT_NAME", "/events",
+		    "HTTP_AUTHORIZATION", bearer, "HTTP_ACCEPT", "text/event-stream",
+		    i == 0 ? "HTTP_LAST_EVENT_ID" : "HTTP_COOKIE", "0"), NULL);
+		expect_head(&stream);
+		expect_start(&stream, i == 0 ? 0 : 1);
+		expect_end(&stream);
+		hang_up(&stream);
+	}
 	call(&rowcast, &stream);
 	say_request(&stream, false, LIST("REQUEST_METHOD", "GET", "SCRIPT_NAME", "/events",
-	    "HTTP_AUTHORIZATION", bearer, "HTTP_LAST_EVENT_ID", "0"), NULL);
+	    "HTTP_AUTHORIZATION", bearer, "HTTP_ACCEPT", "text/event-stream",
+	    "HTTP_LAST_EVENT_ID", "none"), NULL);
 	expect_head(&stream);
-	expect_start(&stream, 0);
+	expect_text(next_block(&stream), "retry: ");
 	expect_end(&stream);
+	hang_up(&stream);
+	call(&rowcast, &stream);
+	say_request(&stream, false, LIST("REQUEST_METHOD", "GET", "SCRIPT_NAME", "/events",
+	    "HTTP_AUTHORIZATION", bearer), NULL);
+	expect_text(expect_reply(&stream, 503), "Retry-After: ");
 	hang_up(&stream);
 	/* The counters are told all the same. */
 	asked(200, "GET", "/metrics", NULL);
