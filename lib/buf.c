@@ -34,6 +34,17 @@ buf_reserve(struct buf *b, size_t n)
 }
 
 void
+buf_trim(struct buf *b)
+{
+	if (b->len == 0) {
+		buf_free(b);
+	} else if (b->len < b->capacity) {
+		b->bytes = mem_realloc(b->bytes, b->len);
+		b->capacity = b->len;
+	}
+}
+
+void
 buf_add(struct buf *b, const void *bytes, size_t n)
 {
 	if (n > 0) {

@@ -27,6 +27,9 @@ void buf_add_str(struct buf *b, const char *s);
 void buf_add_char(struct buf *b, char c);
 void buf_printf(struct buf *b, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+/* buf_trim gives back the memory that the buf does not need for what it holds. */
+void buf_trim(struct buf *b);
+
 /* buf_take gives the bytes, ended by a NUL that is not counted, to the caller,
  * who frees them, and leaves the buf empty. Never NULL. */
 char *buf_take(struct buf *b);

@@ -2,10 +2,24 @@
 
 #include "lib/mem.h"
 
+#include <malloc.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+/* gcc says by which sanitizer it builds, and clang is asked. */
+#ifdef __has_feature
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define HAS_SANITIZER 1
+#endif
+#endif
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define HAS_SANITIZER 1
+#endif
+#ifdef HAS_SANITIZER
+size_t __sanitizer_get_current_allocated_bytes(void);  /* its header is not everywhere */
+#endif
 
 static void *
 must(void *p)
@@ -65,4 +79,18 @@ mem_printf(const char *format, ...)
 		s = NULL;
 	va_end(ap);
 	return must(s);
+}
+
+size_t
+mem_allocated(void)
+{
+#if defined(HAS_SANITIZER)
+	return __sanitizer_get_current_allocated_bytes();
+#elif defined(HAVE_MALLINFO2)
+	struct mallinfo2 info = mallinfo2();
+
+	return info.uordblks + info.hblkhd;
+#else
+	return 0;
+#endif
 }

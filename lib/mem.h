@@ -20,6 +20,12 @@ char *mem_strndup(const char *s, size_t n) __attribute__((malloc, returns_nonnul
 char *mem_printf(const char *format, ...)
     __attribute__((malloc, returns_nonnull, format(printf, 1, 2)));
 
+/* mem_allocated returns how many bytes of memory the program has now; 0 where the
+ * system does not tell. What was freed does not count, whether or not the allocator
+ * has given it back. It looks through all free memory, so it is no call to make
+ * often. */
+size_t mem_allocated(void);
+
 /* The struct of which `member` is the member that p points to. */
 #define CONTAINER_OF(p, type, member) ((type *)(void *)((char *)(p) - offsetof(type, member)))
 

@@ -62,7 +62,8 @@ stream_wants(const struct stream *s, const char *user, const char *topic)
 	    && stream_wants_topic(s, topic);
 }
 
-/* keep_unsent copies what follows the first n_sent bytes of the slices. */
+/* keep_unsent copies what follows the first n_sent bytes of the slices. It may lie
+ * there for long, so it takes no more memory than it needs. */
 static void
 keep_unsent(struct stream *s, const struct iovec *iov, size_t n, size_t n_sent)
 {
@@ -72,6 +73,7 @@ keep_unsent(struct stream *s, const struct iovec *iov, size_t n, size_t n_sent)
 		buf_add(&s->unsent, (const char *)iov[i].iov_base + skip, iov[i].iov_len - skip);
 		n_sent -= skip;
 	}
+	buf_trim(&s->unsent);
 }
 
 /* write_large frames what does not fit in one record, by way of unsent. */
@@ -79,12 +81,16 @@ static int
 write_large(struct stream *s, const struct iovec *iov, size_t n, mono_us now)
 {
 	struct buf whole = BUF_EMPTY;
+	int outcome;
 
 	for (size_t i = 0; i < n; i++)
 		buf_add(&whole, iov[i].iov_base, iov[i].iov_len);
 	reply_frame(&s->unsent, s->request_id, whole.bytes, whole.len);
 	buf_free(&whole);
-	return stream_flush(s, now);
+	outcome = stream_flush(s, now);
+	if (outcome == STREAM_FULL)
+		buf_trim(&s->unsent);
+	return outcome;
 }
 
 /* send_slices sends what the slices hold, without waiting. For a few bytes the

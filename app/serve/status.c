@@ -9,6 +9,7 @@
 #include "app/access/credentials.h"
 #include "lib/buf.h"
 #include "lib/clock.h"
+#include "lib/mem.h"
 
 /* All that is told, read in one go. */
 struct snapshot {
@@ -89,7 +90,8 @@ answer_status(struct service *service, struct request *request)
 	buf_printf(&json, ",\"" #name "\":%" PRId64, (int64_t)now.member);
 	METRICS(ADD)
 #undef ADD
-	buf_add_str(&json, "}");
+	/* Only here, since to count it costs: /metrics is asked for by anybody. */
+	buf_printf(&json, ",\"allocated_bytes\":%zu}", mem_allocated());
 	reply_send(&request->reply, 200, NULL, "application/json", json.bytes, json.len);
 	buf_free(&json);
 }

@@ -270,6 +270,11 @@ class Site:
         lines = self.request('GET', '/metrics').text.split('\n')
         return int(next(line for line in lines if line.startswith(f'rowcast_{name} ')).split(' ')[1])
 
+    def allocated_kib(self):
+        """What rowcast has allocated, which does not depend on what its allocator keeps."""
+        answer = self.request('GET', '/status', self.token(self.user(), scope='rowcast:admin'))
+        return answer.json()['allocated_bytes'] >> 10
+
     # ---- streams ----
 
     def stream(self, user=None, token=None, topics=(), query='', last_event_id=None, headers=None,

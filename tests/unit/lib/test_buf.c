@@ -42,7 +42,28 @@ TEST(a_taken_buf_is_a_string_and_leaves_the_buf_empty)
 	free(s);
 }
 
+TEST(a_buf_that_is_trimmed_holds_the_same_in_less_memory)
+{
+	struct buf b = BUF_EMPTY;
+
+	for (int i = 0; i < 1000; i++)
+		buf_add_char(&b, (char)('a' + i % 26));
+	assert_true(b.capacity > 1000);
+	buf_trim(&b);
+	assert_int_equal(b.capacity, 1000);
+	for (int i = 0; i < 1000; i++)
+		assert_int_equal(b.bytes[i], 'a' + i % 26);
+	buf_add_str(&b, "more");
+	assert_memory_equal(b.bytes + 998, "kl" "more", 6);
+	b.len = 0;
+	buf_trim(&b);
+	assert_null(b.bytes);
+	assert_int_equal(b.capacity, 0);
+	buf_trim(&b);
+}
+
 static const struct CMUnitTest tests[] = {
+	cmocka_unit_test(a_buf_that_is_trimmed_holds_the_same_in_less_memory),
 	cmocka_unit_test(a_buf_grows_and_keeps_what_was_added),
 	cmocka_unit_test(what_is_empty_adds_nothing),
 	cmocka_unit_test(a_taken_buf_is_a_string_and_leaves_the_buf_empty),

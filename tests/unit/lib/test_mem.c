@@ -116,7 +116,27 @@ TEST(without_memory_the_process_says_so_and_ends)
 	}
 }
 
+TEST(what_is_allocated_is_told_and_what_was_freed_is_not)
+{
+	enum { PIECES = 100, PIECE = 10000, LARGE = 64 << 20 };
+	void *pieces[PIECES], *large;
+	size_t before = mem_allocated(), with;
+
+	if (before == 0)
+		skip();  /* this system does not tell */
+	for (int i = 0; i < PIECES; i++)
+		pieces[i] = mem_alloc(PIECE);
+	large = mem_alloc(LARGE);
+	with = mem_allocated() - before;
+	assert_in_range(with, LARGE + PIECES * PIECE, LARGE + PIECES * PIECE + (1 << 20));
+	free(large);
+	for (int i = 0; i < PIECES; i++)
+		free(pieces[i]);
+	assert_true(mem_allocated() < before + (64 << 10));
+}
+
 static const struct CMUnitTest tests[] = {
+	cmocka_unit_test(what_is_allocated_is_told_and_what_was_freed_is_not),
 	cmocka_unit_test(memory_of_no_bytes_is_memory_too),
 	cmocka_unit_test(memory_is_zero_where_that_is_asked_for),
 	cmocka_unit_test(memory_that_grows_keeps_what_it_holds),
