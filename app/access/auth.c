@@ -2,20 +2,16 @@
  * request checks; the main thread opens, reloads and closes. Only the rules are
  * shared, behind the lock below.
  *
- * A token is taken apart here before the library sees it: three parts of
- * strict base64url, a header that names the configured algorithm and nothing
- * that must be understood (`crit`), and JSON without a name given twice. The
- * library (libjwt 1.10) is left with one question, whether the signature fits;
- * by itself it would let the header choose the algorithm, read `alg` in any
- * case of letters, pass over characters that are not base64 and let the last of
- * two equal names win. The one invariant: claims are read only from bytes whose
- * signature has been checked.
+ * A token is taken apart here: three parts of strict base64url, a header that
+ * names the configured algorithm and nothing that must be understood (`crit`),
+ * and JSON without a name given twice. signature.c is left with one question,
+ * whether the signature fits. The one invariant: claims are read only from bytes
+ * whose signature has been checked. libjwt signs, for the command line.
  *
- * The rules in force are read under a lock held for one check; a
- * reload makes new ones first and takes the lock only to exchange them. The
- * lock prefers the writer, or a busy server would never reload. jwt_decode()
- * and jansson keep nothing between calls, and libcrypto locks for itself, so
- * checks run beside each other. */
+ * The rules in force are read under a lock held for one check; a reload makes
+ * new ones first and takes the lock only to exchange them. The lock prefers the
+ * writer, or a busy server would never reload. jansson keeps nothing between
+ * calls, and a signature_key does not change, so checks run beside each other. */
 
 #include "app/access/auth.h"
 
@@ -27,6 +23,7 @@
 
 #include "app/access/identity.h"
 #include "app/access/keyfile.h"
+#include "app/access/signature.h"
 #include "lib/base64.h"
 #include "lib/buf.h"
 #include "lib/clock.h"
@@ -38,8 +35,10 @@
 /* What tokens are checked against. */
 struct rules {
 	char *alg;
-	jwt_alg_t jwt_alg;
-	struct keyfile keys[SETTING_KEY_FILES_MAX];
+	struct rules_key {
+		struct keyfile file;              /* to sign with */
+		struct signature_key *signature;  /* owned; to check with */
+	} keys[SETTING_KEY_FILES_MAX];
 	size_t n_keys;
 	char *user_claim;
 	char *issuer;               /* NULL: not checked */
@@ -59,13 +58,30 @@ rules_free(struct rules *rules)
 {
 	if (rules == NULL)
 		return;
-	for (size_t i = 0; i < rules->n_keys; i++)
-		keyfile_free(&rules->keys[i]);
+	for (size_t i = 0; i < rules->n_keys; i++) {
+		keyfile_free(&rules->keys[i].file);
+		signature_key_free(rules->keys[i].signature);
+	}
 	free(rules->alg);
 	free(rules->user_claim);
 	free(rules->issuer);
 	free(rules->audience);
 	free(rules);
+}
+
+/* key_read returns -1 where the file is no good: logged, nothing is left to free. */
+static int
+key_read(struct rules_key *key, const char *path, const char *alg)
+{
+	if (keyfile_read(&key->file, path, alg) < 0)
+		return -1;
+	key->signature = signature_key_new(alg, &key->file);
+	if (key->signature == NULL) {
+		log_errorx("auth: %s: the public key is damaged", path);
+		keyfile_free(&key->file);
+		return -1;
+	}
+	return 0;
 }
 
 /* rules_read tells about every key file that is no good, not just the first. */
@@ -76,7 +92,6 @@ rules_read(const struct conf *conf)
 	bool failed = false;
 
 	rules->alg = mem_strdup(conf->jwt_alg);
-	rules->jwt_alg = jwt_str_alg(conf->jwt_alg);
 	rules->user_claim = mem_strdup(conf->jwt_user_claim);
 	if (conf->jwt_issuer != NULL)
 		rules->issuer = mem_strdup(conf->jwt_issuer);
@@ -86,7 +101,7 @@ rules_read(const struct conf *conf)
 		rules->user_claim, rules->issuer, rules->audience,
 	};
 	for (size_t i = 0; i < conf->jwt_key_files.n; i++) {
-		if (keyfile_read(&rules->keys[rules->n_keys], conf->jwt_key_files.paths[i],
+		if (key_read(&rules->keys[rules->n_keys], conf->jwt_key_files.paths[i],
 		    conf->jwt_alg) < 0)
 			failed = true;
 		else
@@ -165,27 +180,24 @@ check_header(const struct rules *rules, const char *part, size_t len)
 	return why;
 }
 
+/* check_signature is asked about the part behind the last dot, which stands at
+ * the end of the token. */
 static const char *
 check_signature(const struct rules *rules, const char *token, const char *part)
 {
+	const char *why = "the signature is wrong";
 	struct buf bytes = BUF_EMPTY;
-	int result = base64url_decode(&bytes, part, strlen(part));
 
-	buf_free(&bytes);
-	if (result < 0)
-		return "the signature is malformed";
-	for (size_t i = 0; i < rules->n_keys; i++) {
-		const struct keyfile *key = &rules->keys[i];
-		jwt_t *jwt = NULL;
-		bool fits;
-
-		fits = jwt_decode(&jwt, token, (const unsigned char *)key->bytes,
-		    (int)key->len) == 0 && jwt_get_alg(jwt) == rules->jwt_alg;
-		jwt_free(jwt);
-		if (fits)
-			return NULL;
+	if (base64url_decode(&bytes, part, strlen(part)) < 0) {
+		why = "the signature is malformed";
+	} else {
+		for (size_t i = 0; i < rules->n_keys && why != NULL; i++)
+			if (signature_fits(rules->keys[i].signature, token, (size_t)(part - 1 - token),
+			    bytes.bytes, bytes.len))
+				why = NULL;
 	}
-	return "the signature is wrong";
+	buf_free(&bytes);
+	return why;
 }
 
 static const char *
@@ -271,12 +283,12 @@ claims_for(const struct rules *rules, const char *user, char *const topics[], si
 static char *
 sign(const struct rules *rules, const char *claims)
 {
-	const struct keyfile *key = &rules->keys[0];
+	const struct keyfile *key = &rules->keys[0].file;
 	char *token = NULL;
 	jwt_t *jwt = NULL;
 
 	if (jwt_new(&jwt) == 0 && jwt_add_grants_json(jwt, claims) == 0 &&
-	    jwt_set_alg(jwt, rules->jwt_alg, (const unsigned char *)key->bytes,
+	    jwt_set_alg(jwt, jwt_str_alg(rules->alg), (const unsigned char *)key->bytes,
 	    (int)key->len) == 0)
 		token = jwt_encode_str(jwt);
 	jwt_free(jwt);

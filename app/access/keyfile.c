@@ -2,12 +2,12 @@
  * The main thread's, at the start and at each reload; it touches the file, and
  * logs what is wrong with it.
  *
- * The library that checks signatures reports a bad key only as a bad signature,
- * at each request. So a key is examined once, here, when it is read: a person
- * who configures the private key, the certificate or the key of another curve is
- * told so at the start. What is examined is the outside of the
- * SubjectPublicKeyInfo (RFC 5280 4.1): which algorithm, which curve, how long;
- * the numbers in it are left to the library. */
+ * A library that is given a bad key says no more than that it is bad. So a key
+ * is examined here, when it is read: a person who configures the private key, the
+ * certificate or the key of another curve is told so at the start. What is
+ * examined is the outside of the SubjectPublicKeyInfo (RFC 5280 4.1): which
+ * algorithm, which curve, how long; the numbers in it are left to the library,
+ * see signature.h. */
 
 #include "app/access/keyfile.h"
 

@@ -376,7 +376,7 @@ TEST(claims_are_judged_once_the_signature_is_good)
 {
 	open_with("HS256", secret_file("secret", SECRET));
 	refuses(hs256_sign(SECRET, HEADER, "{\"sub\":\"42\",\"sub\":\"43\"}"), "the claims are malformed");
-	refuses(hs256_sign_bytes(SECRET, HEADER, "{\"sub\":\"4\\u00002\"}", 18), "the signature is wrong");
+	refuses(hs256_sign_bytes(SECRET, HEADER, "{\"sub\":\"4\\u00002\"}", 18), "the claims are malformed");
 	refuses(hs256_sign_bytes(SECRET, HEADER, "{\"sub\":\"42\"}\0x", 14), "the claims are malformed");
 	refuses(hs256_sign(SECRET, HEADER, "{\"sub\":true}"),
 	    "the user claim is neither a string nor an integer");
@@ -470,6 +470,20 @@ TEST(every_bad_key_file_is_told)
 	    "error: auth: /nonexistent/a: cannot be read: No such file or directory\n"
 	    "error: auth: /nonexistent/b: cannot be read: No such file or directory\n");
 	assert_null(auth);
+}
+
+TEST(a_public_key_whose_numbers_are_none_is_told)
+{
+	char *text = key_text("p256-public"), *last = strstr(text, "-----END") - 5;
+	struct conf conf;
+
+	*last = *last == 'A' ? 'B' : 'A';
+	conf = conf_for("ES256", capture_file("key", text, strlen(text), 0600), NULL);
+	capture_begin();
+	auth = auth_open(&conf);
+	assert_says(capture_end(), "/key: the public key is damaged\n");
+	assert_null(auth);
+	free(text);
 }
 
 TEST(a_reload_changes_the_keys_or_keeps_them)
@@ -675,6 +689,7 @@ static const struct CMUnitTest tests[] = {
 	UNIT(issuer_and_audience_and_user_claim_are_those_of_the_configuration),
 	UNIT(either_of_two_keys_will_do),
 	UNIT(every_bad_key_file_is_told),
+	UNIT(a_public_key_whose_numbers_are_none_is_told),
 	UNIT(a_reload_changes_the_keys_or_keeps_them),
 	UNIT(a_reload_runs_beside_checks),
 	UNIT(what_is_signed_is_accepted),
