@@ -3,8 +3,8 @@
  * shared, behind the lock below.
  *
  * A token is taken apart here: three parts of strict base64url, a header that
- * names the configured algorithm and nothing that must be understood (`crit`),
- * and JSON without a name given twice. signature.c is left with one question,
+ * names the configured algorithm, a type of ours or none (`typ`), and nothing that
+ * must be understood (`crit`), and JSON without a name given twice. signature.c is left with one question,
  * whether the signature fits. The one invariant: claims are read only from bytes
  * whose signature has been checked. libjwt signs, for the command line.
  *
@@ -43,7 +43,7 @@ struct rules {
 	char *user_claim;
 	char *issuer;               /* NULL: not checked */
 	char *audience;             /* NULL: not checked */
-	struct claim_rules claims;  /* the three above, lent */
+	struct claim_rules claims;  /* the three above, lent; and jwt_leeway */
 };
 
 struct auth {
@@ -98,7 +98,7 @@ rules_read(const struct conf *conf)
 	if (conf->jwt_audience != NULL)
 		rules->audience = mem_strdup(conf->jwt_audience);
 	rules->claims = (struct claim_rules){
-		rules->user_claim, rules->issuer, rules->audience,
+		rules->user_claim, rules->issuer, rules->audience, conf->jwt_leeway_ms,
 	};
 	for (size_t i = 0; i < conf->jwt_key_files.n; i++) {
 		if (key_read(&rules->keys[rules->n_keys], conf->jwt_key_files.paths[i],
@@ -159,22 +159,39 @@ auth_reload(struct auth *auth, const struct conf *conf)
 
 /* ---- the token ---- */
 
+/* is_type: may a token say that of itself (`typ`)? Names of media types have no
+ * case (RFC 7515 4.1.9). A token of another kind, of an OpenID login for
+ * instance, is not meant for us. */
+static bool
+is_type(const json_t *typ)
+{
+	static const char *const types[] = { "JWT", "at+jwt", "application/at+jwt" };
+
+	for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++)
+		if (json_is_string(typ) && strcasecmp(json_string_value(typ), types[i]) == 0)
+			return true;
+	return false;
+}
+
 static const char *
 check_header(const struct rules *rules, const char *part, size_t len)
 {
 	struct buf text = BUF_EMPTY;
 	const char *alg, *why = NULL;
-	json_t *header = NULL;
+	json_t *header = NULL, *typ;
 
 	if (base64url_decode(&text, part, len) == 0 && text.len > 0)
 		header = json_loadb(text.bytes, text.len, JSON_REJECT_DUPLICATES, NULL);
 	alg = json_string_value(json_object_get(header, "alg"));
+	typ = json_object_get(header, "typ");
 	if (!json_is_object(header))
 		why = "the header is malformed";
 	else if (alg == NULL || strcmp(alg, rules->alg) != 0)
 		why = "alg is not the one configured";
 	else if (json_object_get(header, "crit") != NULL) /* RFC 7515 4.1.11 */
 		why = "the header asks for extensions";
+	else if (typ != NULL && !is_type(typ))
+		why = "typ is not that of an access token";
 	json_decref(header);
 	buf_free(&text);
 	return why;
@@ -200,50 +217,54 @@ check_signature(const struct rules *rules, const char *token, const char *part)
 	return why;
 }
 
-static const char *
-read_payload(const struct rules *rules, const char *part, size_t len, struct identity *id)
+static unsigned
+read_payload(const struct rules *rules, const char *part, size_t len, struct identity *id,
+    const char **why)
 {
 	struct buf text = BUF_EMPTY;
-	const char *why = "the claims are malformed";
+	unsigned verdict = VERDICT_INVALID;
 
+	*why = "the claims are malformed";
 	if (base64url_decode(&text, part, len) == 0 && text.len > 0)
-		why = identity_read(id, text.bytes, text.len, &rules->claims, clock_wall_s());
+		verdict = identity_read(id, text.bytes, text.len, &rules->claims, clock_wall_s(), why);
 	buf_free(&text);
-	return why;
+	return verdict;
 }
 
-/* check decides about a token under rules that do not change meanwhile. */
-static const char *
-check(const struct rules *rules, const char *token, struct identity *id)
+/* check judges a token under rules that do not change meanwhile. */
+static unsigned
+check(const struct rules *rules, const char *token, struct identity *id, const char **why)
 {
-	const char *payload, *signature, *why;
+	const char *payload, *signature;
 
+	*why = "it is too long";
 	if (strnlen(token, AUTH_TOKEN_MAX_BYTES + 1) > AUTH_TOKEN_MAX_BYTES)
-		return "it is too long";
+		return VERDICT_INVALID;
+	*why = "it has not three parts";
 	payload = strchr(token, '.');
 	signature = payload != NULL ? strchr(payload + 1, '.') : NULL;
 	if (signature == NULL || strchr(signature + 1, '.') != NULL)
-		return "it has not three parts";
+		return VERDICT_INVALID;
 	payload++;
 	signature++;
-	if ((why = check_header(rules, token, (size_t)(payload - 1 - token))) != NULL ||
-	    (why = check_signature(rules, token, signature)) != NULL)
-		return why;
-	return read_payload(rules, payload, (size_t)(signature - 1 - payload), id);
+	if ((*why = check_header(rules, token, (size_t)(payload - 1 - token))) != NULL ||
+	    (*why = check_signature(rules, token, signature)) != NULL)
+		return VERDICT_INVALID;
+	return read_payload(rules, payload, (size_t)(signature - 1 - payload), id, why);
 }
 
-int
+unsigned
 auth_check(struct auth *auth, const char *token, struct identity *id)
 {
+	unsigned verdict;
 	const char *why;
 
 	pthread_rwlock_rdlock(&auth->lock);
-	why = check(auth->rules, token, id);
+	verdict = check(auth->rules, token, id, &why);
 	pthread_rwlock_unlock(&auth->lock);
-	if (why == NULL)
-		return 0;
-	log_debug("auth: token refused: %s", why);
-	return AUTH_INVALID;
+	if (verdict != 0)
+		log_debug("auth: token refused: %s", why);
+	return verdict;
 }
 
 /* ---- signing ---- */
@@ -302,7 +323,7 @@ sign_for(const struct rules *rules, const char *user, char *const topics[], size
 {
 	struct identity id;
 	char *claims, *token = NULL;
-	const char *why;
+	const char *why = "a name in it is not valid UTF-8";
 
 	if (rules->alg[0] != 'H') {
 		log_errorx("auth: %s: a public key cannot sign; only the secret of HS256, HS384 or "
@@ -314,9 +335,8 @@ sign_for(const struct rules *rules, const char *user, char *const topics[], size
 		return NULL;
 	}
 	claims = claims_for(rules, user, topics, n_topics, scope, ttl_s);
-	why = claims == NULL ? "a name in it is not valid UTF-8" :
-	    identity_read(&id, claims, strlen(claims), &rules->claims, clock_wall_s());
-	if (why != NULL) {
+	if (claims == NULL || identity_read(&id, claims, strlen(claims), &rules->claims,
+	    clock_wall_s(), &why) != 0) {
 		log_errorx("auth: no such token: %s", why);
 		goto fail;
 	}

@@ -6,11 +6,8 @@
 #include <stdint.h>
 
 #include "app/access/identity.h"
+#include "app/access/verdict.h"
 #include "app/setting/conf.h"
-
-enum auth_outcome {
-	AUTH_INVALID = 1,  /* not a token of ours: bad signature, algorithm, time, claim */
-};
 
 /* Longer is no token. Cookies end at 4096 bytes; headers of web servers at 8192. */
 enum { AUTH_TOKEN_MAX_BYTES = 8192 };
@@ -31,12 +28,14 @@ void auth_close(struct auth *auth);
  * is checked against the old. -1: logged, and the old ones stay in force. */
 int auth_reload(struct auth *auth, const struct conf *conf);
 
-/* auth_check decides about a token as it came, without "Bearer ". 0: *id is
- * filled and identity_free is due. AUTH_INVALID: *id is untouched. The reason
- * is logged at debug level, never the token. Accepted is only what has at most
- * AUTH_TOKEN_MAX_BYTES in compact form (RFC 7515 7.1), the configured algorithm,
- * a signature by one of the keys, and claims that identity_read accepts. */
-int auth_check(struct auth *auth, const char *token, struct identity *id);
+/* auth_check judges a token as it came, without "Bearer ". 0: *id is filled and
+ * identity_free is due. Else *id is untouched, and the first fault is logged at
+ * debug level, never the token. VERDICT_INVALID is for what is longer than
+ * AUTH_TOKEN_MAX_BYTES, not in compact form (RFC 7515 7.1), of another algorithm
+ * than the configured one, of a type that is not JWT, at+jwt (RFC 9068 2.1) or
+ * application/at+jwt, or without a signature by one of the keys; the rest is
+ * identity_read's verdict. */
+unsigned auth_check(struct auth *auth, const char *token, struct identity *id);
 
 /* auth_sign returns a token (the caller frees it) for the command line, valid
  * for ttl_s seconds from now, with iss and aud as configured. NULL: logged;

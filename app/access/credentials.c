@@ -107,7 +107,7 @@ credentials_check(struct auth *auth, struct request *request, unsigned places,
     struct identity *id)
 {
 	char *token = places & CREDENTIALS_HEADER ? from_header(request) : NULL;
-	int outcome;
+	unsigned verdict;
 
 	if (token == NULL && places & CREDENTIALS_COOKIE) {
 		token = from_cookie(request);
@@ -126,11 +126,11 @@ credentials_check(struct auth *auth, struct request *request, unsigned places,
 		reply_error(&request->reply, 400, NULL, "token is required");
 		return false;
 	}
-	outcome = auth_check(auth, token, id);
+	verdict = auth_check(auth, token, id);
 	free(token);
-	if (outcome != 0) {
+	if (verdict != 0) {
 		reply_error(&request->reply, 401,
-		    "WWW-Authenticate: Bearer error=\"invalid_token\"\r\n", "token is invalid");
+		    "WWW-Authenticate: Bearer error=\"invalid_token\"\r\n", verdict_sentence(verdict));
 		return false;
 	}
 	return true;

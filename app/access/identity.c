@@ -14,22 +14,41 @@
  * microseconds without overflow. */
 #define TIME_MAX_S INT64_C(253402300799)
 
-/* Each judges one claim of an object of claims and returns NULL, or what is
- * wrong, for the log. */
+/* No double above it stands for one whole number alone. */
+#define WHOLE_MAX 9007199254740992.0 /* 2^53 */
+
+/* claim_of returns NULL where the claim is absent, or null. */
+static const json_t *
+claim_of(const json_t *claims, const char *name)
+{
+	const json_t *claim = json_object_get(claims, name);
+
+	return json_is_null(claim) ? NULL : claim;
+}
+
+/* Each of these judges one claim and returns NULL, or what is wrong, for the log. */
 
 static const char *
 read_user(const json_t *claims, const char *name, char **user)
 {
-	const json_t *claim = json_object_get(claims, name);
+	const json_t *claim = claim_of(claims, name);
+	json_int_t number = json_integer_value(claim);
 
 	if (claim == NULL)
 		return "the user claim is missing";
-	if (json_is_integer(claim)) {
-		*user = mem_printf("%" JSON_INTEGER_FORMAT, json_integer_value(claim));
+	if (json_is_real(claim)) {
+		double real = json_real_value(claim);
+
+		if (real < -WHOLE_MAX || real > WHOLE_MAX || real != (double)(json_int_t)real)
+			return "the user claim is not a whole number";
+		number = (json_int_t)real;
+	}
+	if (json_is_number(claim)) {
+		*user = mem_printf("%" JSON_INTEGER_FORMAT, number);
 		return NULL;
 	}
 	if (!json_is_string(claim))
-		return "the user claim is neither a string nor an integer";
+		return "the user claim is neither a string nor a number";
 	if (json_string_length(claim) == 0)
 		return "the user claim is empty";
 	if (json_string_length(claim) > USER_MAX_BYTES)
@@ -40,31 +59,35 @@ read_user(const json_t *claims, const char *name, char **user)
 
 /* A NumericDate may have a fraction (RFC 7519 2). Rounded down, exp comes up to
  * a second early, never late; nbf is compared as it is. */
-static const char *
-read_times(const json_t *claims, wall_s now, struct expiry *expiry)
-{
-	const json_t *exp = json_object_get(claims, "exp");
-	const json_t *nbf = json_object_get(claims, "nbf");
 
-	if (exp != NULL) {
-		if (!json_is_number(exp))
-			return "exp is not a number";
-		*expiry = EXPIRY_AT(0);
-		if (json_number_value(exp) >= (double)TIME_MAX_S)
-			expiry->at = TIME_MAX_S;
-		else if (json_is_integer(exp))
-			expiry->at = json_integer_value(exp);
-		else if (json_real_value(exp) > 0)
-			expiry->at = (wall_s)json_real_value(exp);
-		if (expiry_is_over(*expiry, now))
-			return "it has expired";
-	}
-	if (nbf != NULL) {
-		if (!json_is_number(nbf))
-			return "nbf is not a number";
-		if (json_number_value(nbf) > (double)now)
-			return "it is not valid yet";
-	}
+static const char *
+read_exp(const json_t *claims, struct expiry *expiry)
+{
+	const json_t *exp = claim_of(claims, "exp");
+
+	if (exp == NULL)
+		return NULL;
+	if (!json_is_number(exp))
+		return "exp is not a number";
+	*expiry = EXPIRY_AT(0);
+	if (json_number_value(exp) >= (double)TIME_MAX_S)
+		expiry->at = TIME_MAX_S;
+	else if (json_is_integer(exp))
+		expiry->at = json_integer_value(exp);
+	else if (json_real_value(exp) > 0)
+		expiry->at = (wall_s)json_real_value(exp);
+	return NULL;
+}
+
+/* read_nbf leaves 0 where there is none. */
+static const char *
+read_nbf(const json_t *claims, double *nbf)
+{
+	const json_t *claim = claim_of(claims, "nbf");
+
+	if (claim != NULL && !json_is_number(claim))
+		return "nbf is not a number";
+	*nbf = json_number_value(claim);
 	return NULL;
 }
 
@@ -77,7 +100,7 @@ is_string(const json_t *value, const char *expected)
 static const char *
 check_issuer(const json_t *claims, const char *issuer)
 {
-	if (issuer != NULL && !is_string(json_object_get(claims, "iss"), issuer))
+	if (issuer != NULL && !is_string(claim_of(claims, "iss"), issuer))
 		return "iss is not the one expected";
 	return NULL;
 }
@@ -86,7 +109,7 @@ check_issuer(const json_t *claims, const char *issuer)
 static const char *
 check_audience(const json_t *claims, const char *audience)
 {
-	const json_t *aud = json_object_get(claims, "aud"), *one;
+	const json_t *aud = claim_of(claims, "aud"), *one;
 	size_t i;
 
 	if (audience == NULL || is_string(aud, audience))
@@ -100,7 +123,7 @@ check_audience(const json_t *claims, const char *audience)
 static const char *
 read_topics(const json_t *claims, struct identity *id)
 {
-	const json_t *topics = json_object_get(claims, "topics"), *topic;
+	const json_t *topics = claim_of(claims, "topics"), *topic;
 	size_t i;
 
 	if (topics == NULL)
@@ -134,53 +157,83 @@ has_word(const char *text, const char *word)
 static const char *
 read_scope(const json_t *claims, struct identity *id)
 {
-	const json_t *scope = json_object_get(claims, "scope");
+	const json_t *scope = claim_of(claims, "scope"), *one;
+	size_t i;
 
-	if (scope == NULL)
-		return NULL;
-	if (!json_is_string(scope))
-		return "scope is not a string";
-	id->may_publish = has_word(json_string_value(scope), "rowcast:publish");
-	id->may_admin = has_word(json_string_value(scope), "rowcast:admin");
+	if (json_is_string(scope)) {
+		id->may_publish = has_word(json_string_value(scope), "rowcast:publish");
+		id->may_admin = has_word(json_string_value(scope), "rowcast:admin");
+	} else if (scope != NULL && !json_is_array(scope)) {
+		return "scope is neither a string nor an array";
+	}
+	json_array_foreach(scope, i, one) {
+		if (!json_is_string(one))
+			return "scope has an entry that is not a string";
+		id->may_publish |= is_string(one, "rowcast:publish");
+		id->may_admin |= is_string(one, "rowcast:admin");
+	}
 	return NULL;
 }
 
-static const char *
-read_claims(const json_t *claims, const struct claim_rules *rules, wall_s now,
-    struct identity *id)
+/* add_fault adds one to the verdict; *why stays with the first. */
+static void
+add_fault(unsigned *verdict, enum verdict fault, const char **why, const char *phrase)
 {
-	const char *why;
-
-	if ((why = read_times(claims, now, &id->expiry)) != NULL ||
-	    (why = check_issuer(claims, rules->issuer)) != NULL ||
-	    (why = check_audience(claims, rules->audience)) != NULL ||
-	    (why = read_user(claims, rules->user_claim, &id->user)) != NULL ||
-	    (why = read_topics(claims, id)) != NULL ||
-	    (why = read_scope(claims, id)) != NULL)
-		return why;
-	return NULL;
+	if (*verdict == 0)
+		*why = phrase;
+	*verdict |= fault;
 }
 
-const char *
+/* judge reads the claims in the order in which faults are told. */
+static unsigned
+judge(const json_t *claims, const struct claim_rules *rules, wall_s now, struct identity *id,
+    const char **why)
+{
+	unsigned verdict = 0;
+	const char *fault;
+	double nbf;
+
+	if ((fault = read_exp(claims, &id->expiry)) != NULL ||
+	    (fault = read_nbf(claims, &nbf)) != NULL ||
+	    (fault = read_topics(claims, id)) != NULL ||
+	    (fault = read_scope(claims, id)) != NULL) {
+		*why = fault;
+		return VERDICT_INVALID;
+	}
+	if (expiry_is_over(id->expiry, now))
+		add_fault(&verdict, VERDICT_EXPIRED, why, "it has expired");
+	if (nbf > (double)now + (double)rules->leeway_ms / 1000)
+		add_fault(&verdict, VERDICT_NOT_YET, why, "it is not valid yet");
+	if ((fault = read_user(claims, rules->user_claim, &id->user)) != NULL)
+		add_fault(&verdict, VERDICT_NO_USER, why, fault);
+	if ((fault = check_issuer(claims, rules->issuer)) != NULL)
+		add_fault(&verdict, VERDICT_ISSUER, why, fault);
+	if ((fault = check_audience(claims, rules->audience)) != NULL)
+		add_fault(&verdict, VERDICT_AUDIENCE, why, fault);
+	return verdict;
+}
+
+unsigned
 identity_read(struct identity *id, const char *json, size_t len, const struct claim_rules *rules,
-    wall_s now)
+    wall_s now, const char **why)
 {
 	struct identity claimed = { 0 };
-	const char *why = "the claims are malformed";
+	unsigned verdict = VERDICT_INVALID;
 	json_t *claims = NULL;
 
+	*why = "the claims are malformed";
 	/* jansson refuses U+0000 in strings and what is not UTF-8 without being
 	 * asked, but it passes over a NUL byte behind a number or a word. */
 	if (memchr(json, '\0', len) == NULL)
 		claims = json_loadb(json, len, JSON_REJECT_DUPLICATES, NULL);
 	if (json_is_object(claims))
-		why = read_claims(claims, rules, now, &claimed);
+		verdict = judge(claims, rules, now, &claimed, why);
 	json_decref(claims);
-	if (why != NULL)
+	if (verdict != 0)
 		identity_free(&claimed);
 	else
 		*id = claimed;
-	return why;
+	return verdict;
 }
 
 /* grants goes over both once: a token of a thousand topics is asked about 32. A

@@ -6,7 +6,9 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
+#include "app/access/verdict.h"
 #include "lib/clock.h"
 
 struct identity {
@@ -23,22 +25,31 @@ struct claim_rules {
 	const char *user_claim;
 	const char *issuer;    /* NULL: any, or none */
 	const char *audience;  /* NULL: any, or none */
+	int64_t leeway_ms;     /* how far ahead of ours the issuer's clock may be */
 };
 
 /* identity_read reads len bytes of JSON, the claims of a token (RFC 7519 4), as
- * of now. NULL: *id is filled and identity_free is due. Otherwise what is wrong
- * with them, a phrase for the log, and *id is untouched. Accepted is only an
- * object without a name given twice and without U+0000, in which
- *   exp     where present, is a number above now; it is cut off at the year 9999
- *   nbf     where present, is a number not above now
- *   iss     is the issuer, where one is asked for
- *   aud     is the audience, or an array with it, where one is asked for
- *   the user claim is a non-empty string or an integer, so 42 and "42" are one
- *           user; 42.0 is neither
- *   topics  where present, is an array of non-empty strings
- *   scope   where present, is a string, of words that blanks separate */
-const char *identity_read(struct identity *id, const char *json, size_t len,
-    const struct claim_rules *rules, wall_s now);
+ * of now, and returns the verdict. 0: *id is filled and identity_free is due.
+ * Otherwise *id is untouched, and *why is a phrase for the log about the first
+ * of the faults. A claim that is null is as if it were not there.
+ *
+ * VERDICT_INVALID, alone, is for what is not an object, has a name twice or
+ * U+0000, and for claims of another form than these:
+ *   exp     a number; it is cut off at the year 9999
+ *   nbf     a number
+ *   topics  an array of non-empty strings
+ *   scope   words that blanks separate, in a string, or an array of strings
+ * The others are judged all of them, so that a caller knows whether one fault is
+ * the only one:
+ *   VERDICT_EXPIRED   exp is not above now
+ *   VERDICT_NOT_YET   nbf is above now and the leeway
+ *   VERDICT_NO_USER   the user claim is no non-empty string and no whole number;
+ *                     42, 42.0 and "42" are one user
+ *   VERDICT_ISSUER    iss is not the issuer, where one is asked for
+ *   VERDICT_AUDIENCE  aud is neither the audience nor an array with it, where
+ *                     one is asked for */
+unsigned identity_read(struct identity *id, const char *json, size_t len,
+    const struct claim_rules *rules, wall_s now, const char **why);
 
 /* identity_may_read: does the token grant this topic? Exact, or by prefix. */
 bool identity_may_read(const struct identity *id, const char *topic);

@@ -25,6 +25,7 @@
 
 /* Bounds that catch a typing error; where nothing else is said, picked, not
  * tuned. */
+#define LEEWAY_MAX_MS (10 * SETTING_MINUTE_MS) /* a clock that is further off is broken */
 #define WORKERS_MAX 1024
 #define HEARTBEAT_MIN_MS 100 /* so that a test can wait for one */
 #define HEARTBEAT_MAX_MS SETTING_HOUR_MS
@@ -52,6 +53,7 @@ static const struct setting settings[] = {
 	{ "jwt_user_claim", "sub", setting_read_claim, TO(jwt_user_claim), 0, 0, false, NULL },
 	{ "jwt_issuer", NULL, setting_read_optional, TO(jwt_issuer), 0, 0, false, NULL },
 	{ "jwt_audience", NULL, setting_read_optional, TO(jwt_audience), 0, 0, false, NULL },
+	{ "jwt_leeway", "5s", setting_read_ms, TO(jwt_leeway_ms), 0, LEEWAY_MAX_MS, false, NULL },
 	{ "workers", "32", setting_read_size, TO(n_workers), 1, WORKERS_MAX, false,
 	    setting_same_size },
 	{ "heartbeat", "15s", setting_read_ms, TO(heartbeat_ms),

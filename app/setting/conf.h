@@ -23,6 +23,7 @@ struct conf {
 	char *jwt_user_claim;
 	char *jwt_issuer;            /* NULL: not checked */
 	char *jwt_audience;          /* NULL: not checked */
+	int64_t jwt_leeway_ms;       /* how far ahead an issuer's clock may be */
 	size_t n_workers;
 	int64_t heartbeat_ms;
 	struct setting_range retry;  /* each stream is told a delay from it */

@@ -94,7 +94,8 @@ refuse_time(const struct setting *setting, char *why)
 		{ "s", SETTING_SECOND_MS },
 		{ "ms", 1 },
 	};
-	size_t low = 0, high = 0;
+	enum { N_UNITS = sizeof(units) / sizeof(units[0]) };
+	size_t low = setting->min == 0 ? N_UNITS - 1 : 0, high = 0;
 
 	while (setting->min % units[low].ms != 0)
 		low++;

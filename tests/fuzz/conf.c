@@ -63,6 +63,7 @@ check_conf(const struct conf *c)
 	REQUIRE(c->jwt_issuer == NULL || c->jwt_issuer[0] != '\0');
 	REQUIRE(c->jwt_audience == NULL || c->jwt_audience[0] != '\0');
 	REQUIRE(c->n_workers >= 1 && c->n_workers <= 1024);
+	REQUIRE(c->jwt_leeway_ms >= 0 && c->jwt_leeway_ms <= 600 * 1000);
 	REQUIRE(c->heartbeat_ms >= 100 && c->heartbeat_ms <= 3600 * 1000);
 	REQUIRE(c->retry.min_ms >= 10 && c->retry.min_ms <= c->retry.max_ms);
 	REQUIRE(c->retry.max_ms <= 24 * 3600 * 1000);
@@ -88,6 +89,7 @@ check_same(const struct conf *a, const struct conf *b)
 	REQUIRE(same(a->jwt_alg, b->jwt_alg) && same(a->jwt_user_claim, b->jwt_user_claim));
 	REQUIRE(same(a->jwt_issuer, b->jwt_issuer) && same(a->jwt_audience, b->jwt_audience));
 	REQUIRE(a->listen_mode == b->listen_mode && a->n_workers == b->n_workers);
+	REQUIRE(a->jwt_leeway_ms == b->jwt_leeway_ms);
 	REQUIRE(a->heartbeat_ms == b->heartbeat_ms && a->retry.min_ms == b->retry.min_ms);
 	REQUIRE(a->retry.max_ms == b->retry.max_ms && a->max_streams == b->max_streams);
 	REQUIRE(a->max_streams_per_user == b->max_streams_per_user);
@@ -125,6 +127,7 @@ write_options(const struct conf *c, char *options[])
 	options[n++] = mem_printf("jwt_issuer=%s", c->jwt_issuer != NULL ? c->jwt_issuer : "");
 	options[n++] = mem_printf("jwt_audience=%s", c->jwt_audience != NULL ? c->jwt_audience : "");
 	options[n++] = mem_printf("workers=%zu", c->n_workers);
+	options[n++] = mem_printf("jwt_leeway=%" PRId64 "ms", c->jwt_leeway_ms);
 	options[n++] = mem_printf("heartbeat=%" PRId64 "ms", c->heartbeat_ms);
 	options[n++] = mem_printf("retry=%" PRId64 "ms..%" PRId64 "ms", c->retry.min_ms,
 	    c->retry.max_ms);

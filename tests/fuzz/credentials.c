@@ -12,13 +12,13 @@
 
 static char *found;  /* what auth_check was asked about; owned */
 
-int
+unsigned
 auth_check(struct auth *auth __attribute__((unused)), const char *token, struct identity *id)
 {
 	REQUIRE(found == NULL && *token != '\0');
 	found = mem_strdup(token);
 	if (strncmp(token, "good", 4) != 0)
-		return AUTH_INVALID;
+		return VERDICT_INVALID;
 	*id = (struct identity){ .user = mem_strdup("42") };
 	return 0;
 }

@@ -19,7 +19,7 @@ static struct store_bounds bounds;
 static struct stream *joined;  /* owned */
 static bool joined_resumes;
 
-int
+unsigned
 auth_check(struct auth *auth __attribute__((unused)), const char *token __attribute__((unused)),
     struct identity *id)
 {

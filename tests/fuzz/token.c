@@ -83,11 +83,12 @@ check_text(struct auth *auth, struct input *in)
 {
 	char *token = mem_strndup(in->left > 0 ? in->at : "", in->left);
 	struct identity id;
-	int outcome = auth_check(auth, token, &id);
+	unsigned verdict = auth_check(auth, token, &id);
 
-	REQUIRE(outcome == 0 || outcome == AUTH_INVALID);
-	if (outcome == 0) {
+	/* More than that it is invalid is told only to who holds a signed one. */
+	if (verdict != VERDICT_INVALID)
 		REQUIRE(is_signed(token) && strlen(token) <= AUTH_TOKEN_MAX_BYTES);
+	if (verdict == 0) {
 		check_identity(&id, 0);
 		identity_free(&id);
 	}
@@ -98,36 +99,39 @@ check_text(struct auth *auth, struct input *in)
 static void
 check_claims(struct auth *auth, struct input *in, bool strict)
 {
-	struct claim_rules rules = { "sub", strict ? issuer : NULL, strict ? audience : NULL };
+	struct claim_rules rules = { .user_claim = "sub", .issuer = strict ? issuer : NULL,
+		.audience = strict ? audience : NULL };
 	char *header = input_line(in), *token;
 	bool right = *header == '\0';
 	const char *claims = in->left > 0 ? in->at : "";
 	wall_s now = clock_wall_s();
 	struct identity id, checked;
-	const char *why = identity_read(&id, claims, in->left, &rules, now);
-	int outcome;
+	const char *why;
+	unsigned expected = identity_read(&id, claims, in->left, &rules, now, &why), verdict;
 
 	token = hs256_sign_bytes(secret, right ? "{\"alg\":\"HS256\"}" : header, claims, in->left);
-	outcome = auth_check(auth, token, &checked);
-	if (outcome == 0) {
+	verdict = auth_check(auth, token, &checked);
+	if (verdict == 0) {
 		/* nbf may have come in between. */
-		REQUIRE(why == NULL || clock_wall_s() > now);
+		REQUIRE(expected == 0 || clock_wall_s() > now);
 		check_identity(&checked, now);
 	}
-	if (why == NULL) {
+	if (expected == 0) {
 		check_identity(&id, now);
-		REQUIRE(outcome == 0 || !right || strlen(token) > AUTH_TOKEN_MAX_BYTES
+		REQUIRE(verdict == 0 || !right || strlen(token) > AUTH_TOKEN_MAX_BYTES
 		    || expiry_is_over(id.expiry, clock_wall_s()));
 	} else {
-		REQUIRE(text_is_sentence(why));
+		REQUIRE(text_is_sentence(why) && verdict_sentence(expected) != NULL);
+		REQUIRE(!right || verdict == expected || strlen(token) > AUTH_TOKEN_MAX_BYTES
+		    || clock_wall_s() > now);
 	}
-	if (outcome == 0 && why == NULL)
+	if (verdict == 0 && expected == 0)
 		REQUIRE(strcmp(id.user, checked.user) == 0 && id.n_topics == checked.n_topics
 		    && id.may_publish == checked.may_publish && id.may_admin == checked.may_admin
 		    && id.expiry.ends == checked.expiry.ends && id.expiry.at == checked.expiry.at);
-	if (outcome == 0)
+	if (verdict == 0)
 		identity_free(&checked);
-	if (why == NULL)
+	if (expected == 0)
 		identity_free(&id);
 	free(token);
 	free(header);

@@ -77,7 +77,7 @@ teardown(void **state __attribute__((unused)))
 	return 0;
 }
 
-/* accepts and refuses free the token. */
+/* accepts, judges and refuses free the token. */
 static void
 accepts(char *token)
 {
@@ -92,22 +92,28 @@ accepts(char *token)
 }
 
 static void
-refuses(char *token, const char *why)
+judges(char *token, unsigned expected, const char *why)
 {
 	struct identity untouched;
 	char line[256];
-	int result;
+	unsigned verdict;
 
 	memset(&id, 0x5a, sizeof(id));
 	memset(&untouched, 0x5a, sizeof(untouched));
 	snprintf(line, sizeof(line), "debug: auth: token refused: %s\n", why);
 	log_set_level(LOG_LEVEL_DEBUG);
 	capture_begin();
-	result = auth_check(auth, token, &id);
+	verdict = auth_check(auth, token, &id);
 	assert_string_equal(capture_end(), line);
-	assert_int_equal(result, AUTH_INVALID);
+	assert_int_equal(verdict, expected);
 	assert_memory_equal(&id, &untouched, sizeof(id));
 	free(token);
+}
+
+static void
+refuses(char *token, const char *why)
+{
+	judges(token, VERDICT_INVALID, why);
 }
 
 /* library_token is signed by libjwt with the key, a text. */
@@ -265,6 +271,34 @@ TEST(a_header_that_asks_for_extensions_is_refused)
 	    "the header asks for extensions");
 }
 
+TEST(a_type_is_that_of_an_access_token_or_absent)
+{
+	static const char *const ours[] = {
+		"JWT", "jwt", "Jwt", "at+jwt", "AT+JWT", "application/at+jwt", "Application/AT+jwt",
+	};
+	static const char *const others[] = {
+		"\"\"", "\"JWT \"", "\"JOSE\"", "\"application/jwt\"", "\"logout+jwt\"", "\"at+jw\"",
+		"\"dpop+jwt\"", "\"application/application/at+jwt\"", "null", "7", "[\"JWT\"]", "{}",
+	};
+
+	open_with("HS256", secret_file("secret", SECRET));
+	for (size_t i = 0; i < sizeof(ours) / sizeof(ours[0]); i++) {
+		char *header = mem_printf("{\"typ\":\"%s\",\"alg\":\"HS256\"}", ours[i]);
+
+		accepts(hs256_sign(SECRET, header, "{\"sub\":\"42\"}"));
+		refuses(hs256_sign(OTHER, header, "{\"sub\":\"42\"}"), "the signature is wrong");
+		free(header);
+	}
+	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
+		char *header = mem_printf("{\"typ\":%s,\"alg\":\"HS256\"}", others[i]);
+
+		/* Whatever its claims say. */
+		refuses(hs256_sign(SECRET, header, "{\"sub\":\"42\",\"exp\":1}"),
+		    "typ is not that of an access token");
+		free(header);
+	}
+}
+
 /* ---- the form of a token ---- */
 
 TEST(what_has_not_three_parts_is_refused)
@@ -301,7 +335,7 @@ TEST(every_change_of_a_character_is_refused)
 			if (replacements[j] == kept)
 				continue;
 			token[i] = replacements[j];
-			if (auth_check(auth, token, &id) != AUTH_INVALID)
+			if (auth_check(auth, token, &id) != VERDICT_INVALID)
 				fail_msg("accepted: %s", token);
 			token[i] = kept;
 		}
@@ -309,7 +343,7 @@ TEST(every_change_of_a_character_is_refused)
 	for (size_t len = 0; len < strlen(token); len++) {
 		char *cut = mem_strndup(token, len);
 
-		assert_int_equal(auth_check(auth, cut, &id), AUTH_INVALID);
+		assert_int_equal(auth_check(auth, cut, &id), VERDICT_INVALID);
 		free(cut);
 	}
 	accepts(token);
@@ -378,8 +412,8 @@ TEST(claims_are_judged_once_the_signature_is_good)
 	refuses(hs256_sign(SECRET, HEADER, "{\"sub\":\"42\",\"sub\":\"43\"}"), "the claims are malformed");
 	refuses(hs256_sign_bytes(SECRET, HEADER, "{\"sub\":\"4\\u00002\"}", 18), "the claims are malformed");
 	refuses(hs256_sign_bytes(SECRET, HEADER, "{\"sub\":\"42\"}\0x", 14), "the claims are malformed");
-	refuses(hs256_sign(SECRET, HEADER, "{\"sub\":true}"),
-	    "the user claim is neither a string nor an integer");
+	judges(hs256_sign(SECRET, HEADER, "{\"sub\":true}"), VERDICT_NO_USER,
+	    "the user claim is neither a string nor a number");
 	refuses(hs256_sign(SECRET, HEADER, "{\"sub\":\"42\",\"exp\":\"never\"}"), "exp is not a number");
 	refuses(hs256_sign(OTHER, HEADER, "{\"sub\":true}"), "the signature is wrong");
 	refuses(hs256_sign(SECRET, HEADER, "[]"), "the claims are malformed");
@@ -394,7 +428,7 @@ TEST(the_clock_decides_about_exp_and_nbf)
 		char *claims = mem_printf("{\"sub\":1,\"exp\":%lld}", (long long)now + delta);
 
 		if (delta < 0)
-			refuses(hs256_sign(SECRET, HEADER, claims), "it has expired");
+			judges(hs256_sign(SECRET, HEADER, claims), VERDICT_EXPIRED, "it has expired");
 		else
 			accepts(hs256_sign(SECRET, HEADER, claims));
 		free(claims);
@@ -402,9 +436,33 @@ TEST(the_clock_decides_about_exp_and_nbf)
 		if (delta < 0)
 			accepts(hs256_sign(SECRET, HEADER, claims));
 		else
-			refuses(hs256_sign(SECRET, HEADER, claims), "it is not valid yet");
+			judges(hs256_sign(SECRET, HEADER, claims), VERDICT_NOT_YET,
+			    "it is not valid yet");
 		free(claims);
 	}
+}
+
+TEST(the_leeway_is_that_of_the_configuration)
+{
+	struct conf conf = conf_for("HS256", secret_file("secret", SECRET), NULL);
+	char *claims = mem_printf("{\"sub\":1,\"nbf\":%lld}", (long long)clock_wall_s() + 200);
+
+	conf.jwt_leeway_ms = 300000;
+	auth = auth_open(&conf);
+	assert_non_null(auth);
+	accepts(hs256_sign(SECRET, HEADER, claims));
+	conf.jwt_leeway_ms = 100000;
+	assert_int_equal(auth_reload(auth, &conf), 0);
+	judges(hs256_sign(SECRET, HEADER, claims), VERDICT_NOT_YET, "it is not valid yet");
+	free(claims);
+}
+
+TEST(only_a_token_whose_signature_fits_is_told_more)
+{
+	open_with("HS256", secret_file("secret", SECRET));
+	judges(hs256_sign(SECRET, HEADER, "{\"exp\":1}"), VERDICT_EXPIRED | VERDICT_NO_USER,
+	    "it has expired");
+	refuses(hs256_sign(OTHER, HEADER, "{\"exp\":1}"), "the signature is wrong");
 }
 
 TEST(the_identity_is_what_the_claims_say)
@@ -437,11 +495,11 @@ TEST(issuer_and_audience_and_user_claim_are_those_of_the_configuration)
 	memset(issuer, 'x', 2);
 	memset(audience, 'x', 2);
 	accepts(hs256_sign(SECRET, HEADER, "{\"uid\":1,\"iss\":\"me\",\"aud\":[\"us\"]}"));
-	refuses(hs256_sign(SECRET, HEADER, "{\"uid\":1,\"iss\":\"xx\",\"aud\":\"us\"}"),
+	judges(hs256_sign(SECRET, HEADER, "{\"uid\":1,\"iss\":\"xx\",\"aud\":\"us\"}"), VERDICT_ISSUER,
 	    "iss is not the one expected");
-	refuses(hs256_sign(SECRET, HEADER, "{\"uid\":1,\"iss\":\"me\",\"aud\":\"xx\"}"),
+	judges(hs256_sign(SECRET, HEADER, "{\"uid\":1,\"iss\":\"me\",\"aud\":\"xx\"}"), VERDICT_AUDIENCE,
 	    "aud does not name this server");
-	refuses(hs256_sign(SECRET, HEADER, "{\"sub\":1,\"iss\":\"me\",\"aud\":\"us\"}"),
+	judges(hs256_sign(SECRET, HEADER, "{\"sub\":1,\"iss\":\"me\",\"aud\":\"us\"}"), VERDICT_NO_USER,
 	    "the user claim is missing");
 }
 
@@ -510,7 +568,7 @@ TEST(a_reload_changes_the_keys_or_keeps_them)
 }
 
 /* What a check under each of two sets of rules finds is either right or
- * AUTH_INVALID; that it never sees half of one is for the sanitizers to say. */
+ * VERDICT_INVALID; that it never sees half of one is for the sanitizers to say. */
 struct checker {
 	char *old_token, *new_token;
 	atomic_bool done;
@@ -679,12 +737,15 @@ static const struct CMUnitTest tests[] = {
 	UNIT(alg_is_compared_letter_by_letter),
 	UNIT(a_malformed_header_is_refused),
 	UNIT(a_header_that_asks_for_extensions_is_refused),
+	UNIT(a_type_is_that_of_an_access_token_or_absent),
 	UNIT(what_has_not_three_parts_is_refused),
 	UNIT(every_change_of_a_character_is_refused),
 	UNIT(a_signature_has_one_spelling),
 	UNIT(a_token_at_the_bound_is_read_and_one_byte_more_is_not),
 	UNIT(claims_are_judged_once_the_signature_is_good),
 	UNIT(the_clock_decides_about_exp_and_nbf),
+	UNIT(the_leeway_is_that_of_the_configuration),
+	UNIT(only_a_token_whose_signature_fits_is_told_more),
 	UNIT(the_identity_is_what_the_claims_say),
 	UNIT(issuer_and_audience_and_user_claim_are_those_of_the_configuration),
 	UNIT(either_of_two_keys_will_do),

@@ -11,7 +11,7 @@ static struct identity id;
 static int
 setup(void **state __attribute__((unused)))
 {
-	rules = (struct claim_rules){ "sub", NULL, NULL };
+	rules = (struct claim_rules){ .user_claim = "sub" };
 	return 0;
 }
 
@@ -19,9 +19,9 @@ setup(void **state __attribute__((unused)))
 static void
 accepts(const char *json)
 {
-	const char *why = identity_read(&id, json, strlen(json), &rules, NOW);
+	const char *why;
 
-	if (why != NULL)
+	if (identity_read(&id, json, strlen(json), &rules, NOW, &why) != 0)
 		fail_msg("%s refused: %s", json, why);
 }
 
@@ -43,24 +43,26 @@ expires(const char *json, wall_s expected)
 }
 
 static void
-refuses_bytes(const char *json, size_t len, const char *expected)
+refuses_bytes(unsigned verdict, const char *json, size_t len, const char *expected)
 {
 	struct identity untouched;
 	const char *why;
+	unsigned got;
 
 	memset(&id, 0x5a, sizeof(id));
 	memset(&untouched, 0x5a, sizeof(untouched));
-	why = identity_read(&id, json, len, &rules, NOW);
-	if (why == NULL)
+	got = identity_read(&id, json, len, &rules, NOW, &why);
+	if (got == 0)
 		fail_msg("%s accepted", json);
 	assert_string_equal(why, expected);
+	assert_int_equal(got, verdict);
 	assert_memory_equal(&id, &untouched, sizeof(id));
 }
 
 static void
-refuses(const char *json, const char *expected)
+refuses(unsigned verdict, const char *json, const char *expected)
 {
-	refuses_bytes(json, strlen(json), expected);
+	refuses_bytes(verdict, json, strlen(json), expected);
 }
 
 TEST(a_number_and_the_same_digits_are_one_user)
@@ -69,6 +71,10 @@ TEST(a_number_and_the_same_digits_are_one_user)
 	user_is("{\"sub\":\"42\"}", "42");
 	user_is("{\"sub\":0}", "0");
 	user_is("{\"sub\":-7}", "-7");
+	user_is("{\"sub\":42.0}", "42");
+	user_is("{\"sub\":4.2e1}", "42");
+	user_is("{\"sub\":-0.0}", "0");
+	user_is("{\"sub\":9007199254740992.0}", "9007199254740992");
 	user_is("{\"sub\":9223372036854775807}", "9223372036854775807");
 	user_is("{\"sub\":\"J\\u00fcrgen\"}", "J\xc3\xbcrgen");
 }
@@ -76,20 +82,24 @@ TEST(a_number_and_the_same_digits_are_one_user)
 TEST(what_names_nobody_is_no_user)
 {
 	static const char *const odd[] = {
-		"true", "false", "null", "[]", "[42]", "{}", "{\"a\":1}", "42.5", "42.0", "4e1", "1e400",
+		"true", "false", "[]", "[42]", "{}", "{\"a\":1}",
 	};
 
-	refuses("{}", "the user claim is missing");
-	refuses("{\"Sub\":\"42\"}", "the user claim is missing");
-	refuses("{\"sub\":\"\"}", "the user claim is empty");
-	for (size_t i = 0; i + 1 < sizeof(odd) / sizeof(odd[0]); i++) {
+	refuses(VERDICT_NO_USER, "{}", "the user claim is missing");
+	refuses(VERDICT_NO_USER, "{\"sub\":null}", "the user claim is missing");
+	refuses(VERDICT_NO_USER, "{\"Sub\":\"42\"}", "the user claim is missing");
+	refuses(VERDICT_NO_USER, "{\"sub\":\"\"}", "the user claim is empty");
+	for (size_t i = 0; i < sizeof(odd) / sizeof(odd[0]); i++) {
 		char json[64];
 
 		snprintf(json, sizeof(json), "{\"sub\":%s}", odd[i]);
-		refuses(json, "the user claim is neither a string nor an integer");
+		refuses(VERDICT_NO_USER, json, "the user claim is neither a string nor a number");
 	}
-	refuses("{\"sub\":1e400}", "the claims are malformed");
-	refuses("{\"sub\":9223372036854775808}", "the claims are malformed");
+	refuses(VERDICT_NO_USER, "{\"sub\":42.5}", "the user claim is not a whole number");
+	refuses(VERDICT_NO_USER, "{\"sub\":9007199254740994.0}", "the user claim is not a whole number");
+	refuses(VERDICT_NO_USER, "{\"sub\":-1e300}", "the user claim is not a whole number");
+	refuses(VERDICT_INVALID, "{\"sub\":1e400}", "the claims are malformed");
+	refuses(VERDICT_INVALID, "{\"sub\":9223372036854775808}", "the claims are malformed");
 }
 
 TEST(a_user_at_the_bound_is_read_and_one_byte_more_is_not)
@@ -101,14 +111,14 @@ TEST(a_user_at_the_bound_is_read_and_one_byte_more_is_not)
 	assert_int_equal(strlen(id.user), USER_MAX_BYTES);
 	identity_free(&id);
 	snprintf(json, sizeof(json), "{\"sub\":\"%0*d\"}", USER_MAX_BYTES + 1, 0);
-	refuses(json, "the user claim is too long");
+	refuses(VERDICT_NO_USER, json, "the user claim is too long");
 }
 
 TEST(the_user_claim_is_the_configured_one)
 {
 	rules.user_claim = "uid";
 	user_is("{\"sub\":\"a\",\"uid\":7}", "7");
-	refuses("{\"sub\":\"a\"}", "the user claim is missing");
+	refuses(VERDICT_NO_USER, "{\"sub\":\"a\"}", "the user claim is missing");
 	rules.user_claim = "https://example.org/uid";
 	user_is("{\"https://example.org/uid\":\"b\"}", "b");
 }
@@ -122,26 +132,26 @@ TEST(what_is_no_object_of_claims_is_malformed)
 	};
 
 	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
-		refuses(texts[i], "the claims are malformed");
+		refuses(VERDICT_INVALID, texts[i], "the claims are malformed");
 }
 
 TEST(a_nul_anywhere_is_malformed)
 {
-	refuses("{\"sub\":\"a\\u0000b\"}", "the claims are malformed");
-	refuses("{\"sub\":\"a\",\"x\\u0000\":1}", "the claims are malformed");
-	refuses("{\"sub\":\"a\",\"other\":[\"\\u0000\"]}", "the claims are malformed");
-	refuses_bytes("{\"sub\":\"a\0b\"}", 13, "the claims are malformed");
-	refuses_bytes("{\"sub\":\"a\"}\0", 12, "the claims are malformed");
-	refuses_bytes("{\"sub\":1\0}", 10, "the claims are malformed");
-	refuses_bytes("{\"sub\":\"a\",\"x\":true\0}", 21, "the claims are malformed");
+	refuses(VERDICT_INVALID, "{\"sub\":\"a\\u0000b\"}", "the claims are malformed");
+	refuses(VERDICT_INVALID, "{\"sub\":\"a\",\"x\\u0000\":1}", "the claims are malformed");
+	refuses(VERDICT_INVALID, "{\"sub\":\"a\",\"other\":[\"\\u0000\"]}", "the claims are malformed");
+	refuses_bytes(VERDICT_INVALID, "{\"sub\":\"a\0b\"}", 13, "the claims are malformed");
+	refuses_bytes(VERDICT_INVALID, "{\"sub\":\"a\"}\0", 12, "the claims are malformed");
+	refuses_bytes(VERDICT_INVALID, "{\"sub\":1\0}", 10, "the claims are malformed");
+	refuses_bytes(VERDICT_INVALID, "{\"sub\":\"a\",\"x\":true\0}", 21, "the claims are malformed");
 }
 
 TEST(a_name_given_twice_is_malformed)
 {
-	refuses("{\"sub\":\"a\",\"sub\":\"b\"}", "the claims are malformed");
-	refuses("{\"sub\":\"a\",\"sub\":\"a\"}", "the claims are malformed");
-	refuses("{\"sub\":\"a\",\"s\\u0075b\":\"b\"}", "the claims are malformed");
-	refuses("{\"sub\":\"a\",\"x\":{\"y\":1,\"y\":2}}", "the claims are malformed");
+	refuses(VERDICT_INVALID, "{\"sub\":\"a\",\"sub\":\"b\"}", "the claims are malformed");
+	refuses(VERDICT_INVALID, "{\"sub\":\"a\",\"sub\":\"a\"}", "the claims are malformed");
+	refuses(VERDICT_INVALID, "{\"sub\":\"a\",\"s\\u0075b\":\"b\"}", "the claims are malformed");
+	refuses(VERDICT_INVALID, "{\"sub\":\"a\",\"x\":{\"y\":1,\"y\":2}}", "the claims are malformed");
 }
 
 TEST(exp_must_be_in_the_future)
@@ -149,13 +159,13 @@ TEST(exp_must_be_in_the_future)
 	expires("{\"sub\":1}", 0);
 	expires("{\"sub\":1,\"exp\":1000001}", 1000001);
 	expires("{\"sub\":1,\"exp\":1000001.9}", 1000001);
-	refuses("{\"sub\":1,\"exp\":1000000}", "it has expired");
-	refuses("{\"sub\":1,\"exp\":1000000.9}", "it has expired");
-	refuses("{\"sub\":1,\"exp\":999999}", "it has expired");
-	refuses("{\"sub\":1,\"exp\":0}", "it has expired");
-	refuses("{\"sub\":1,\"exp\":-1}", "it has expired");
-	refuses("{\"sub\":1,\"exp\":-1e300}", "it has expired");
-	refuses("{\"sub\":1,\"exp\":-9223372036854775808}", "it has expired");
+	refuses(VERDICT_EXPIRED, "{\"sub\":1,\"exp\":1000000}", "it has expired");
+	refuses(VERDICT_EXPIRED, "{\"sub\":1,\"exp\":1000000.9}", "it has expired");
+	refuses(VERDICT_EXPIRED, "{\"sub\":1,\"exp\":999999}", "it has expired");
+	refuses(VERDICT_EXPIRED, "{\"sub\":1,\"exp\":0}", "it has expired");
+	refuses(VERDICT_EXPIRED, "{\"sub\":1,\"exp\":-1}", "it has expired");
+	refuses(VERDICT_EXPIRED, "{\"sub\":1,\"exp\":-1e300}", "it has expired");
+	refuses(VERDICT_EXPIRED, "{\"sub\":1,\"exp\":-9223372036854775808}", "it has expired");
 }
 
 TEST(exp_beyond_all_reason_is_cut_off)
@@ -172,23 +182,72 @@ TEST(nbf_must_not_be_in_the_future)
 	expires("{\"sub\":1,\"nbf\":1000000}", 0);
 	expires("{\"sub\":1,\"nbf\":0}", 0);
 	expires("{\"sub\":1,\"nbf\":-5.5}", 0);
-	refuses("{\"sub\":1,\"nbf\":1000001}", "it is not valid yet");
-	refuses("{\"sub\":1,\"nbf\":1000000.5}", "it is not valid yet");
-	refuses("{\"sub\":1,\"nbf\":9223372036854775807}", "it is not valid yet");
-	refuses("{\"sub\":1,\"nbf\":1e300}", "it is not valid yet");
+	refuses(VERDICT_NOT_YET, "{\"sub\":1,\"nbf\":1000001}", "it is not valid yet");
+	refuses(VERDICT_NOT_YET, "{\"sub\":1,\"nbf\":1000000.5}", "it is not valid yet");
+	refuses(VERDICT_NOT_YET, "{\"sub\":1,\"nbf\":9223372036854775807}", "it is not valid yet");
+	refuses(VERDICT_NOT_YET, "{\"sub\":1,\"nbf\":1e300}", "it is not valid yet");
+}
+
+TEST(an_issuers_clock_may_be_ahead_by_the_leeway)
+{
+	rules.leeway_ms = 5000;
+	expires("{\"sub\":1,\"nbf\":1000002}", 0);
+	expires("{\"sub\":1,\"nbf\":1000005}", 0);
+	refuses(VERDICT_NOT_YET, "{\"sub\":1,\"nbf\":1000005.5}", "it is not valid yet");
+	refuses(VERDICT_NOT_YET, "{\"sub\":1,\"nbf\":1000006}", "it is not valid yet");
+	rules.leeway_ms = 500;
+	expires("{\"sub\":1,\"nbf\":1000000.5}", 0);
+	refuses(VERDICT_NOT_YET, "{\"sub\":1,\"nbf\":1000001}", "it is not valid yet");
+	/* exp is exact, either way. */
+	refuses(VERDICT_EXPIRED, "{\"sub\":1,\"exp\":1000000}", "it has expired");
+	expires("{\"sub\":1,\"exp\":1000001}", 1000001);
+}
+
+TEST(a_claim_that_is_null_is_absent)
+{
+	expires("{\"sub\":1,\"exp\":null,\"nbf\":null,\"iss\":null,\"aud\":null,\"topics\":null,"
+	    "\"scope\":null}", 0);
+	rules.issuer = "me";
+	refuses(VERDICT_ISSUER, "{\"sub\":\"a\",\"iss\":null}", "iss is not the one expected");
+	rules.issuer = NULL;
+	rules.audience = "us";
+	refuses(VERDICT_AUDIENCE, "{\"sub\":\"a\",\"aud\":null}", "aud does not name this server");
+}
+
+TEST(every_fault_is_in_the_verdict_and_the_first_is_told)
+{
+	unsigned rest = VERDICT_EXPIRED | VERDICT_NOT_YET | VERDICT_NO_USER | VERDICT_ISSUER
+	    | VERDICT_AUDIENCE;
+
+	rules.issuer = "me";
+	rules.audience = "us";
+	refuses(rest, "{\"exp\":1,\"nbf\":2000000}", "it has expired");
+	rest &= ~(unsigned)VERDICT_EXPIRED;
+	refuses(rest, "{\"exp\":2000000,\"nbf\":2000000}", "it is not valid yet");
+	rest &= ~(unsigned)VERDICT_NOT_YET;
+	refuses(rest, "{\"sub\":\"\"}", "the user claim is empty");
+	rest &= ~(unsigned)VERDICT_NO_USER;
+	refuses(rest, "{\"sub\":1}", "iss is not the one expected");
+	refuses(VERDICT_AUDIENCE, "{\"sub\":1,\"iss\":\"me\"}", "aud does not name this server");
+	refuses(VERDICT_EXPIRED, "{\"sub\":1,\"iss\":\"me\",\"aud\":\"us\",\"exp\":1}",
+	    "it has expired");
+	/* What cannot be read comes before all of them. */
+	refuses(VERDICT_INVALID, "{\"exp\":1,\"nbf\":\"x\"}", "nbf is not a number");
+	refuses(VERDICT_INVALID, "{\"exp\":1,\"topics\":1}", "topics is not an array");
+	refuses(VERDICT_INVALID, "{\"exp\":1,\"scope\":1}", "scope is neither a string nor an array");
 }
 
 TEST(times_of_another_type_are_refused)
 {
-	static const char *const odd[] = { "\"2000000\"", "true", "null", "[2000000]", "{}", "\"\"" };
+	static const char *const odd[] = { "\"2000000\"", "true", "[2000000]", "{}", "\"\"" };
 
 	for (size_t i = 0; i < sizeof(odd) / sizeof(odd[0]); i++) {
 		char json[64];
 
 		snprintf(json, sizeof(json), "{\"sub\":1,\"exp\":%s}", odd[i]);
-		refuses(json, "exp is not a number");
+		refuses(VERDICT_INVALID, json, "exp is not a number");
 		snprintf(json, sizeof(json), "{\"sub\":1,\"nbf\":%s}", odd[i]);
-		refuses(json, "nbf is not a number");
+		refuses(VERDICT_INVALID, json, "nbf is not a number");
 	}
 }
 
@@ -197,11 +256,10 @@ TEST(iss_is_checked_where_configured)
 	user_is("{\"sub\":\"a\",\"iss\":\"whoever\"}", "a");
 	rules.issuer = "me";
 	user_is("{\"sub\":\"a\",\"iss\":\"me\"}", "a");
-	refuses("{\"sub\":\"a\"}", "iss is not the one expected");
-	refuses("{\"sub\":\"a\",\"iss\":\"Me\"}", "iss is not the one expected");
-	refuses("{\"sub\":\"a\",\"iss\":\"me \"}", "iss is not the one expected");
-	refuses("{\"sub\":\"a\",\"iss\":[\"me\"]}", "iss is not the one expected");
-	refuses("{\"sub\":\"a\",\"iss\":null}", "iss is not the one expected");
+	refuses(VERDICT_ISSUER, "{\"sub\":\"a\"}", "iss is not the one expected");
+	refuses(VERDICT_ISSUER, "{\"sub\":\"a\",\"iss\":\"Me\"}", "iss is not the one expected");
+	refuses(VERDICT_ISSUER, "{\"sub\":\"a\",\"iss\":\"me \"}", "iss is not the one expected");
+	refuses(VERDICT_ISSUER, "{\"sub\":\"a\",\"iss\":[\"me\"]}", "iss is not the one expected");
 }
 
 TEST(aud_is_a_string_or_an_array_that_holds_it)
@@ -210,12 +268,12 @@ TEST(aud_is_a_string_or_an_array_that_holds_it)
 	rules.audience = "us";
 	user_is("{\"sub\":\"a\",\"aud\":\"us\"}", "a");
 	user_is("{\"sub\":\"a\",\"aud\":[\"them\",\"us\"]}", "a");
-	refuses("{\"sub\":\"a\"}", "aud does not name this server");
-	refuses("{\"sub\":\"a\",\"aud\":\"them\"}", "aud does not name this server");
-	refuses("{\"sub\":\"a\",\"aud\":\"us them\"}", "aud does not name this server");
-	refuses("{\"sub\":\"a\",\"aud\":[]}", "aud does not name this server");
-	refuses("{\"sub\":\"a\",\"aud\":[[\"us\"]]}", "aud does not name this server");
-	refuses("{\"sub\":\"a\",\"aud\":{\"us\":\"us\"}}", "aud does not name this server");
+	refuses(VERDICT_AUDIENCE, "{\"sub\":\"a\"}", "aud does not name this server");
+	refuses(VERDICT_AUDIENCE, "{\"sub\":\"a\",\"aud\":\"them\"}", "aud does not name this server");
+	refuses(VERDICT_AUDIENCE, "{\"sub\":\"a\",\"aud\":\"us them\"}", "aud does not name this server");
+	refuses(VERDICT_AUDIENCE, "{\"sub\":\"a\",\"aud\":[]}", "aud does not name this server");
+	refuses(VERDICT_AUDIENCE, "{\"sub\":\"a\",\"aud\":[[\"us\"]]}", "aud does not name this server");
+	refuses(VERDICT_AUDIENCE, "{\"sub\":\"a\",\"aud\":{\"us\":\"us\"}}", "aud does not name this server");
 }
 
 TEST(topics_are_exact_names_or_prefixes)
@@ -252,12 +310,11 @@ TEST(no_topics_grant_none)
 
 TEST(topics_of_another_type_are_refused)
 {
-	refuses("{\"sub\":1,\"topics\":\"news\"}", "topics is not an array");
-	refuses("{\"sub\":1,\"topics\":null}", "topics is not an array");
-	refuses("{\"sub\":1,\"topics\":{\"0\":\"news\"}}", "topics is not an array");
-	refuses("{\"sub\":1,\"topics\":[\"news\",7]}", "topics has an entry that is not a name");
-	refuses("{\"sub\":1,\"topics\":[\"news\",\"\"]}", "topics has an entry that is not a name");
-	refuses("{\"sub\":1,\"topics\":[null]}", "topics has an entry that is not a name");
+	refuses(VERDICT_INVALID, "{\"sub\":1,\"topics\":\"news\"}", "topics is not an array");
+	refuses(VERDICT_INVALID, "{\"sub\":1,\"topics\":{\"0\":\"news\"}}", "topics is not an array");
+	refuses(VERDICT_INVALID, "{\"sub\":1,\"topics\":[\"news\",7]}", "topics has an entry that is not a name");
+	refuses(VERDICT_INVALID, "{\"sub\":1,\"topics\":[\"news\",\"\"]}", "topics has an entry that is not a name");
+	refuses(VERDICT_INVALID, "{\"sub\":1,\"topics\":[null]}", "topics has an entry that is not a name");
 }
 
 static void
@@ -288,11 +345,50 @@ TEST(scope_is_read_word_by_word)
 	identity_free(&id);
 }
 
+static void
+array_grants(const char *array, bool may_publish, bool may_admin)
+{
+	char json[128];
+
+	snprintf(json, sizeof(json), "{\"sub\":1,\"scope\":%s}", array);
+	accepts(json);
+	assert_int_equal(id.may_publish, may_publish);
+	assert_int_equal(id.may_admin, may_admin);
+	identity_free(&id);
+}
+
+TEST(scope_may_be_an_array)
+{
+	array_grants("[]", false, false);
+	array_grants("[\"rowcast:publish\"]", true, false);
+	array_grants("[\"openid\",\"rowcast:admin\",\"rowcast:publish\",\"x\"]", true, true);
+	/* An entry is one scope, which has no blanks (RFC 6749 3.3). */
+	array_grants("[\"rowcast:publish rowcast:admin\",\" rowcast:admin\",\"\"]", false, false);
+	array_grants("[\"rowcast:publisher\"]", false, false);
+}
+
 TEST(scope_of_another_type_is_refused)
 {
-	refuses("{\"sub\":1,\"scope\":[\"rowcast:publish\"]}", "scope is not a string");
-	refuses("{\"sub\":1,\"scope\":true}", "scope is not a string");
-	refuses("{\"sub\":1,\"scope\":null}", "scope is not a string");
+	refuses(VERDICT_INVALID, "{\"sub\":1,\"scope\":true}", "scope is neither a string nor an array");
+	refuses(VERDICT_INVALID, "{\"sub\":1,\"scope\":{\"0\":\"rowcast:publish\"}}",
+	    "scope is neither a string nor an array");
+	refuses(VERDICT_INVALID, "{\"sub\":1,\"scope\":[\"rowcast:publish\",1]}",
+	    "scope has an entry that is not a string");
+	refuses(VERDICT_INVALID, "{\"sub\":1,\"scope\":[null]}",
+	    "scope has an entry that is not a string");
+}
+
+TEST(a_verdict_is_told_by_its_first_fault)
+{
+	static const char *const sentences[] = { "token is invalid", "token is expired",
+		"token is not valid yet", "token names no user", "token has another issuer",
+		"token is for another audience" };
+
+	assert_null(verdict_sentence(0));
+	for (unsigned i = 0; i < sizeof(sentences) / sizeof(sentences[0]); i++) {
+		assert_string_equal(verdict_sentence(1u << i), sentences[i]);
+		assert_string_equal(verdict_sentence(0x3fu << i & 0x3f), sentences[i]);
+	}
 }
 
 static const struct CMUnitTest tests[] = {
@@ -306,6 +402,9 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test_setup(exp_must_be_in_the_future, setup),
 	cmocka_unit_test_setup(exp_beyond_all_reason_is_cut_off, setup),
 	cmocka_unit_test_setup(nbf_must_not_be_in_the_future, setup),
+	cmocka_unit_test_setup(an_issuers_clock_may_be_ahead_by_the_leeway, setup),
+	cmocka_unit_test_setup(a_claim_that_is_null_is_absent, setup),
+	cmocka_unit_test_setup(every_fault_is_in_the_verdict_and_the_first_is_told, setup),
 	cmocka_unit_test_setup(times_of_another_type_are_refused, setup),
 	cmocka_unit_test_setup(iss_is_checked_where_configured, setup),
 	cmocka_unit_test_setup(aud_is_a_string_or_an_array_that_holds_it, setup),
@@ -313,6 +412,8 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test_setup(no_topics_grant_none, setup),
 	cmocka_unit_test_setup(topics_of_another_type_are_refused, setup),
 	cmocka_unit_test_setup(scope_is_read_word_by_word, setup),
+	cmocka_unit_test_setup(scope_may_be_an_array, setup),
+	cmocka_unit_test_setup(a_verdict_is_told_by_its_first_fault, setup),
 	cmocka_unit_test_setup(scope_of_another_type_is_refused, setup),
 };
 

@@ -85,6 +85,7 @@ TEST(the_defaults_are_those_of_the_manual)
 	assert_null(conf.jwt_issuer);
 	assert_null(conf.jwt_audience);
 	assert_int_equal(conf.n_workers, 32);
+	assert_int_equal(conf.jwt_leeway_ms, 5000);
 	assert_int_equal(conf.heartbeat_ms, 15000);
 	assert_int_equal(conf.retry.min_ms, 2000);
 	assert_int_equal(conf.retry.max_ms, 6000);
@@ -112,6 +113,7 @@ TEST(a_file_sets_every_key)
 	    "jwt_issuer = https://id.example/\n"
 	    "jwt_audience = rowcast\n"
 	    "workers = 4\n"
+	    "jwt_leeway = 1m\n"
 	    "heartbeat = 100ms\n"
 	    "retry = 1s..2s\n"
 	    "max_streams = 20k\n"
@@ -132,6 +134,7 @@ TEST(a_file_sets_every_key)
 	assert_string_equal(conf.jwt_issuer, "https://id.example/");
 	assert_string_equal(conf.jwt_audience, "rowcast");
 	assert_int_equal(conf.n_workers, 4);
+	assert_int_equal(conf.jwt_leeway_ms, 60000);
 	assert_int_equal(conf.heartbeat_ms, 100);
 	assert_int_equal(conf.retry.min_ms, 1000);
 	assert_int_equal(conf.retry.max_ms, 2000);
@@ -274,6 +277,10 @@ TEST(numbers_keep_to_their_bounds)
 
 TEST(times_keep_to_their_bounds)
 {
+	line_loads("jwt_leeway = 0");
+	line_loads("jwt_leeway = 500ms");
+	line_loads("jwt_leeway = 10m");
+	line_refused("jwt_leeway = 601", "jwt_leeway: must be from 0ms to 10m");
 	line_loads("heartbeat = 100ms");
 	line_loads("heartbeat = 1h");
 	line_refused("heartbeat = 99ms", "heartbeat: must be from 100ms to 1h");

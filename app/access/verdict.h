@@ -1,0 +1,19 @@
+/* A verdict: all that is wrong with a token, one bit for each fault; 0 where it
+ * is good. The bits stand in the order in which faults are told: of several it
+ * is the lowest. A verdict that is a single bit says that there is no other. */
+#ifndef APP_ACCESS_VERDICT_H
+#define APP_ACCESS_VERDICT_H
+
+enum verdict {
+	VERDICT_INVALID = 1 << 0,   /* its form, its signature, or claims that cannot be read */
+	VERDICT_EXPIRED = 1 << 1,   /* exp */
+	VERDICT_NOT_YET = 1 << 2,   /* nbf */
+	VERDICT_NO_USER = 1 << 3,   /* the claim that names the user */
+	VERDICT_ISSUER = 1 << 4,    /* iss */
+	VERDICT_AUDIENCE = 1 << 5,  /* aud */
+};
+
+/* verdict_sentence returns what to tell the client, NULL for a good token. */
+const char *verdict_sentence(unsigned verdict);
+
+#endif
