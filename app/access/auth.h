@@ -16,9 +16,9 @@ enum { AUTH_TOKEN_MAX_BYTES = 8192 };
 struct auth;
 
 /* auth_open reads the key files conf names (jwt_key_file) and copies all else
- * it needs. Logged and NULL where one is missing, unreadable, empty, group- or
- * world-writable, or not a key for jwt_alg (a PEM file for HS*, a private key
- * or no PEM public key for RS* and ES*); keyfile.h has the whole list. One
+ * it needs. Logged and NULL where one is missing, unreadable, another user's,
+ * group- or world-writable, or not a key for jwt_alg (a PEM file for HS*, a
+ * private key or no PEM public key for RS* and ES*); keyfile.h has the list. One
  * newline at the end of an HS* secret is not part of it. The secret is in no
  * log line. */
 struct auth *auth_open(const struct conf *conf);

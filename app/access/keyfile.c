@@ -235,6 +235,12 @@ check_secret(struct keyfile *key, const char *path, const char *alg)
 		log_errorx("auth: %s: the file is empty", path);
 		return -1;
 	}
+	if (key->len < KEYFILE_MIN_SECRET_BYTES) {
+		log_errorx("auth: %s: a secret of fewer than %d bytes can be guessed; %zu are the"
+		    " least for %s (head -c 48 /dev/urandom | base64 -w0)", path,
+		    KEYFILE_MIN_SECRET_BYTES, min_bytes, alg);
+		return -1;
+	}
 	if (key->len < min_bytes)
 		log_warnx("auth: %s: the secret is too short for %s; %zu bytes are the least",
 		    path, alg, min_bytes);
@@ -254,6 +260,12 @@ is_our_kind_of_file(int fd, const char *path)
 	}
 	if (!S_ISREG(st.st_mode)) {
 		log_errorx("auth: %s: this is not a regular file", path);
+		return false;
+	}
+	/* The owner may write it, whatever its mode says at the moment. */
+	if (st.st_uid != 0 && st.st_uid != geteuid()) {
+		log_errorx("auth: %s: the file belongs to another user; who owns it can be anyone"
+		    " (chown root)", path);
 		return false;
 	}
 	if ((st.st_mode & (S_IWGRP | S_IWOTH)) != 0) {

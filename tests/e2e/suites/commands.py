@@ -205,6 +205,18 @@ def check_demands_a_key_that_others_cannot_write(site):
         done = rowcast(site, 'check', '-c', site.rowcast.conf, '-o', 'jwt_key_file=' + path)
         expect.equal(done.returncode, 1, oct(mode))
         expect.true(path in done.stderr + done.stdout, done.stderr)
+    os.chmod(path, 0o600)
+    if os.geteuid() == 0:  # nobody else can give a file away
+        os.chown(path, 65534, -1)
+        done = rowcast(site, 'check', '-c', site.rowcast.conf, '-o', 'jwt_key_file=' + path)
+        expect.equal(done.returncode, 1, 'a key of another user')
+        expect.true('belongs to another user' in done.stderr, done.stderr)
+        os.chown(path, 0, -1)
+    with open(path, 'w') as f:
+        f.write('fifteen bytes..')
+    done = rowcast(site, 'check', '-c', site.rowcast.conf, '-o', 'jwt_key_file=' + path)
+    expect.equal(done.returncode, 1, 'a secret that can be guessed')
+    expect.true('fewer than 16 bytes' in done.stderr and 'fifteen' not in done.stderr, done.stderr)
     done = rowcast(site, 'check', '-c', '/dev/null')
     expect.equal(done.returncode, 1, 'no key at all')
     expect.true('jwt_key_file' in done.stderr + done.stdout, done.stderr)

@@ -85,6 +85,41 @@ TEST(a_short_secret_is_used_with_a_warning)
 	}
 }
 
+TEST(a_secret_that_can_be_guessed_is_refused)
+{
+	static const char *const algs[] = { "HS256", "HS384", "HS512" };
+
+	for (size_t i = 0; i < 3; i++) {
+		char why[256];
+
+		snprintf(why, sizeof(why), "a secret of fewer than 16 bytes can be guessed; %d are the"
+		    " least for %s (head -c 48 /dev/urandom | base64 -w0)", 32 + 16 * (int)i, algs[i]);
+		refuses(capture_file("secret", SECRET, 15, 0600), algs[i], why);
+		refuses(capture_file("secret", "0123456789abcde\n", 16, 0600), algs[i], why);
+		snprintf(why, sizeof(why), "the secret is too short for %s; %d bytes are the least",
+		    algs[i], 32 + 16 * (int)i);
+		warns(capture_file("secret", SECRET, 16, 0600), algs[i], why);
+	}
+}
+
+/* Only root can give a file away; anybody can look at one of root's. */
+TEST(a_file_of_another_user_than_root_or_ours_is_refused)
+{
+	const uid_t us = geteuid(), other = 65534;
+	const char *path = capture_file("secret", SECRET, 64, 0400);
+
+	reads(path, "HS256");
+	keyfile_free(&key);
+	if (us == 0 && chown(path, other, (gid_t)-1) == 0)
+		refuses(path, "HS256",
+		    "the file belongs to another user; who owns it can be anyone (chown root)");
+	if (us == 0)
+		assert_int_equal(seteuid(other), 0);
+	warns("/etc/passwd", "HS256", "everybody on this machine can read the secret; "
+	    "who can read it can be anyone (chmod o-r)");
+	assert_int_equal(seteuid(us), 0);
+}
+
 TEST(an_empty_secret_is_refused)
 {
 	refuses(capture_file("secret", "", 0, 0600), "HS256", "the file is empty");
@@ -142,9 +177,12 @@ TEST(what_is_no_file_is_refused)
 TEST(no_line_of_the_log_has_the_secret)
 {
 	capture_begin();
-	assert_int_equal(keyfile_read(&key, capture_file("secret", "hunter2", 7, 0600), "HS256"), 0);
+	assert_int_equal(keyfile_read(&key, capture_file("secret", "hunter2hunter2hunter2", 21, 0600), "HS256"), 0);
 	assert_null(strstr(capture_end(), "hunter2"));
 	keyfile_free(&key);
+	capture_begin();
+	assert_int_equal(keyfile_read(&key, capture_file("secret", "hunter2", 7, 0600), "HS256"), -1);
+	assert_null(strstr(capture_end(), "hunter2"));
 	capture_begin();
 	assert_int_equal(keyfile_read(&key, capture_file("secret", "hunter2", 7, 0600), "RS256"), -1);
 	assert_null(strstr(capture_end(), "hunter2"));
@@ -391,6 +429,8 @@ TEST(a_short_rsa_key_is_used_with_a_warning)
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(one_line_break_at_the_end_is_not_part_of_a_secret),
 	cmocka_unit_test(a_short_secret_is_used_with_a_warning),
+	cmocka_unit_test(a_secret_that_can_be_guessed_is_refused),
+	cmocka_unit_test(a_file_of_another_user_than_root_or_ours_is_refused),
 	cmocka_unit_test(an_empty_secret_is_refused),
 	cmocka_unit_test(a_file_at_the_bound_is_read_and_one_byte_more_is_not),
 	cmocka_unit_test(what_others_can_write_is_refused),
