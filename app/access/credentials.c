@@ -11,6 +11,13 @@
 #include "lib/form.h"
 #include "lib/mem.h"
 
+enum {
+	/* How many cookies of that name are tried: a site may have set one for each of
+	 * several paths and domains, and the browser sends all that fit. Picked, not
+	 * tuned; each costs the check of a signature. */
+	COOKIES_MAX = 4,
+};
+
 static const char bearer[] = "Bearer ";
 static const char cookie_name[] = "rowcast_token=";
 
@@ -24,7 +31,8 @@ without_scheme(const char *text)
 	return text + strspn(text, " ");
 }
 
-/* Each returns the token, which the caller frees, or NULL. */
+/* A token may be in each of these; they return it, and the caller frees it, or
+ * NULL. */
 
 static char *
 from_header(const struct request *request)
@@ -35,35 +43,6 @@ from_header(const struct request *request)
 		return NULL;
 	token = without_scheme(request->authorization);
 	return token != request->authorization && *token != '\0' ? mem_strdup(token) : NULL;
-}
-
-/* begins_pair: stands nothing but blanks between `at` and the start of the text,
- * or the ';' before it? */
-static bool
-begins_pair(const char *text, const char *at)
-{
-	while (at > text && (at[-1] == ' ' || at[-1] == '\t'))
-		at--;
-	return at == text || at[-1] == ';';
-}
-
-/* RFC 6265 4.2.1: pairs between "; ", the value perhaps in quotes. */
-static char *
-from_cookie(const struct request *request)
-{
-	const char *at = request->cookie, *value;
-	size_t len;
-
-	/* The name is looked for, not the pairs, of which there may be thousands. */
-	while (at != NULL && (at = strstr(at, cookie_name)) != NULL
-	    && !begins_pair(request->cookie, at))
-		at += strlen(cookie_name);
-	if (at == NULL)
-		return NULL;
-	value = at + strlen(cookie_name);
-	value += *value == '"';
-	len = strcspn(value, "\"; \t");
-	return len > 0 ? mem_strndup(value, len) : NULL;
 }
 
 static char *
@@ -81,6 +60,37 @@ from_query(const struct request *request)
 	}
 	form_free(&form);
 	return token;
+}
+
+/* begins_pair: stands nothing but blanks between `at` and the start of the text,
+ * or the ';' before it? */
+static bool
+begins_pair(const char *text, const char *at)
+{
+	while (at > text && (at[-1] == ' ' || at[-1] == '\t'))
+		at--;
+	return at == text || at[-1] == ';';
+}
+
+/* next_cookie returns the next token of that text from *at on, and moves *at
+ * behind it. RFC 6265 4.2.1: pairs between "; ", the value perhaps in quotes. */
+static char *
+next_cookie(const char *text, const char **at)
+{
+	const char *name, *value;
+	size_t len;
+
+	/* The name is looked for, not the pairs, of which there may be thousands. */
+	while (*at != NULL && (name = strstr(*at, cookie_name)) != NULL) {
+		*at = name + strlen(cookie_name);
+		if (!begins_pair(text, name))
+			continue;
+		value = *at + (**at == '"');
+		len = strcspn(value, "\"; \t");
+		if (len > 0)
+			return mem_strndup(value, len);
+	}
+	return NULL;
 }
 
 /* comes_from_elsewhere: could another site have made the browser send this?
@@ -102,36 +112,71 @@ comes_from_elsewhere(const struct request *request)
 	return host == NULL || request->host == NULL || strcasecmp(host + 3, request->host) != 0;
 }
 
+/* refuse_absent says where a token may be put, as far as it counts there. */
+static void
+refuse_absent(struct request *request, unsigned places)
+{
+	const char *sentence = "token is required: send it in the header Authorization: Bearer TOKEN";
+
+	if (places & CREDENTIALS_QUERY)
+		sentence = "token is required: send it in the header Authorization: Bearer TOKEN,"
+		    " as ?token=TOKEN, or in the cookie rowcast_token";
+	else if (places & CREDENTIALS_COOKIE)
+		sentence = "token is required: send it in the header Authorization: Bearer TOKEN,"
+		    " or in the cookie rowcast_token";
+	reply_error(&request->reply, 400, NULL, sentence);
+}
+
+static void
+refuse_bad(struct request *request, unsigned verdict)
+{
+	reply_error(&request->reply, 401, "WWW-Authenticate: Bearer error=\"invalid_token\"\r\n",
+	    verdict_sentence(verdict));
+}
+
+/* check_cookies: the first one that is valid counts. Where none is, the verdict
+ * is that on the first, which a browser sends for the longest path. */
+static unsigned
+check_cookies(struct auth *auth, char *token, const char *text, const char *rest,
+    struct identity *id)
+{
+	unsigned verdict = auth_check(auth, token, id);
+	bool good = verdict == 0;
+
+	free(token);
+	for (int i = 1; !good && i < COOKIES_MAX && (token = next_cookie(text, &rest)) != NULL; i++) {
+		good = auth_check(auth, token, id) == 0;
+		free(token);
+	}
+	return good ? 0 : verdict;
+}
+
 bool
 credentials_check(struct auth *auth, struct request *request, unsigned places,
     struct identity *id)
 {
 	char *token = places & CREDENTIALS_HEADER ? from_header(request) : NULL;
+	const char *cookies = places & CREDENTIALS_COOKIE ? request->cookie : NULL, *rest = cookies;
 	unsigned verdict;
 
-	if (token == NULL && places & CREDENTIALS_COOKIE) {
-		token = from_cookie(request);
-		if (token != NULL && strcmp(request->method, "GET") != 0
-		    && comes_from_elsewhere(request)) {
-			free(token);
-			reply_error(&request->reply, 403, NULL, "a cookie does not authorise a"
-			    " request from another site; add its origin to allow_origin, or send"
-			    " the token in the Authorization header");
-			return false;
-		}
-	}
 	if (token == NULL && places & CREDENTIALS_QUERY)
 		token = from_query(request);
-	if (token == NULL) {
-		reply_error(&request->reply, 400, NULL, "token is required");
+	if (token != NULL) {
+		verdict = auth_check(auth, token, id);
+		free(token);
+	} else if ((token = next_cookie(cookies, &rest)) == NULL) {
+		refuse_absent(request, places);
 		return false;
-	}
-	verdict = auth_check(auth, token, id);
-	free(token);
-	if (verdict != 0) {
-		reply_error(&request->reply, 401,
-		    "WWW-Authenticate: Bearer error=\"invalid_token\"\r\n", verdict_sentence(verdict));
+	} else if (strcmp(request->method, "GET") != 0 && comes_from_elsewhere(request)) {
+		free(token);
+		reply_error(&request->reply, 403, NULL, "a cookie does not authorise a"
+		    " request from another site; add its origin to allow_origin, or send"
+		    " the token in the Authorization header");
 		return false;
+	} else {
+		verdict = check_cookies(auth, token, cookies, rest, id);
 	}
-	return true;
+	if (verdict != 0)
+		refuse_bad(request, verdict);
+	return verdict == 0;
 }

@@ -8,16 +8,17 @@
 #include "app/access/auth.h"
 #include "app/fastcgi/request.h"
 
-/* The places a handler takes a token from; the first that has one counts. */
+/* The places a handler takes a token from. The first that has one counts, in this
+ * order: what a page says explicitly comes before what the browser adds. */
 enum credentials_places {
 	CREDENTIALS_HEADER = 1,   /* Authorization: Bearer T (RFC 6750 2.1) */
-	CREDENTIALS_COOKIE = 2,   /* rowcast_token=T */
-	CREDENTIALS_QUERY = 4,    /* token=T */
+	CREDENTIALS_QUERY = 4,    /* token=T, or token=Bearer T */
+	CREDENTIALS_COOKIE = 2,   /* rowcast_token=T; of several the first that is valid */
 };
 
 /* credentials_check finds the token and has it checked. true: *id is filled,
  * identity_free is due. false: the request has been answered: 400 without a
- * token, 401 with a bad one, 403 where only a cookie spoke for a request that
+ * token (an empty one is none), 401 with a bad one, 403 where only a cookie spoke for a request that
  * writes and that another site may have made the browser send. */
 bool credentials_check(struct auth *auth, struct request *request, unsigned places,
     struct identity *id);

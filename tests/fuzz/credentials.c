@@ -1,5 +1,5 @@
 /* credentials_check on any header, cookie and query, with auth_check's place
- * taken: so it is seen which token was found, if any. The input is a byte for
+ * taken: so it is seen which tokens were found, if any. The input is a byte for
  * the places and then lines: the method, Authorization, Cookie, the query,
  * Origin, Host, Sec-Fetch-Site; those that may be absent are there where the
  * line begins with '+'. */
@@ -10,13 +10,16 @@
 
 #include "app/access/credentials.h"
 
-static char *found;  /* what auth_check was asked about; owned */
+static char *found;    /* what auth_check was asked about last; owned */
+static size_t n_found;  /* and how often */
 
 unsigned
 auth_check(struct auth *auth __attribute__((unused)), const char *token, struct identity *id)
 {
-	REQUIRE(found == NULL && *token != '\0');
+	REQUIRE(*token != '\0' && n_found < 4);
+	free(found);
 	found = mem_strdup(token);
+	n_found++;
 	if (strncmp(token, "good", 4) != 0)
 		return VERDICT_INVALID;
 	*id = (struct identity){ .user = mem_strdup("42") };
@@ -30,23 +33,37 @@ is_bearer(const char *authorization)
 	    && authorization[7 + strspn(authorization + 7, " ")] != '\0';
 }
 
-/* has_cookie: the first cookie of that name counts, with quotes or without. */
-static bool
-has_cookie(const char *cookie)
+/* count_cookies counts those of that name which are not empty, with quotes or
+ * without. */
+static size_t
+count_cookies(const char *cookie)
 {
 	char *copy = mem_strdup(cookie != NULL ? cookie : ""), *rest = copy, *one;
-	bool has = false;
+	size_t n = 0;
 
 	while ((one = strsep(&rest, ";")) != NULL) {
 		one += strspn(one, " \t");
 		if (strncmp(one, "rowcast_token=", 14) == 0) {
 			one += one[14] == '"' ? 15 : 14;
-			has = one[strcspn(one, " \t\"")] != one[0] || strchr(" \t\"", one[0]) == NULL;
-			break;
+			n += one[strcspn(one, " \t\"")] != one[0] || strchr(" \t\"", one[0]) == NULL;
 		}
 	}
 	free(copy);
-	return has;
+	return n;
+}
+
+/* has_query looks for a token= that is not empty, where no escape hides one. */
+static bool
+has_query(const char *query)
+{
+	char *copy = mem_strdup(query), *rest = copy, *one;
+	bool has = false;
+
+	while ((one = strsep(&rest, "&")) != NULL)
+		if (strncmp(one, "token=", 6) == 0 && one[6] != '\0' && strchr("+% bB", one[6]) == NULL)
+			has = true;
+	free(copy);
+	return has && strchr(query, '%') == NULL;
 }
 
 /* is_foreign: may this have been caused by another site, as far as Sec-Fetch-Site
@@ -78,29 +95,30 @@ static void
 check(const struct request *request, unsigned places, bool allowed, int status)
 {
 	bool header = places & CREDENTIALS_HEADER && is_bearer(request->authorization);
-	bool cookie = !header && places & CREDENTIALS_COOKIE && has_cookie(request->cookie);
+	bool query = !header && places & CREDENTIALS_QUERY && has_query(request->query);
+	size_t n_cookies = places & CREDENTIALS_COOKIE ? count_cookies(request->cookie) : 0;
+	bool reads = strcmp(request->method, "GET") == 0;
 
 	REQUIRE(allowed == (status == 0));
-	if (cookie && strcmp(request->method, "GET") != 0 && is_foreign(request)) {
-		REQUIRE(status == 403 && found == NULL);
-		return;
-	}
 	if (status == 403) {
-		REQUIRE(cookie && strcmp(request->method, "GET") != 0 && found == NULL);
+		REQUIRE(!header && !query && n_cookies > 0 && !reads && is_foreign(request) && n_found == 0);
 		return;
 	}
-	if (found == NULL) {
-		REQUIRE(status == 400 && !header && !cookie);
+	if (n_found == 0) {
+		REQUIRE(status == 400 && !header && !query && n_cookies == 0);
 		return;
 	}
 	REQUIRE(allowed == (strncmp(found, "good", 4) == 0));
 	REQUIRE(allowed || status == 401);
 	if (header)
-		REQUIRE(strstr(request->authorization, found) != NULL);
-	else if (cookie)
-		REQUIRE(strstr(request->cookie, found) != NULL);
+		REQUIRE(n_found == 1 && strstr(request->authorization, found) != NULL);
+	else if (query)
+		REQUIRE(n_found == 1 && strlen(found) < strlen(request->query));
+	else if (strchr(request->query, '=') == NULL || !(places & CREDENTIALS_QUERY))
+		REQUIRE(n_found <= n_cookies && strstr(request->cookie, found) != NULL
+		    && (reads || !is_foreign(request)));
 	else
-		REQUIRE(places & CREDENTIALS_QUERY && strlen(found) < strlen(request->query));
+		REQUIRE(n_found == 1 || n_found <= n_cookies);
 }
 
 int
@@ -131,6 +149,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	close(fd);
 	free(found);
 	found = NULL;
+	n_found = 0;
 	free(method);
 	free(authorization);
 	free(cookie);

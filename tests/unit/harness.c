@@ -75,7 +75,7 @@ has_line(const char *const lines[], const char *key)
 void
 conf_of(struct conf *conf, const char *const lines[])
 {
-	char *key = write_file("key", "a secret of thirty-two bytes or more, for tests\n");
+	char *key = write_file("key", HARNESS_SECRET "\n");
 	char *socket_path = path_in_folder("socket"), *store = path_in_folder("rowcast.db"), *path;
 	struct buf text = BUF_EMPTY;
 	char *whole;

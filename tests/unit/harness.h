@@ -39,6 +39,9 @@ char *path_in_folder(const char *name);
  * and an HS256 key file lie in the folder. conf_free is due. */
 void conf_of(struct conf *conf, const char *const lines[]);
 
+/* The secret in that file. */
+#define HARNESS_SECRET "a secret of thirty-two bytes or more, for tests"
+
 /* auth_of_conf opens that key; auth_close is due. */
 struct auth *auth_of_conf(void);
 

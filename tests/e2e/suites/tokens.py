@@ -26,37 +26,60 @@ def header_cookie_and_query_open_a_stream(site):
         expect.equal(stream.wait_event().data, 'hello')
 
 
-def header_wins_over_cookie_and_cookie_over_query(site):
+def what_a_page_says_comes_before_what_the_browser_adds(site):
+    """Header before query before cookie."""
     a, b, c = site.user(), site.user(), site.user()
-    query = 'token=' + site.token(c)
-    by_header = site.subscribe(a, query=query, headers={'Cookie': 'rowcast_token=' + site.token(b)})
-    by_cookie = site.subscribe(b, via='cookie', query=query)
+    query = 'token=' + site.token(b)
+    cookie = {'Cookie': 'rowcast_token=' + site.token(c)}
+    by_header = site.subscribe(a, query=query, headers=cookie)
+    by_query = site.subscribe(b, via='query', headers=cookie)
+    by_cookie = site.subscribe(c, via='cookie', query='token=')  # an empty one is none
     for user in (c, b, a):
         site.insert('for ' + user, user)
     expect.equal(by_header.wait_event().data, 'for ' + a)
-    expect.equal(by_cookie.wait_event().data, 'for ' + b)
+    expect.equal(by_query.wait_event().data, 'for ' + b)
+    expect.equal(by_cookie.wait_event().data, 'for ' + c)
+
+
+def of_several_cookies_the_first_valid_one_counts(site):
+    user, other = site.user(), site.user()
+    good, second, stale = site.token(user), site.token(other), site.token(user, ttl=-1)
+    for cookie in ('rowcast_token=; rowcast_token=' + good, f'rowcast_token=x; rowcast_token={stale}; rowcast_token={good}',
+                   f'rowcast_token={good}; rowcast_token={second}'):
+        expect.status(site.curl('/msg', headers={'Cookie': cookie}, data='msg=x'), 201, cookie)
+    expect.equal(site.sql(f"SELECT count(*) FROM message WHERE user = '{user}'"), '3')
+    expect.refusal(site.curl('/msg', headers={'Cookie': f'rowcast_token={stale}; rowcast_token=x'}, data='msg=x'), 401,
+                   error='token is expired')
+
+
+def _required(answer, *places):
+    expect.refusal(answer, 400)
+    sentence = answer.json()['error']
+    expect.true(sentence.startswith('token is required'), sentence)
+    for place in places:
+        expect.true(place in sentence, f'{place} is named: {sentence}')
 
 
 def a_cookie_publishes_but_a_query_token_does_not(site):
     user = site.user()
     token = site.token(user)
     expect.status(site.curl('/msg', headers={'Cookie': 'rowcast_token=' + token}, data='msg=x'), 201)
-    expect.refusal(site.curl('/msg?token=' + token, data='msg=x'), 400, error='token is required')
+    _required(site.curl('/msg?token=' + token, data='msg=x'), 'Authorization: Bearer', 'rowcast_token')
 
 
 def the_old_form_of_publishing_demands_the_header(site):
     user = site.user()
     token = site.token(user)
     expect.status(site.curl('/msg?msg=x', token=token), 201)
-    expect.refusal(site.curl('/msg?msg=x', headers={'Cookie': 'rowcast_token=' + token}), 400,
-                   error='token is required')
+    _required(site.curl('/msg?msg=x', headers={'Cookie': 'rowcast_token=' + token}), 'Authorization: Bearer')
     expect.equal(site.sql(f"SELECT count(*) FROM message WHERE user = '{user}'"), '1')
 
 
 def without_a_token_the_answer_is_400(site):
-    for path in ('/events', '/msg?msg=x', '/events?token='):
-        expect.refusal(site.curl(path), 400, path, error='token is required')
-    expect.refusal(site.curl('/msg', data='msg=x'), 400, error='token is required')
+    for path in ('/events', '/events?token=', '/events?token=Bearer%20'):
+        _required(site.curl(path), 'Authorization: Bearer', 'rowcast_token', '?token=')
+    _required(site.curl('/msg?msg=x'), 'Authorization: Bearer')
+    _required(site.curl('/msg', data='msg=x'), 'Authorization: Bearer', 'rowcast_token')
 
 
 def _bad_tokens(site):

@@ -1,5 +1,6 @@
 #include "tests/unit/check.h"
 #include "tests/unit/harness.h"
+#include "tests/unit/hs256.h"
 
 #include <sys/socket.h>
 
@@ -10,6 +11,7 @@ enum { ANYWHERE = CREDENTIALS_HEADER | CREDENTIALS_COOKIE | CREDENTIALS_QUERY };
 
 static struct auth *auth;
 static char *good;  /* a token; owned */
+static char answer[1024];  /* to the last request that was refused */
 
 static int
 setup(void **state __attribute__((unused)))
@@ -38,7 +40,6 @@ status_of(struct request request, unsigned places)
 	const char **texts[] = { &request.authorization, &request.cookie, &request.query };
 	char *copies[3] = { NULL, NULL, NULL };
 	struct identity id;
-	char answer[1024];
 	struct peer peer;
 	int status = 0;
 	ssize_t n;
@@ -99,7 +100,11 @@ TEST(a_place_that_is_not_asked_for_does_not_count)
 TEST(the_first_place_with_a_token_decides)
 {
 	EXPECT(401, ANYWHERE, .authorization = "Bearer x", .cookie = "rowcast_token=%s");
-	EXPECT(401, ANYWHERE, .cookie = "rowcast_token=x", .query = "token=%s");
+	EXPECT(401, ANYWHERE, .authorization = "Bearer x", .query = "token=%s");
+	EXPECT(401, ANYWHERE, .query = "token=x", .cookie = "rowcast_token=%s");
+	EXPECT(0, ANYWHERE, .query = "token=%s", .cookie = "rowcast_token=x");
+	EXPECT(401, CREDENTIALS_HEADER | CREDENTIALS_COOKIE, .cookie = "rowcast_token=x",
+	    .query = "token=%s");
 	EXPECT(0, ANYWHERE, .authorization = "Basic eDp5", .cookie = "rowcast_token=%s");
 	EXPECT(0, ANYWHERE, .authorization = "Bearer ", .query = "token=%s");
 }
@@ -108,10 +113,78 @@ TEST(a_place_without_text_has_no_token)
 {
 	EXPECT(400, ANYWHERE, .authorization = "Bearer ");
 	EXPECT(400, ANYWHERE, .cookie = "rowcast_token=; xrowcast_token=%s");
+	EXPECT(400, ANYWHERE, .cookie = "rowcast_token=; rowcast_token=\"\"; rowcast_token");
+	EXPECT(0, ANYWHERE, .cookie = "rowcast_token=; rowcast_token=%s");
+	EXPECT(0, ANYWHERE, .cookie = "rowcast_token=%s", .query = "token=");
+	EXPECT(0, ANYWHERE, .cookie = "rowcast_token=%s", .query = "token=Bearer%20");
 	EXPECT(400, ANYWHERE, .query = "token=");
 	EXPECT(400, ANYWHERE, .query = "token=Bearer+");
 	EXPECT(400, ANYWHERE, .query = "token=Bearer%20%20");
 	EXPECT(0, ANYWHERE, .query = "token=Bearer+&token=%s");
+}
+
+TEST(the_first_valid_cookie_counts)
+{
+	EXPECT(0, ANYWHERE, .cookie = "rowcast_token=%s; rowcast_token=x");
+	EXPECT(0, ANYWHERE, .cookie = "rowcast_token=x; rowcast_token=%s");
+	EXPECT(0, ANYWHERE, .cookie = "rowcast_token=x;a=b;rowcast_token=y;; rowcast_token=\"z\"; "
+	    "rowcast_token=\"%s\"");
+	/* No more than four are tried, and empty ones are none. */
+	EXPECT(0, ANYWHERE, .cookie = "rowcast_token=; rowcast_token=; rowcast_token=1; "
+	    "rowcast_token=2; rowcast_token=3; rowcast_token=%s");
+	EXPECT(401, ANYWHERE, .cookie = "rowcast_token=1; rowcast_token=2; rowcast_token=3; "
+	    "rowcast_token=4; rowcast_token=%s");
+}
+
+TEST(who_fails_with_all_cookies_is_told_about_the_first)
+{
+	char *expired = hs256_sign(HARNESS_SECRET, "{\"alg\":\"HS256\"}", "{\"sub\":1,\"exp\":1}");
+	char *cookie = mem_printf("rowcast_token=%s; rowcast_token=x", expired);
+
+	EXPECT(401, ANYWHERE, .cookie = cookie);
+	expect_text(answer + 8, "{\"error\":\"token is expired\"}");
+	free(cookie);
+	cookie = mem_printf("rowcast_token=x; rowcast_token=%s", expired);
+	EXPECT(401, ANYWHERE, .cookie = cookie);
+	expect_text(answer + 8, "{\"error\":\"token is invalid\"}");
+	free(cookie);
+	free(expired);
+}
+
+TEST(a_bad_token_is_told_why_and_that_it_is_the_token)
+{
+	static const struct { const char *claims, *sentence; } bad[] = {
+		{ "{\"sub\":1,\"scope\":7}", "token is invalid" },
+		{ "{\"sub\":1,\"exp\":1}", "token is expired" },
+		{ "{\"sub\":1,\"nbf\":4000000000}", "token is not valid yet" },
+		{ "{}", "token names no user" },
+	};
+
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		char *token = hs256_sign(HARNESS_SECRET, "{\"alg\":\"HS256\"}", bad[i].claims);
+		char *bearer = mem_printf("Bearer %s", token);
+		char *body = mem_printf("\r\n\r\n{\"error\":\"%s\"}", bad[i].sentence);
+
+		EXPECT(401, ANYWHERE, .authorization = bearer);
+		expect_text(answer + 8, "\r\nWWW-Authenticate: Bearer error=\"invalid_token\"\r\n");
+		expect_text(answer + 8, body);
+		free(body);
+		free(bearer);
+		free(token);
+	}
+}
+
+TEST(who_has_no_token_is_told_where_one_may_be_put)
+{
+	EXPECT(400, ANYWHERE, .query = "");
+	expect_text(answer + 8, "{\"error\":\"token is required: send it in the header Authorization:"
+	    " Bearer TOKEN, as ?token=TOKEN, or in the cookie rowcast_token\"}");
+	EXPECT(400, CREDENTIALS_HEADER | CREDENTIALS_COOKIE, .query = "");
+	expect_text(answer + 8, "{\"error\":\"token is required: send it in the header Authorization:"
+	    " Bearer TOKEN, or in the cookie rowcast_token\"}");
+	EXPECT(400, CREDENTIALS_HEADER, .query = "");
+	expect_text(answer + 8, "{\"error\":\"token is required: send it in the header Authorization:"
+	    " Bearer TOKEN\"}");
 }
 
 /* ---- other sites ---- */
@@ -128,6 +201,9 @@ TEST(a_cookie_does_not_speak_for_another_site)
 	    .origin = "null", .host = "page.example");
 	EXPECT(403, ANYWHERE, .method = "POST", .cookie = "rowcast_token=%s",
 	    .origin = "https://page.example");
+	/* Not even to be told whether it is a good one. */
+	EXPECT(403, ANYWHERE, .method = "POST", .cookie = "rowcast_token=x",
+	    .sec_fetch_site = "cross-site");
 }
 
 TEST(a_cookie_speaks_for_its_own_page_and_for_what_is_no_browser)
@@ -156,6 +232,10 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(a_place_that_is_not_asked_for_does_not_count),
 	cmocka_unit_test(the_first_place_with_a_token_decides),
 	cmocka_unit_test(a_place_without_text_has_no_token),
+	cmocka_unit_test(the_first_valid_cookie_counts),
+	cmocka_unit_test(who_fails_with_all_cookies_is_told_about_the_first),
+	cmocka_unit_test(a_bad_token_is_told_why_and_that_it_is_the_token),
+	cmocka_unit_test(who_has_no_token_is_told_where_one_may_be_put),
 	cmocka_unit_test(a_cookie_does_not_speak_for_another_site),
 	cmocka_unit_test(a_cookie_speaks_for_its_own_page_and_for_what_is_no_browser),
 	cmocka_unit_test(a_header_or_reading_needs_no_such_proof),
