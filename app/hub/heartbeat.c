@@ -33,9 +33,8 @@ send_heartbeat(struct hub_state *hub, struct stream *s)
 	struct buf bytes = BUF_EMPTY;
 
 	s->cursor = life_position(hub, s);
-	if (!s->cursor_off && s->cursor > s->told) {
-		sse_id(&bytes, s->cursor);
-		buf_add_char(&bytes, '\n');
+	if (s->cursor_form != STREAM_CURSOR_OFF && s->cursor > s->told) {
+		stream_add_cursor(s, &bytes, s->cursor);
 		s->told = s->cursor;
 	} else {
 		buf_add_str(&bytes, SSE_HEARTBEAT);

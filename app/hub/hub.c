@@ -117,11 +117,13 @@ drain(struct hub *hub)
 		int64_t upto = life_position(state, s);
 		struct buf bytes = BUF_EMPTY;
 
-		if (s->state != STREAM_CLOSED && s->state != STREAM_BLOCKED && !s->cursor_off) {
+		if (s->state != STREAM_CLOSED && s->state != STREAM_BLOCKED
+		    && s->cursor_form != STREAM_CURSOR_OFF) {
 			sse_retry(&bytes, random_between(hub->retry_min_ms, hub->retry_max_ms));
 			if (upto > s->told)
-				sse_id(&bytes, upto);
-			buf_add_char(&bytes, '\n');
+				stream_add_cursor(s, &bytes, upto);
+			else
+				buf_add_char(&bytes, '\n');
 			if (stream_write_buf(s, &bytes, state->now) != 0) {
 				/* It is closed anyway. */
 			}

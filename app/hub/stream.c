@@ -8,6 +8,8 @@
 #include "app/hub/stream.h"
 
 #include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -15,6 +17,7 @@
 
 #include "lib/fcgi.h"
 #include "lib/mem.h"
+#include "lib/sse.h"
 
 enum { RUN_BYTES = 512 };  /* for send_slices; picked, not tuned */
 
@@ -42,6 +45,19 @@ stream_free(struct stream *s)
 	free(s->invalid_id);
 	buf_free(&s->unsent);
 	free(s);
+}
+
+void
+stream_add_cursor(const struct stream *s, struct buf *out, int64_t id)
+{
+	char data[32];
+	int len = snprintf(data, sizeof(data), "{\"id\":%" PRId64 "}", id);
+
+	sse_id(out, id);
+	if (s->cursor_form == STREAM_CURSOR_EVENT)
+		sse_event(out, "rowcast.cursor", data, (size_t)len);
+	else
+		buf_add_char(out, '\n');
 }
 
 bool

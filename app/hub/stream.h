@@ -39,6 +39,13 @@ enum stream_state {
 	STREAM_CLOSED,    /* over; freed when nobody points to it any more */
 };
 
+/* How a client is told where it stands, beside the ids of its messages. */
+enum stream_cursor {
+	STREAM_CURSOR_ID,     /* a block of an id alone, which raises no event in a browser */
+	STREAM_CURSOR_OFF,    /* cursor=off: not at all, there is no block without data */
+	STREAM_CURSOR_EVENT,  /* cursor=event: as rowcast.cursor, which a script sees */
+};
+
 TAILQ_HEAD(stream_list, stream);
 
 struct stream {
@@ -49,7 +56,7 @@ struct stream {
 	enum stream_state state;
 	int fd;                    /* -1 once closed */
 	uint16_t request_id;
-	bool cursor_off;           /* cursor=off: no block without data */
+	enum stream_cursor cursor_form;
 	bool accepts_events;       /* the request accepts text/event-stream */
 	bool from_store;           /* has to read the store before the ring: see life.c */
 	bool probed;               /* a second heartbeat is due, to see who is still there */
@@ -79,6 +86,10 @@ void stream_free(struct stream *s);
  * is it for this user (NULL: everyone)? */
 bool stream_wants_topic(const struct stream *s, const char *topic);
 bool stream_wants(const struct stream *s, const char *user, const char *topic);
+
+/* stream_add_cursor adds the lines that tell the client that it stands at id, and
+ * the end of the block. Not for STREAM_CURSOR_OFF. */
+void stream_add_cursor(const struct stream *s, struct buf *out, int64_t id);
 
 enum stream_outcome {
 	STREAM_FULL = 1,   /* taken, but a part still lies in s->unsent: wait until writable */

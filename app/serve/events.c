@@ -23,7 +23,7 @@ struct subscription {
 	char **topics;        /* owned until a stream takes them */
 	size_t n_topics;
 	char *last_event_id;  /* owned; NULL: not given */
-	bool cursor_off;
+	enum stream_cursor cursor_form;
 };
 
 static void
@@ -87,7 +87,10 @@ read_query(struct subscription *sub, const struct request *request)
 			free(sub->last_event_id);
 			sub->last_event_id = mem_strdup(form.value);
 		} else if (strcmp(form.name, "cursor") == 0) {
-			sub->cursor_off = strcmp(form.value, "off") == 0;
+			if (strcmp(form.value, "off") == 0)
+				sub->cursor_form = STREAM_CURSOR_OFF;
+			else if (strcmp(form.value, "event") == 0)
+				sub->cursor_form = STREAM_CURSOR_EVENT;
 		}
 	}
 	form_free(&form);
@@ -190,7 +193,7 @@ open_stream(struct service *service, struct request *request, struct subscriptio
 	resumes = set_cursor(s, sub->last_event_id, bounds.newest);
 	s->told = s->cursor;
 	s->expiry = id->expiry;
-	s->cursor_off = sub->cursor_off;
+	s->cursor_form = sub->cursor_form;
 	s->accepts_events = request->accept != NULL
 	    && strstr(request->accept, "text/event-stream") != NULL;
 	if (tail_is_failing(service->tail)) {
@@ -199,11 +202,13 @@ open_stream(struct service *service, struct request *request, struct subscriptio
 		return;
 	}
 	reply_stream_head(&request->reply, &s->unsent);
-	if (!sub->cursor_off) {
+	if (s->cursor_form == STREAM_CURSOR_OFF) {
+		/* A web server may hold the head back until something follows it. */
+		buf_add_str(&s->unsent, SSE_HEARTBEAT);
+	} else {
 		sse_retry(&s->unsent, random_between(atomic_load(&service->retry_min_ms),
 		    atomic_load(&service->retry_max_ms)));
-		sse_id(&s->unsent, s->cursor);
-		buf_add_char(&s->unsent, '\n');
+		stream_add_cursor(s, &s->unsent, s->cursor);
 	}
 	s->reply = request->reply;
 	request->reply.conn = NULL;

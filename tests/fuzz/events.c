@@ -1,8 +1,8 @@
 /* events_handle on any query and Last-Event-ID, with the places of auth_check,
  * the tail and the hub taken: so it is seen which stream the hub would get and
- * what its client would be told first, by a page of a store with those bounds. The input is lines: two numbers (the
- * newest id, and how many rows are retained), Last-Event-ID and Accept (there
- * where the line begins with '+'), and the query. */
+ * what its client would be told first, by a page of a store with those bounds.
+ * The input is lines: two numbers (the newest id, and how many rows are retained),
+ * Last-Event-ID and Accept (there where the line begins with '+'), and the query. */
 
 #include "tests/fuzz/answer.h"
 #include "tests/fuzz/eventsource.h"
@@ -84,6 +84,7 @@ struct told {
 	char *reason;   /* of rowcast.gap; owned; NULL: there was none */
 	char *requested;
 	int64_t goes_on_from;
+	int n_cursors;  /* rowcast.cursor */
 };
 
 static void
@@ -93,6 +94,12 @@ take_event(void *arg, const struct buf *event, const struct buf *data, const str
 	json_t *json = json_loadb(data->bytes, data->len, JSON_REJECT_DUPLICATES, NULL);
 	char id[32];
 
+	if (eventsource_is(event, "rowcast.cursor")) {
+		REQUIRE(told->n_cursors++ == 0 && told->reason == NULL && json_object_size(json) == 1);
+		REQUIRE(json_integer_value(json_object_get(json, "id")) == joined->cursor);
+		json_decref(json);
+		return;
+	}
 	REQUIRE(eventsource_is(event, "rowcast.gap") && told->reason == NULL);
 	REQUIRE(json_object_size(json) == 4);
 	told->reason = mem_strdup(json_string_value(json_object_get(json, "reason")));
@@ -107,7 +114,7 @@ take_event(void *arg, const struct buf *event, const struct buf *data, const str
 static void
 check_told(const struct stream *s, const char *header)
 {
-	struct told told = { NULL, NULL, s->cursor };
+	struct told told = { NULL, NULL, s->cursor, 0 };
 	struct buf gap = BUF_EMPTY;
 	struct eventsource es = { .dispatch = take_event, .arg = &told };
 	char *text = mem_strndup(s->unsent.bytes, s->unsent.len);
@@ -117,8 +124,9 @@ check_told(const struct stream *s, const char *header)
 	REQUIRE(blank != NULL && strlen(text) == s->unsent.len);
 	eventsource_read(&es, blank + 4, strlen(blank + 4));
 	snprintf(id, sizeof(id), "%" PRId64, s->cursor);
-	if (s->cursor_off)
-		REQUIRE(es.retry_ms == -1);
+	REQUIRE(told.n_cursors == (s->cursor_form == STREAM_CURSOR_EVENT));
+	if (s->cursor_form == STREAM_CURSOR_OFF)
+		REQUIRE(es.retry_ms == -1 && strcmp(blank + 4, ":\n") == 0);
 	else
 		REQUIRE(es.retry_ms >= RETRY_MIN_MS && es.retry_ms <= RETRY_MAX_MS
 		    && eventsource_is(&es.last_id, id));
@@ -184,7 +192,9 @@ check_query(const char *query, const struct stream *s, const char *header)
 	if (header == NULL && strstr(query, "lastEventId") == NULL && strchr(query, '%') == NULL)
 		REQUIRE(!joined_resumes && s->cursor == bounds.newest);
 	if (strcmp(query, "cursor=off") == 0)
-		REQUIRE(s->cursor_off);
+		REQUIRE(s->cursor_form == STREAM_CURSOR_OFF);
+	if (strcmp(query, "cursor=event") == 0)
+		REQUIRE(s->cursor_form == STREAM_CURSOR_EVENT);
 }
 
 int

@@ -142,6 +142,7 @@ def cursor_off_leaves_out_every_block_without_data(site):
     user = site.user()
     stream = site.stream(user, query='cursor=off')
     expect.equal(stream.wait_status(), 200)
+    stream.wait_comment()  # at once, so that the head goes out, whatever the web server
     site.insert("other people's", site.user())
     stream.wait_comment()
     stream.wait_comment()
@@ -150,6 +151,25 @@ def cursor_off_leaves_out_every_block_without_data(site):
     expect.equal(_lines(block), [f'id: {id}', 'data: mine'], 'the first block there is')
     stream.wait_comment()
     expect.equal(list(stream.blocks), [])
+
+
+def cursor_event_shows_every_cursor_to_scripts(site):
+    user = site.user()
+    stream = site.stream(user, query='cursor=event')
+
+    def wait_cursor():
+        event = stream.wait_event()
+        expect.equal((event.type, event.data), ('rowcast.cursor', f'{{"id":{event.id}}}'))
+        return int(event.id)
+
+    first = wait_cursor()
+    newest = site.insert("other people's", site.user())
+    expect.true(first < newest, f'{first}, {newest}')
+    while wait_cursor() != newest:  # others may have been on their way
+        pass
+    id = site.insert('mine', user)
+    block = stream.wait_block(where=_lines)
+    expect.equal(_lines(block), [f'id: {id}', 'data: mine'])
 
 
 def a_client_that_leaves_frees_its_descriptor(site):

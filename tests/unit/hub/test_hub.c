@@ -57,7 +57,7 @@ struct wish {
 	int64_t cursor;
 	bool resumes;
 	const char *invalid_id;
-	bool cursor_off;
+	enum stream_cursor cursor_form;
 	bool no_browser;      /* the request does not accept text/event-stream */
 	struct expiry expiry;
 	int send_buffer;      /* 0: the system's own */
@@ -83,15 +83,14 @@ ask(struct peer *peer, const struct wish *wish)
 	s->cursor = s->told = wish->cursor;
 	if (wish->invalid_id != NULL)
 		s->invalid_id = mem_strdup(wish->invalid_id);
-	s->cursor_off = wish->cursor_off;
+	s->cursor_form = wish->cursor_form;
 	s->accepts_events = !wish->no_browser;
 	s->expiry = wish->expiry;
 	s->reply = (struct reply){ .conn = conn_of(fd), .request_id = 1 };
 	reply_stream_head(&s->reply, &s->unsent);
-	if (!wish->cursor_off) {
+	if (wish->cursor_form != STREAM_CURSOR_OFF) {
 		sse_retry(&s->unsent, 2000);
-		sse_id(&s->unsent, wish->cursor);
-		buf_add_char(&s->unsent, '\n');
+		stream_add_cursor(s, &s->unsent, wish->cursor);
 	}
 	hub_join(hub, s, wish->resumes);
 }
@@ -104,7 +103,9 @@ join(struct peer *peer, const struct wish *wish)
 {
 	ask(peer, wish);
 	expect_head(peer);
-	if (!wish->cursor_off)
+	if (wish->cursor_form == STREAM_CURSOR_EVENT)
+		expect_text(next_block(peer), "event: rowcast.cursor");
+	else if (wish->cursor_form == STREAM_CURSOR_ID)
 		expect_start(peer, wish->cursor);
 }
 
@@ -969,7 +970,7 @@ TEST(a_heartbeat_tells_the_cursor_where_it_has_moved)
 
 	begin_with(LIST("heartbeat = 100ms"));
 	JOIN(&peer, .user = "u");
-	JOIN(&off, .user = "u", .cursor_off = true);
+	JOIN(&off, .user = "u", .cursor_form = STREAM_CURSOR_OFF);
 	expect_event(&peer, ":");
 	expect_event(&off, ":");
 	publish("v", NULL, "not for them");
@@ -987,6 +988,25 @@ TEST(a_heartbeat_tells_the_cursor_where_it_has_moved)
 	end();
 	hang_up(&peer);
 	hang_up(&off);
+}
+
+TEST(with_cursor_event_a_cursor_that_has_moved_is_an_event)
+{
+	struct peer peer;
+
+	begin_with(LIST("heartbeat = 100ms"));
+	JOIN(&peer, .user = "u", .cursor_form = STREAM_CURSOR_EVENT);
+	expect_event(&peer, ":");
+	publish("v", NULL, "not for them");
+	while (strcmp(next_block(&peer), "id: 1\nevent: rowcast.cursor\ndata: {\"id\":1}") != 0)
+		;
+	expect_event(&peer, ":");  /* told once */
+	publish("u", NULL, "x");
+	while (strcmp(next_block(&peer), "id: 2\ndata: x") != 0)
+		;
+	expect_event(&peer, ":");
+	end();
+	hang_up(&peer);
 }
 
 TEST(a_heartbeat_comes_after_silence_only)
@@ -1061,7 +1081,7 @@ TEST(a_stream_ends_when_its_token_does)
 
 TEST(a_drain_sends_what_is_published_tells_a_retry_and_ends)
 {
-	struct peer live, moved, off, blocked;
+	struct peer live, moved, off, event, blocked;
 	char *text = long_text(300000, 'x');
 	int retry_ms = -1, at = 0;
 	const char *block;
@@ -1069,7 +1089,8 @@ TEST(a_drain_sends_what_is_published_tells_a_retry_and_ends)
 	begin_with(LIST("retry = 5s..7s"));
 	JOIN(&live, .user = "u");
 	JOIN(&moved, .user = "v");
-	JOIN(&off, .user = "u", .cursor_off = true);
+	JOIN(&off, .user = "u", .cursor_form = STREAM_CURSOR_OFF);
+	JOIN(&event, .user = "v", .cursor_form = STREAM_CURSOR_EVENT);
 	JOIN(&blocked, .user = "b", .send_buffer = 1);
 	publish("b", NULL, text);
 	publish("u", NULL, "last");
@@ -1088,6 +1109,12 @@ TEST(a_drain_sends_what_is_published_tells_a_retry_and_ends)
 	assert_string_equal(block + at, "\nid: 2");
 	expect_end(&moved);
 
+	block = next_block(&event);
+	assert_non_null(block);
+	assert_int_equal(sscanf(block, "retry: %d%n", &retry_ms, &at), 1);
+	assert_string_equal(block + at, "\nid: 2\nevent: rowcast.cursor\ndata: {\"id\":2}");
+	expect_end(&event);
+
 	expect_message(&off, 2, "last");
 	expect_end(&off);
 
@@ -1097,6 +1124,7 @@ TEST(a_drain_sends_what_is_published_tells_a_retry_and_ends)
 	hang_up(&live);
 	hang_up(&moved);
 	hang_up(&off);
+	hang_up(&event);
 	hang_up(&blocked);
 }
 
@@ -1273,6 +1301,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(beyond_max_streams_everybody_is_busy_for_longer),
 	cmocka_unit_test(reloaded_limits_count_from_the_next_stream_on),
 	cmocka_unit_test(a_heartbeat_tells_the_cursor_where_it_has_moved),
+	cmocka_unit_test(with_cursor_event_a_cursor_that_has_moved_is_an_event),
 	cmocka_unit_test(a_heartbeat_comes_after_silence_only),
 	cmocka_unit_test(heartbeats_that_are_due_soon_go_out_with_the_first),
 	cmocka_unit_test(a_stream_ends_when_its_token_does),

@@ -27,7 +27,7 @@ join(int64_t cursor)
 	struct stream *s = stream_new((struct filter){ .user = mem_strdup("u") });
 
 	s->cursor = s->told = cursor;
-	s->cursor_off = true;
+	s->cursor_form = STREAM_CURSOR_OFF;
 	s->reply = (struct reply){ .conn = conn_of(peer_pair(&peer)), .request_id = 1 };
 	reply_stream_head(&s->reply, &s->unsent);
 	hub_join(hub, s, false);

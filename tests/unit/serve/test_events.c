@@ -195,7 +195,38 @@ TEST(an_id_that_is_none_begins_at_the_newest)
 	/* Without blocks that have no data the gap is all there is. */
 	ask(&peer, "lastEventId=x&cursor=off");
 	expect_head(&peer);
+	expect_event(&peer, ":");
 	expect_text(next_block(&peer), "\"reason\":\"invalid\"");
+	hang_up(&peer);
+}
+
+TEST(with_cursor_off_a_comment_comes_at_once)
+{
+	struct peer peer;
+
+	ask(&peer, "cursor=off");
+	expect_head(&peer);
+	expect_event(&peer, ":");
+	hang_up(&peer);
+	ask(&peer, "cursor=off&lastEventId=2");
+	expect_head(&peer);
+	expect_event(&peer, ":");
+	expect_message(&peer, 3, "three");
+	hang_up(&peer);
+}
+
+TEST(with_cursor_event_the_first_block_is_an_event)
+{
+	struct peer peer;
+	int retry_ms, at = 0;
+	const char *block;
+
+	ask(&peer, "cursor=event&lastEventId=2");
+	expect_head(&peer);
+	block = next_block(&peer);
+	assert_int_equal(sscanf(block, "retry: %d%n", &retry_ms, &at), 1);
+	assert_string_equal(block + at, "\nid: 2\nevent: rowcast.cursor\ndata: {\"id\":2}");
+	expect_message(&peer, 3, "three");
 	hang_up(&peer);
 }
 
@@ -209,6 +240,8 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(a_stream_begins_at_what_was_seen_or_else_at_the_newest),
 	cmocka_unit_test(an_id_above_the_newest_is_where_the_stream_begins_until_the_gap_is_told),
 	cmocka_unit_test(an_id_that_is_none_begins_at_the_newest),
+	cmocka_unit_test(with_cursor_off_a_comment_comes_at_once),
+	cmocka_unit_test(with_cursor_event_the_first_block_is_an_event),
 };
 
 int
