@@ -10,101 +10,13 @@
 #include <string.h>
 
 #include "app/access/credentials.h"
-#include "lib/form.h"
+#include "app/serve/subscription.h"
 #include "lib/mem.h"
 #include "lib/random.h"
 #include "lib/sse.h"
 #include "lib/utf8.h"
 
 enum { INVALID_ID_BYTES = 64 };  /* of an invalid Last-Event-ID, told in rowcast.gap; picked, not tuned */
-
-/* What the query says. */
-struct subscription {
-	char **topics;        /* owned until a stream takes them */
-	size_t n_topics;
-	char *last_event_id;  /* owned; NULL: not given */
-	enum stream_cursor cursor_form;
-};
-
-static void
-subscription_free(struct subscription *sub)
-{
-	for (size_t i = 0; i < sub->n_topics; i++)
-		free(sub->topics[i]);
-	free(sub->topics);
-	free(sub->last_event_id);
-}
-
-static bool
-has_topic(const struct subscription *sub, const char *topic)
-{
-	for (size_t i = 0; i < sub->n_topics; i++)
-		if (strcmp(sub->topics[i], topic) == 0)
-			return true;
-	return false;
-}
-
-/* add_topic returns NULL, or what is wrong. */
-static const char *
-add_topic(struct subscription *sub, const struct form *form)
-{
-	if (form->value_len == 0)
-		return "topic must not be empty";
-	if (form->value_len > TOPIC_MAX_BYTES)
-		return "topic is longer than 255 bytes";
-	if (!utf8_is_text(form->value, form->value_len))
-		return "topic must be UTF-8 text";
-	if (has_topic(sub, form->value))
-		return NULL;
-	if (sub->n_topics == STREAM_MAX_TOPICS)
-		return "a stream can have at most 32 topics";
-	sub->topics[sub->n_topics++] = mem_strdup(form->value);
-	return NULL;
-}
-
-/* read_query fills *sub. Parameters of others are let pass: caches and proxies
- * add some. NULL, or what is wrong. */
-static const char *
-read_query(struct subscription *sub, const struct request *request)
-{
-	struct form form;
-	const char *fault = NULL;
-	int outcome;
-
-	*sub = (struct subscription){ 0 };
-	sub->topics = mem_alloc(STREAM_MAX_TOPICS * sizeof(char *));
-	form_init(&form, request->query, strlen(request->query));
-	while (fault == NULL && (outcome = form_next(&form)) != 0) {
-		if (outcome == FORM_MALFORMED) {
-			fault = "the query has a % without two hex digits";
-		} else if (outcome == FORM_TOO_MANY) {
-			fault = "the query has too many parameters";
-		} else if (strcmp(form.name, "topic") == 0) {
-			fault = add_topic(sub, &form);
-		} else if (strcmp(form.name, "lastEventId") == 0) {
-			if (strlen(form.value) != form.value_len)
-				fault = "lastEventId must not contain U+0000";
-			free(sub->last_event_id);
-			sub->last_event_id = mem_strdup(form.value);
-		} else if (strcmp(form.name, "cursor") == 0) {
-			if (strcmp(form.value, "off") == 0)
-				sub->cursor_form = STREAM_CURSOR_OFF;
-			else if (strcmp(form.value, "event") == 0)
-				sub->cursor_form = STREAM_CURSOR_EVENT;
-		}
-	}
-	form_free(&form);
-	if (request->last_event_id != NULL) {
-		free(sub->last_event_id);
-		sub->last_event_id = mem_strdup(request->last_event_id);
-	}
-	/* An EventSource that has no id yet sends none; others send it empty. */
-	if (sub->last_event_id != NULL && *sub->last_event_id == '\0') {
-		free(sub->last_event_id);
-		sub->last_event_id = NULL;
-	}
-	return fault;
-}
 
 /* parse_id reads a row id: decimal digits and nothing else. */
 static bool
@@ -220,14 +132,12 @@ events_handle(struct service *service, struct request *request)
 {
 	struct subscription sub;
 	struct identity id;
-	const char *fault;
 
 	if (!credentials_check(service->auth, request,
 	    CREDENTIALS_HEADER | CREDENTIALS_COOKIE | CREDENTIALS_QUERY, &id))
 		return;
-	fault = read_query(&sub, request);
-	if (fault != NULL) {
-		reply_error(&request->reply, 400, NULL, fault);
+	if (subscription_read(&sub, request) < 0) {
+		reply_error(&request->reply, 400, NULL, sub.fault);
 		goto done;
 	}
 	for (size_t i = 0; i < sub.n_topics; i++) {

@@ -191,6 +191,11 @@ check_query(const char *query, const struct stream *s, const char *header)
 		REQUIRE(s->filter.n_topics == 0);
 	if (header == NULL && strstr(query, "lastEventId") == NULL && strchr(query, '%') == NULL)
 		REQUIRE(!joined_resumes && s->cursor == bounds.newest);
+	/* Whatever else it has, a stream is asked for in words that are known. */
+	if (strchr(query, '%') == NULL && strchr(query, '+') == NULL && strstr(query, "token") == NULL
+	    && *query != '_' && strstr(query, "&_") == NULL && query[strspn(query, "&")] != '\0')
+		REQUIRE(strstr(query, "topic=") != NULL || strstr(query, "lastEventId") != NULL
+		    || strstr(query, "cursor=") != NULL);
 	if (strcmp(query, "cursor=off") == 0)
 		REQUIRE(s->cursor_form == STREAM_CURSOR_OFF);
 	if (strcmp(query, "cursor=event") == 0)

@@ -188,8 +188,17 @@ def a_head_request_gets_no_stream(site):
     expect.true(answer.status in (200, 405), f'status {answer.status}')
 
 
-def unknown_parameters_do_no_harm(site):
+def a_parameter_that_is_not_known_is_told_what_was_meant(site):
     user = site.user()
-    with site.subscribe(user, query='_=1234&nothing=&&x') as stream:
+    token = site.token(user, topics=['a'])
+    for query, meant in (('topics=a', 'topic'), ('lastEventID=5', 'lastEventId'), ('last-event-id=5', 'lastEventId'),
+                         ('tokens=x', 'token'), ('cursor=on', 'cursor'), ('nothing', 'topic, lastEventId, cursor'),
+                         ('topic=a&cursor=off&cursor=off', 'cursor'), ('since=all', 'lastEventId'),
+                         ('%3Cb%3E=1', 'topic, lastEventId, cursor')):
+        answer = site.curl('/events?' + query, token=token, headers={'Accept': 'text/event-stream'})
+        expect.refusal(answer, 400, query)
+        sentence = answer.json()['error']
+        expect.true(meant in sentence and '<' not in sentence, f'{query}: {sentence}')
+    with site.subscribe(user, query='_=1234&&_x') as stream:  # what keeps caches off
         site.insert('hello', user)
         expect.equal(stream.wait_event().data, 'hello')

@@ -53,6 +53,7 @@ expect(const char *query, int status, const char *sentence)
 
 	ask(&peer, query);
 	expect_text(expect_reply(&peer, status), json);
+	expect_closed(&peer);
 	hang_up(&peer);
 	free(json);
 }
@@ -130,10 +131,67 @@ TEST(an_empty_id_is_none)
 	passes("lastEventId=&topic=news");
 }
 
-TEST(parameters_of_others_pass_but_malformed_ones_do_not)
+TEST(a_parameter_that_is_misspelt_is_told_what_was_meant)
 {
-	passes("utm=1&_=%00&cursor=off&&x");
-	expect("x=%4", 400, "the query has a % without two hex digits");
+	static const struct { const char *query, *sentence; } cases[] = {
+		{ "topics=news", "/events has no parameter topics: did you mean topic?" },
+		{ "Topic=news", "/events has no parameter Topic: did you mean topic?" },
+		{ "lastEventID=5", "/events has no parameter lastEventID: did you mean lastEventId?" },
+		{ "last-event-id=5", "/events has no parameter last-event-id: did you mean lastEventId?" },
+		{ "last_event_id=5", "/events has no parameter last_event_id: did you mean lastEventId?" },
+		{ "lasteventid=", "/events has no parameter lasteventid: did you mean lastEventId?" },
+		{ "cursors=off", "/events has no parameter cursors: did you mean cursor?" },
+		{ "tokens=x", "/events has no parameter tokens: did you mean token?" },
+		{ "topic=news&topic%5B%5D=room/1", "/events has no parameter of that name: did you mean topic?" },
+		{ "%3Ctopic=", "/events has no parameter of that name: did you mean topic?" },
+		{ "topic%ff=", "/events has no parameter of that name: did you mean topic?" },
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+		expect(cases[i].query, 400, cases[i].sentence);
+}
+
+TEST(a_parameter_that_is_near_none_is_told_which_there_are)
+{
+	static const char *const harmless[] = { "utm", "x", "since", "poll", "msg", "id.x-y" };
+	static const char *const odd[] = { "%00", "topic%00=news", "%3Cscript%3E", "%0D%0AX:", "a%20b", "=x",
+		"%C3%A4", "abcdefghijklmnopqrstuvwxyz0123456" };
+	char *sentence;
+
+	for (size_t i = 0; i < sizeof(harmless) / sizeof(harmless[0]); i++) {
+		sentence = mem_printf("/events has no parameter %s, only topic, lastEventId, cursor and"
+		    " token", harmless[i]);
+		expect(harmless[i], 400, sentence);
+		free(sentence);
+	}
+	for (size_t i = 0; i < sizeof(odd) / sizeof(odd[0]); i++)
+		expect(odd[i], 400, "/events has no parameter of that name, only topic, lastEventId,"
+		    " cursor and token");
+}
+
+TEST(names_that_begin_with_an_underscore_pass)
+{
+	passes("_=1&_=%00&_topics=&&__&cursor=off");
+	expect("_=%4", 400, "the query has a % without two hex digits");
+}
+
+TEST(what_can_be_given_once_is_not_given_twice)
+{
+	expect("lastEventId=5&lastEventId=5", 400, "lastEventId can be given only once");
+	expect("cursor=off&topic=news&cursor=event", 400, "cursor can be given only once");
+	expect("token=a&token=b", 400, "token can be given only once");
+	passes("topic=news&topic=news");
+	/* An empty one is none. */
+	passes("lastEventId=&lastEventId=5&lastEventId=");
+	passes("token=&token=a");
+}
+
+TEST(a_value_that_is_not_known_is_refused)
+{
+	expect("cursor=on", 400, "cursor must be off or event");
+	expect("cursor=", 400, "cursor must be off or event");
+	expect("cursor", 400, "cursor must be off or event");
+	expect("cursor=Off", 400, "cursor must be off or event");
 }
 
 /* ---- where a stream begins ---- */
@@ -176,7 +234,7 @@ TEST(an_id_above_the_newest_is_where_the_stream_begins_until_the_gap_is_told)
 	expect_event(&peer, "id: 3\nevent: rowcast.gap\n"
 	    "data: {\"reason\":\"ahead\",\"requested\":\"9\",\"oldest\":1,\"newest\":3}");
 	hang_up(&peer);
-	begins(&peer, "lastEventId=9223372036854775807&cursor=on", INT64_MAX);
+	begins(&peer, "lastEventId=9223372036854775807", INT64_MAX);
 	expect_text(next_block(&peer), "\"reason\":\"ahead\",\"requested\":\"9223372036854775807\"");
 	hang_up(&peer);
 	begins(&peer, "lastEventId=9223372036854775808", 3);
@@ -236,7 +294,11 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(a_stream_has_at_most_32_different_topics),
 	cmocka_unit_test(an_id_in_the_query_is_not_cut_short),
 	cmocka_unit_test(an_empty_id_is_none),
-	cmocka_unit_test(parameters_of_others_pass_but_malformed_ones_do_not),
+	cmocka_unit_test(a_parameter_that_is_misspelt_is_told_what_was_meant),
+	cmocka_unit_test(a_parameter_that_is_near_none_is_told_which_there_are),
+	cmocka_unit_test(names_that_begin_with_an_underscore_pass),
+	cmocka_unit_test(what_can_be_given_once_is_not_given_twice),
+	cmocka_unit_test(a_value_that_is_not_known_is_refused),
 	cmocka_unit_test(a_stream_begins_at_what_was_seen_or_else_at_the_newest),
 	cmocka_unit_test(an_id_above_the_newest_is_where_the_stream_begins_until_the_gap_is_told),
 	cmocka_unit_test(an_id_that_is_none_begins_at_the_newest),
