@@ -10,12 +10,18 @@
 
 #include "lib/form.h"
 #include "lib/mem.h"
+#include "lib/random.h"
+#include "lib/sse.h"
 
 enum {
 	/* How many cookies of that name are tried: a site may have set one for each of
 	 * several paths and domains, and the browser sends all that fit. Picked, not
 	 * tuned; each costs the check of a signature. */
 	COOKIES_MAX = 4,
+
+	/* What a browser with an expired token is told to wait: it may get a new one,
+	 * and until then it asks in vain. */
+	EXPIRED_RETRY_MIN_MS = 30000, EXPIRED_RETRY_MAX_MS = 60000,
 };
 
 static const char bearer[] = "Bearer ";
@@ -127,11 +133,29 @@ refuse_absent(struct request *request, unsigned places)
 	reply_error(&request->reply, 400, NULL, sentence);
 }
 
+/* tell_expired answers a browser that has slept, say, and comes back with the token
+ * it had: after 401 it would give up for good, and the page would not know why. */
 static void
-refuse_bad(struct request *request, unsigned verdict)
+tell_expired(struct request *request)
 {
-	reply_error(&request->reply, 401, "WWW-Authenticate: Bearer error=\"invalid_token\"\r\n",
-	    verdict_sentence(verdict));
+	static const char data[] = "{\"reason\":\"the token has expired\"}";
+	struct buf event = BUF_EMPTY;
+
+	sse_retry(&event, random_between(EXPIRED_RETRY_MIN_MS, EXPIRED_RETRY_MAX_MS));
+	sse_event(&event, "rowcast.expired", data, strlen(data));
+	reply_event(&request->reply, &event);
+	buf_free(&event);
+}
+
+static void
+refuse_bad(struct request *request, unsigned places, unsigned verdict)
+{
+	if (verdict == VERDICT_EXPIRED && places & CREDENTIALS_STREAM
+	    && request_accepts_events(request))
+		tell_expired(request);
+	else
+		reply_error(&request->reply, 401,
+		    "WWW-Authenticate: Bearer error=\"invalid_token\"\r\n", verdict_sentence(verdict));
 }
 
 /* check_cookies: the first one that is valid counts. Where none is, the verdict
@@ -177,6 +201,6 @@ credentials_check(struct auth *auth, struct request *request, unsigned places,
 		verdict = check_cookies(auth, token, cookies, rest, id);
 	}
 	if (verdict != 0)
-		refuse_bad(request, verdict);
+		refuse_bad(request, places, verdict);
 	return verdict == 0;
 }

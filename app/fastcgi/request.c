@@ -170,6 +170,12 @@ request_read(struct request *request, struct conn *conn, size_t body_max_bytes)
 	return rc;
 }
 
+bool
+request_accepts_events(const struct request *request)
+{
+	return request->accept != NULL && strcasestr(request->accept, "text/event-stream") != NULL;
+}
+
 void
 request_free(struct request *request)
 {

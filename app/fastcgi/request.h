@@ -53,6 +53,10 @@ void request_init_library(void);
  * take up to REQUEST_BODY_MS. */
 int request_read(struct request *request, struct conn *conn, size_t body_max_bytes);
 
+/* request_accepts_events: does the client ask for Server-Sent Events? A browser's
+ * EventSource always does, and never comes back after any status but 200. */
+bool request_accepts_events(const struct request *request);
+
 /* request_free releases the request; one that still owes its reply drops the
  * connection. */
 void request_free(struct request *request);

@@ -106,8 +106,7 @@ open_stream(struct service *service, struct request *request, struct subscriptio
 	s->told = s->cursor;
 	s->expiry = id->expiry;
 	s->cursor_form = sub->cursor_form;
-	s->accepts_events = request->accept != NULL
-	    && strstr(request->accept, "text/event-stream") != NULL;
+	s->accepts_events = request_accepts_events(request);
 	if (tail_is_failing(service->tail)) {
 		answer_unreadable(service, request, s);
 		stream_free(s);
@@ -134,7 +133,7 @@ events_handle(struct service *service, struct request *request)
 	struct identity id;
 
 	if (!credentials_check(service->auth, request,
-	    CREDENTIALS_HEADER | CREDENTIALS_COOKIE | CREDENTIALS_QUERY, &id))
+	    CREDENTIALS_HEADER | CREDENTIALS_QUERY | CREDENTIALS_COOKIE | CREDENTIALS_STREAM, &id))
 		return;
 	if (subscription_read(&sub, request) < 0) {
 		reply_error(&request->reply, 400, NULL, sub.fault);

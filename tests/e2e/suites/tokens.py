@@ -130,7 +130,9 @@ def a_bad_token_gets_401_and_no_stream(site):
     newest = site.sql('SELECT coalesce(max(id), 0) FROM message')
     for what, token, sentence in _bad_tokens(site):
         for path in ('/events', '/msg?msg=x'):
-            answer = site.curl(path, token=token, headers={'Accept': 'text/event-stream'})
+            # Who is expired, and nothing else, is told in a stream where it accepts one.
+            headers = {} if what == 'expired' else {'Accept': 'text/event-stream'}
+            answer = site.curl(path, token=token, headers=headers)
             expect.refusal(answer, 401, f'{what}, {path}', error=sentence)
             expect.equal(answer.headers.get('www-authenticate'), CHALLENGE, what)
     expect.equal(site.sql('SELECT coalesce(max(id), 0) FROM message'), newest, 'nothing was stored')
@@ -161,13 +163,31 @@ def an_issuers_clock_may_be_ahead_by_jwt_leeway(site):
 
 
 def a_bad_token_is_refused_from_cookie_and_query_too(site):
-    bad = site.token('42', ttl=-1)
+    bad = site.token('42', nbf=int(time.time()) + 60)
     for via in ('cookie', 'query'):
         stream = site.stream(token=bad, via=via)
         expect.equal(stream.wait_status(), 401, via)
     # The header decides, even where a good token lies in the cookie.
     stream = site.stream(token=bad, headers={'Cookie': 'rowcast_token=' + site.token('42')})
     expect.equal(stream.wait_status(), 401)
+
+
+def a_browser_that_slept_past_its_exp_is_told(site):
+    """It comes back by itself with the token it had, and gives up for good after
+    any status but 200."""
+    token = site.token(site.user(), ttl=-1)
+    for via in ('header', 'cookie', 'query'):
+        stream = site.stream(token=token, via=via, query='topic=any', headers={'Accept': 'text/event-stream'})
+        expect.equal(stream.wait_status(), 200, via)
+        event = stream.wait_event()
+        expect.equal(event.type, 'rowcast.expired', via)
+        expect.true('reason' in json.loads(event.data), event.data)
+        expect.within(stream.parser.reconnection_time_ms, 30000, 60000, 'retry')
+        stream.wait_end()
+        expect.true(stream.ended_cleanly, 'the end is clean')
+    for accept in ('*/*', 'application/json'):
+        expect.refusal(site.curl('/events', token=token, headers={'Accept': accept}), 401, accept, error='token is expired')
+    expect.refusal(site.curl('/msg?msg=x', token=token, headers={'Accept': 'text/event-stream'}), 401, 'not a stream')
 
 
 def a_number_and_its_text_are_one_user(site):

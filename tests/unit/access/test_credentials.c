@@ -174,6 +174,59 @@ TEST(a_bad_token_is_told_why_and_that_it_is_the_token)
 	}
 }
 
+TEST(a_browser_whose_token_is_expired_is_told_in_a_stream)
+{
+	char *expired = hs256_sign(HARNESS_SECRET, "{\"alg\":\"HS256\"}", "{\"sub\":1,\"exp\":1}");
+	char *bearer = mem_printf("Bearer %s", expired), *cookie = mem_printf("rowcast_token=%s", expired);
+	char *query = mem_printf("token=%s", expired);
+	const struct request by[] = {
+		{ .authorization = bearer }, { .cookie = cookie }, { .query = query },
+	};
+
+	for (size_t i = 0; i < 3; i++) {
+		struct request request = by[i];
+		long long retry_ms = 0;
+
+		request.accept = "text/event-stream";
+		assert_int_equal(status_of(request, ANYWHERE | CREDENTIALS_STREAM), 200);
+		expect_text(answer + 8, "\r\nContent-Type: text/event-stream\r\n");
+		expect_text(answer + 8, "\nevent: rowcast.expired\n"
+		    "data: {\"reason\":\"the token has expired\"}\n\n");
+		assert_int_equal(sscanf(strstr(answer + 8, "\r\n\r\n"), " retry: %lld", &retry_ms), 1);
+		assert_in_range(retry_ms, 30000, 60000);
+		request.accept = "*/*";
+		assert_int_equal(status_of(request, ANYWHERE | CREDENTIALS_STREAM), 401);
+		request.accept = NULL;
+		assert_int_equal(status_of(request, ANYWHERE | CREDENTIALS_STREAM), 401);
+		request.accept = "application/json, Text/Event-Stream;q=0.5";
+		assert_int_equal(status_of(request, ANYWHERE), 401);
+		assert_int_equal(status_of(request, ANYWHERE | CREDENTIALS_STREAM), 200);
+	}
+	free(query);
+	free(cookie);
+	free(bearer);
+	free(expired);
+}
+
+TEST(a_token_with_another_fault_gets_401_from_a_stream_too)
+{
+	static const char *const claims[] = {
+		"{\"sub\":\"\",\"exp\":1}", "{\"exp\":1}", "{\"sub\":1,\"exp\":1,\"nbf\":4000000000}",
+		"{\"sub\":1,\"exp\":1,\"scope\":7}", "{\"sub\":1,\"nbf\":4000000000}",
+	};
+
+	for (size_t i = 0; i <= sizeof(claims) / sizeof(claims[0]); i++) {
+		char *token = i > 0 ? hs256_sign(HARNESS_SECRET, "{\"alg\":\"HS256\"}", claims[i - 1])
+		    : hs256_sign("another secret", "{\"alg\":\"HS256\"}", "{\"sub\":1,\"exp\":1}");
+		char *bearer = mem_printf("Bearer %s", token);
+
+		EXPECT(401, ANYWHERE | CREDENTIALS_STREAM, .authorization = bearer,
+		    .accept = "text/event-stream");
+		free(bearer);
+		free(token);
+	}
+}
+
 TEST(who_has_no_token_is_told_where_one_may_be_put)
 {
 	EXPECT(400, ANYWHERE, .query = "");
@@ -235,6 +288,8 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(the_first_valid_cookie_counts),
 	cmocka_unit_test(who_fails_with_all_cookies_is_told_about_the_first),
 	cmocka_unit_test(a_bad_token_is_told_why_and_that_it_is_the_token),
+	cmocka_unit_test(a_browser_whose_token_is_expired_is_told_in_a_stream),
+	cmocka_unit_test(a_token_with_another_fault_gets_401_from_a_stream_too),
 	cmocka_unit_test(who_has_no_token_is_told_where_one_may_be_put),
 	cmocka_unit_test(a_cookie_does_not_speak_for_another_site),
 	cmocka_unit_test(a_cookie_speaks_for_its_own_page_and_for_what_is_no_browser),
