@@ -117,9 +117,10 @@ void
 reply_stream_head(const struct reply *reply, struct buf *out)
 {
 	add_head(reply, out, 200, "text/event-stream");
-	/* For browsers and caches; nginx and those who learned it from nginx;
+	/* For browsers and caches, and for proxies that would hold events back to
+	 * compress them (RFC 9110 7.7); nginx and those who learned it from nginx;
 	 * lighttpd from 1.4.83 and others who follow RFC draft Incremental. */
-	buf_add_str(out, "Cache-Control: no-cache\r\n"
+	buf_add_str(out, "Cache-Control: no-cache, no-transform\r\n"
 	    "X-Accel-Buffering: no\r\n"
 	    "Incremental: ?1\r\n\r\n");
 }
