@@ -122,6 +122,7 @@ fill_in(struct request *request, const FCGX_Request *fcgx)
 	request->accept = param(fcgx, "HTTP_ACCEPT", NULL);
 	request->last_event_id = param_unless_empty(fcgx, "HTTP_LAST_EVENT_ID");
 	request->origin = param(fcgx, "HTTP_ORIGIN", NULL);
+	request->requested_headers = param(fcgx, "HTTP_ACCESS_CONTROL_REQUEST_HEADERS", NULL);
 	request->host = param(fcgx, "HTTP_HOST", NULL);
 	request->is_local = param(fcgx, REQUEST_LOCAL_PARAM, NULL) != NULL;
 	request->sec_fetch_site = param(fcgx, "HTTP_SEC_FETCH_SITE", NULL);

@@ -34,6 +34,7 @@ struct request {
 	const char *accept;
 	const char *last_event_id;   /* NULL also where it is empty */
 	const char *origin;
+	const char *requested_headers;  /* Access-Control-Request-Headers, of a preflight */
 	const char *host;
 	const char *sec_fetch_site;
 	bool is_local;               /* from a direct peer of the socket */

@@ -22,6 +22,8 @@ static const struct {
 	{ "/metrics", "GET, HEAD", status_handle_metrics },
 	{ "/status", "GET, HEAD", status_handle_status },
 };
+
+enum { REQUESTED_HEADERS_MAX_BYTES = 1024 };  /* of a preflight; picked, not tuned */
 enum { N_ROUTES = sizeof(routes) / sizeof(routes[0]) };
 
 static bool
@@ -71,14 +73,30 @@ allowed_origin(const struct conf *conf, const char *origin)
 	return NULL;
 }
 
+/* is_list_of_headers: does it consist of names (RFC 9110 5.6.2), commas and blanks?
+ * NULL is none. What does may stand in an answer as it came. */
+static bool
+is_list_of_headers(const char *text)
+{
+	size_t len = text != NULL ? strspn(text, "abcdefghijklmnopqrstuvwxyz"
+	    "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789!#$%&'*+-.^_`|~, \t") : 0;
+
+	return len > 0 && len <= REQUESTED_HEADERS_MAX_BYTES && text[len] == '\0';
+}
+
 /* answer_preflight answers what a browser asks before it sends a request with an
- * Authorization header from another origin (Fetch 4.8). */
+ * Authorization header from another origin (Fetch 4.8). An origin that may read the
+ * answers with the user's credentials may send whatever header it likes: libraries
+ * add their own. */
 static void
 answer_preflight(struct request *request, const char *methods)
 {
+	bool asks = is_list_of_headers(request->requested_headers);
 	char *headers = mem_printf("Access-Control-Allow-Methods: %s\r\n"
-	    "Access-Control-Allow-Headers: Authorization, Content-Type, Last-Event-ID\r\n"
-	    "Access-Control-Max-Age: 600\r\n", methods);
+	    "Access-Control-Allow-Headers: Authorization, Content-Type, Last-Event-ID,"
+	    " Cache-Control, X-Requested-With%s%s\r\n"
+	    "Access-Control-Max-Age: 600\r\n", methods,
+	    asks ? ", " : "", asks ? request->requested_headers : "");
 
 	reply_send(&request->reply, 204, headers, NULL, NULL, 0);
 	free(headers);

@@ -60,11 +60,29 @@ def the_cookie_speaks_for_no_page_of_another_site(site):
     expect.equal(site.sql(f"SELECT group_concat(data) FROM message WHERE user = '{user}'"), 'own,own')
 
 
+def a_refusal_can_be_read_by_its_page(site):
+    user = site.user()
+    expired = site.token(user, ttl=-1)
+    with site.configured(allow_origin=ORIGIN, max_streams_per_user='1'):
+        with site.subscribe(user):
+            for status, path, token, accept in (
+                    (400, '/events', None, '*/*'), (400, '/events?topics=x', site.token(user), '*/*'),
+                    (401, '/events', 'no token', '*/*'), (401, '/events', expired, '*/*'),
+                    (200, '/events', expired, 'text/event-stream'), (403, '/events?topic=x', site.token(user), '*/*'),
+                    (429, '/events', site.token(user), '*/*'), (200, '/events', site.token(user), 'text/event-stream')):
+                answer = site.curl(path, token=token, headers={'Origin': ORIGIN, 'Accept': accept})
+                what = f'{status} {path} {accept}'
+                expect.status(answer, status, what)
+                expect.equal(_allowed(answer.headers), ORIGIN, what)
+                expect.equal(answer.headers.get('access-control-allow-credentials'), 'true', what)
+                expect.true('origin' in answer.headers.get('vary', '').lower(), what)
+
+
 def a_preflight_allows_what_pages_need(site):
     with site.configured(allow_origin=ORIGIN):
         for path, method in (('/msg', 'POST'), ('/events', 'GET')):
             asked = {'Origin': ORIGIN, 'Access-Control-Request-Method': method,
-                     'Access-Control-Request-Headers': 'authorization,content-type,last-event-id'}
+                     'Access-Control-Request-Headers': 'authorization,content-type,last-event-id,x-of-a-library'}
             answer = site.curl(path, method='OPTIONS', headers=asked)
             expect.true(answer.status in (200, 204), f'{path}: status {answer.status}')
             expect.equal(_allowed(answer.headers), ORIGIN)
@@ -72,7 +90,7 @@ def a_preflight_allows_what_pages_need(site):
             methods = answer.headers.get('access-control-allow-methods', '')
             expect.true(method in methods or method in ('GET', 'POST') and not methods, f'{path}: {methods}')
             allowed = {h.strip().lower() for h in answer.headers.get('access-control-allow-headers', '').split(',')}
-            needed = {'authorization', 'content-type'} if method == 'POST' else {'authorization', 'last-event-id'}
+            needed = {'authorization', 'content-type', 'last-event-id', 'cache-control', 'x-requested-with', 'x-of-a-library'}
             expect.true(needed <= allowed, f'{path}: allowed headers {sorted(allowed)}')
             foreign = site.curl(path, method='OPTIONS', headers={**asked, 'Origin': 'https://evil.example'})
             expect.equal(_allowed(foreign.headers), None, 'a preflight from elsewhere')

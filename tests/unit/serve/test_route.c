@@ -177,10 +177,83 @@ TEST(a_preflight_is_answered_without_a_token)
 	expect_text(reply, "Access-Control-Allow-Origin: http://a.example\r\n");
 	expect_text(reply, "Access-Control-Allow-Methods: GET, POST\r\n");
 	expect_text(reply, "Access-Control-Allow-Headers: Authorization, Content-Type,"
-	    " Last-Event-ID\r\n");
+	    " Last-Event-ID, Cache-Control, X-Requested-With\r\n");
 	expect_no_text(reply, "Content-Type: ");
 	asked(404, LIST("REQUEST_METHOD", "OPTIONS", "SCRIPT_NAME", "/x",
 	    "HTTP_ORIGIN", "http://a.example"), NULL);
+}
+
+TEST(a_preflight_allows_whatever_headers_it_asks_for)
+{
+	static const char *const lists[] = { "x-trace", "authorization, x-a,x-b", "x-!#$%&'*+-.^_`|~09AZ",
+		"cache-control\t,\tx-requested-with" };
+	char *longest = mem_printf("%01024d", 0), *too_long = mem_printf("%01025d", 0);
+	const char *const odd[] = { "", "x:y", "x;y", "\"x\"", "x\r\nSet-Cookie: a=b", "x\xc3\xa4", "x/y", too_long };
+	const char *own = "Last-Event-ID, Cache-Control, X-Requested-With";
+	char *expected;
+
+	for (size_t i = 0; i <= sizeof(lists) / sizeof(lists[0]); i++) {
+		const char *list = i > 0 ? lists[i - 1] : longest;
+
+		expected = mem_printf("%s, %s\r\n", own, list);
+		expect_text(asked(204, LIST("REQUEST_METHOD", "OPTIONS", "SCRIPT_NAME", "/events",
+		    "HTTP_ORIGIN", "http://a.example", "HTTP_ACCESS_CONTROL_REQUEST_HEADERS", list),
+		    NULL), expected);
+		free(expected);
+	}
+	for (size_t i = 0; i < sizeof(odd) / sizeof(odd[0]); i++) {
+		expected = mem_printf("%s\r\n", own);
+		expect_text(asked(204, LIST("REQUEST_METHOD", "OPTIONS", "SCRIPT_NAME", "/events",
+		    "HTTP_ORIGIN", "http://a.example", "HTTP_ACCESS_CONTROL_REQUEST_HEADERS", odd[i]),
+		    NULL), expected);
+		free(expected);
+	}
+	free(too_long);
+	free(longest);
+}
+
+/* Or the page would not learn what is wrong. */
+TEST(a_refusal_can_be_read_by_an_origin_of_the_configuration)
+{
+	char *stranger = bearer_of(&rowcast, "nobody", NULL);
+	char *large = mem_printf("%0*d", 101, 0);
+	const struct { int status; const char *const *params; const char *body; } cases[] = {
+		{ 400, LIST("REQUEST_METHOD", "GET", "SCRIPT_NAME", "/events"), NULL },
+		{ 400, LIST("REQUEST_METHOD", "GET", "SCRIPT_NAME", "/events", "QUERY_STRING", "topics=x",
+		    "HTTP_AUTHORIZATION", bearer), NULL },
+		{ 400, LIST("REQUEST_METHOD", "POST", "SCRIPT_NAME", "/msg",
+		    "HTTP_AUTHORIZATION", bearer), NULL },
+		{ 401, LIST("REQUEST_METHOD", "GET", "SCRIPT_NAME", "/events",
+		    "HTTP_AUTHORIZATION", "Bearer x"), NULL },
+		{ 403, LIST("REQUEST_METHOD", "GET", "SCRIPT_NAME", "/events", "QUERY_STRING", "topic=x",
+		    "HTTP_AUTHORIZATION", bearer), NULL },
+		{ 403, LIST("REQUEST_METHOD", "GET", "SCRIPT_NAME", "/status",
+		    "HTTP_AUTHORIZATION", stranger), NULL },
+		{ 405, LIST("REQUEST_METHOD", "PUT", "SCRIPT_NAME", "/msg"), NULL },
+		{ 413, LIST("REQUEST_METHOD", "POST", "SCRIPT_NAME", "/msg", "CONTENT_TYPE", "text/plain",
+		    "HTTP_AUTHORIZATION", bearer), large },
+		{ 415, LIST("REQUEST_METHOD", "POST", "SCRIPT_NAME", "/msg", "CONTENT_TYPE", "image/png",
+		    "HTTP_AUTHORIZATION", bearer), "x" },
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		const char *params[16], *reply;
+		size_t n = 0;
+
+		while (cases[i].params[n] != NULL) {
+			params[n] = cases[i].params[n];
+			n++;
+		}
+		params[n] = "HTTP_ORIGIN";
+		params[n + 1] = "http://a.example";
+		params[n + 2] = NULL;
+		reply = asked(cases[i].status, params, cases[i].body);
+		expect_text(reply, "\r\nAccess-Control-Allow-Origin: http://a.example\r\n");
+		expect_text(reply, "\r\nAccess-Control-Allow-Credentials: true\r\n");
+		expect_text(reply, "{\"error\":\"");
+	}
+	free(large);
+	free(stranger);
 }
 
 /* ---- handlers ---- */
@@ -310,6 +383,8 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(an_origin_of_the_configuration_may_read_the_answer),
 	cmocka_unit_test(no_other_origin_may),
 	cmocka_unit_test(a_preflight_is_answered_without_a_token),
+	cmocka_unit_test(a_preflight_allows_whatever_headers_it_asks_for),
+	cmocka_unit_test(a_refusal_can_be_read_by_an_origin_of_the_configuration),
 	cmocka_unit_test(a_message_that_is_posted_comes_to_the_stream_of_its_user),
 	cmocka_unit_test(an_id_that_is_none_is_told_in_a_gap_as_far_as_it_can_be_shown),
 	cmocka_unit_test(a_body_that_is_too_large_is_refused_whatever_is_asked),
