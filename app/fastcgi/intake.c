@@ -1,19 +1,28 @@
 /* Intake's own thread: it accepts connections, keeps each until its request is
  * there, and then serves it or hands it to the workers. All of struct intake is
- * this thread's; others reach only `ready`, which locks, `returned`, a mailbox,
- * and `stopping`. It never waits for a peer; ready_put holds it up where the
- * workers are behind.
+ * this thread's; others reach only `ready` and `holdings`, which lock, `returned`,
+ * a mailbox, and `stopping`. It never waits for a peer; ready_put holds it up
+ * where the workers are behind.
  *
- * MSG_PEEK shows whether the request is there to its last byte (lib/fcgi.h);
- * nothing is taken from the socket, libfcgi reads it later. A whole one can be
- * served without waiting for a peer: here, at the end of the turn, or where many
- * come at once by the workers. One that is not whole waits here in epoll,
- * edge-triggered, since unread bytes stay in the socket.
+ * At first it only looks: MSG_PEEK shows whether the request is there to its last
+ * byte (lib/fcgi.h). Nothing is taken from the socket then, and libfcgi reads it
+ * from there without waiting: here, at the end of the turn, or where many come at
+ * once by the workers.
  *
- * A body may be larger than a socket holds unread, or come in so many small
- * records that their bookkeeping fills it: then no more comes until somebody
- * reads. Such a body, large or slow, is read by a worker after all; ready.c sees
- * to it that they hold up half of the workers at most. */
+ * One that is not whole at the first look is an arrival: its bytes are read as
+ * they come, once each, and no worker ever waits for them. Where the end is not
+ * there INTAKE_JUDGE_MS after the head, the request is judged by its head: who is
+ * refused is answered at once, whose body is welcome may send it, and what is
+ * held for each is counted (holdings.h). When it is whole it is served like any
+ * other, from memory.
+ *
+ * An answer may be given before the request's end has come. Then the conn comes
+ * back by `returned`, and what still comes is thrown away, up to the end or a
+ * bound: a connection closed with bytes unread is reset, and the answer lost.
+ *
+ * A request has one deadline, whatever comes. Descriptors are non-blocking: even
+ * where libfcgi read the bytes in another way than lib/fcgi.c, it would find
+ * nothing, and not wait. */
 
 #include "app/fastcgi/intake.h"
 
@@ -21,12 +30,14 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
-#include <sys/time.h>
 #include <unistd.h>
 
+#include "app/fastcgi/arrival.h"
+#include "app/fastcgi/holdings.h"
 #include "app/fastcgi/ready.h"
 #include "lib/fcgi.h"
 #include "lib/log.h"
@@ -37,29 +48,28 @@ enum {
 	EVENTS_MAX = 64,
 	ACCEPTS_MAX = 64,         /* in one turn, so that the others have theirs */
 	SWEEP_MS = 500,           /* how often deadlines are checked */
-	BODY_WAIT_MS = 2000,      /* the longest silence inside a body that a worker reads */
-	/* A body is left to a worker from so many bytes on, which any socket holds,
-	 * or after so long a wait for its end. */
-	BODY_LARGE_BYTES = 16 << 10,
-	BODY_SLOW_MS = 1000,
 	REFUSAL_LOG_MS = 1000,    /* how often it is logged that connections are refused */
 	/* An answer must fit in the socket's buffer: nobody waits to send one. */
 	SEND_BUFFER_BYTES = 256 << 10,
+	READ_BYTES = INTAKE_HEAD_MAX_BYTES,   /* from one connection in one turn */
 };
 
 struct intake {
 	int listen_fd;
 	int epoll_fd;
-	int spare_fd;               /* given up to accept, and refuse, when descriptors ran out */
+	int spare_fd;               /* given up to accept, and refuse, when descriptors ran out;
+	                             * -1: it could not be had again */
+	bool deaf;                  /* listen_fd is not watched until the next sweep */
 	mono_us refusal_logged_at;
 	struct conn_list waiting;   /* for bytes; the oldest first */
 	size_t n_waiting;
+	struct conn_list to_judge;  /* of those, the ones with judge_at, in its order */
 	struct mailbox returned;    /* conns kept open; also wakes the thread to stop */
-	unsigned char *peeked, *scratch;  /* INTAKE_HEAD_MAX_BYTES each */
+	unsigned char *bytes;       /* READ_BYTES to read into */
+	struct holdings holdings;   /* of the arrivals */
 	struct ready ready;         /* for the workers */
-	struct conn_list to_serve;  /* whole requests of this turn, which `serve` is given */
-	intake_serve *serve;        /* or NULL */
-	void *context;
+	struct conn_list to_serve;  /* requests of this turn, which `serve` is given */
+	struct intake_service service;
 	_Atomic bool stopping;
 	pthread_t thread;
 };
@@ -70,50 +80,85 @@ conn_of(struct mail *mail)
 	return CONTAINER_OF(mail, struct conn, mail);
 }
 
+static mono_us
+in_ms(int ms)
+{
+	return clock_mono_us() + (mono_us)ms * 1000;
+}
+
 /* ---- what waits for bytes ---- */
 
 static void
-unlink_waiting(struct intake *intake, struct conn *conn)
+stop_waiting(struct intake *intake, struct conn *conn)
 {
+	if (!conn->waiting)
+		return;
 	TAILQ_REMOVE(&intake->waiting, conn, link);
 	intake->n_waiting--;
+	if (conn->judge_at != 0)
+		TAILQ_REMOVE(&intake->to_judge, conn, judge_link);
+	conn->judge_at = 0;
+	epoll_ctl(intake->epoll_fd, EPOLL_CTL_DEL, conn->fd, NULL);
+	conn->waiting = false;
 }
 
 static void
-drop_waiting(struct intake *intake, struct conn *conn)
+drop(struct intake *intake, struct conn *conn)
 {
-	unlink_waiting(intake, conn);
+	stop_waiting(intake, conn);
 	conn_close(conn);
 }
 
-static void
-link_waiting(struct intake *intake, struct conn *conn)
+/* start_waiting has epoll watch a conn. False: that cannot be, it is closed. */
+static bool
+start_waiting(struct intake *intake, struct conn *conn)
 {
+	struct epoll_event event = { .events = EPOLLIN, .data.ptr = conn };
+
+	if (conn->waiting)
+		return true;
+	if (epoll_ctl(intake->epoll_fd, EPOLL_CTL_ADD, conn->fd, &event) < 0) {
+		log_warn("intake: a connection cannot be watched");
+		conn_close(conn);
+		return false;
+	}
 	if (intake->n_waiting == INTAKE_WAITING_MAX) {
 		log_debug("intake: %d connections wait, the oldest is closed", INTAKE_WAITING_MAX);
-		drop_waiting(intake, TAILQ_FIRST(&intake->waiting));
+		drop(intake, TAILQ_FIRST(&intake->waiting));
 	}
+	conn->waiting = true;
 	TAILQ_INSERT_TAIL(&intake->waiting, conn, link);
 	intake->n_waiting++;
+	return true;
+}
+
+/* judge_later has the request judged then; now, where at is 0. */
+static void
+judge_later(struct intake *intake, struct conn *conn, mono_us at)
+{
+	if (conn->judge_at != 0)
+		TAILQ_REMOVE(&intake->to_judge, conn, judge_link);
+	conn->judge_at = at != 0 ? at : 1;
+	if (at != 0)
+		TAILQ_INSERT_TAIL(&intake->to_judge, conn, judge_link);
+	else
+		TAILQ_INSERT_HEAD(&intake->to_judge, conn, judge_link);
 }
 
 /* ---- handing over ---- */
 
-/* hand_over passes a conn on, out of the waiting ones, to be served: by this
- * thread at the end of the turn, or by a worker. */
+/* hand_over passes a conn on, to be served: by this thread at the end of the
+ * turn, or by a worker. */
 static void
-hand_over(struct intake *intake, struct conn *conn, bool whole)
+hand_over(struct intake *intake, struct conn *conn)
 {
-	if (whole && intake->serve != NULL) {
+	stop_waiting(intake, conn);
+	if (conn->arrival != NULL)
+		holding_stays(&conn->arrival->holding);
+	if (intake->service.serve != NULL)
 		TAILQ_INSERT_TAIL(&intake->to_serve, conn, link);
-		return;
-	}
-	if (!whole) {
-		struct timeval silence = { .tv_sec = BODY_WAIT_MS / 1000 };
-
-		setsockopt(conn->fd, SOL_SOCKET, SO_RCVTIMEO, &silence, sizeof(silence));
-	}
-	ready_put(&intake->ready, conn, whole);
+	else
+		ready_put(&intake->ready, conn);
 }
 
 static void
@@ -125,164 +170,331 @@ serve_some(struct intake *intake)
 	while ((conn = TAILQ_FIRST(&intake->to_serve)) != NULL) {
 		TAILQ_REMOVE(&intake->to_serve, conn, link);
 		if (clock_mono_us() < until)
-			intake->serve(intake->context, conn);
+			intake->service.serve(intake->service.context, conn);
 		else
-			ready_put(&intake->ready, conn, true);
+			ready_put(&intake->ready, conn);
 	}
 }
 
-/* ---- what comes next for a conn ---- */
+static void
+refuse(struct intake *intake, struct conn *conn, enum request_outcome reason)
+{
+	stop_waiting(intake, conn);
+	intake->service.refuse(intake->service.context, conn, reason);
+}
 
-enum step {
-	STEP_SERVE,       /* the request is there to its last byte */
-	STEP_READ_BODY,   /* all but the body is, which a worker is to read */
-	STEP_AWAIT_BODY,  /* all but the body is, which may still come by itself */
-	STEP_AWAIT_HEAD,  /* not even the parameters are there */
-	STEP_CLOSE,
+/* judge asks what to do with a request whose head is there, and does it. */
+static void
+judge(struct intake *intake, struct conn *conn)
+{
+	struct arrival *arrival = conn->arrival;
+	struct intake_judgement judgement;
+
+	stop_waiting(intake, conn);
+	judgement = intake->service.judge(intake->service.context, conn);
+	switch (judgement.verdict) {
+	case INTAKE_ANSWERED:
+		return;
+	case INTAKE_SERVE:
+		hand_over(intake, conn);
+		return;
+	case INTAKE_PASS:
+		arrival_let_go(arrival, ARRIVAL_PASSED);
+		break;
+	case INTAKE_GATHER:
+		arrival->use = ARRIVAL_GATHERED;
+		arrival->body_max_bytes = judgement.body_max_bytes;
+		holding_judged(&arrival->holding, judgement.user);
+		free(judgement.user);
+		if (arrival->body.len > arrival->body_max_bytes) {
+			refuse(intake, conn, REQUEST_TOO_LARGE);
+			return;
+		}
+	}
+	start_waiting(intake, conn);
+}
+
+static void
+judge_some(struct intake *intake)
+{
+	struct conn *conn;
+
+	while ((conn = TAILQ_FIRST(&intake->to_judge)) != NULL && conn->judge_at <= clock_mono_us())
+		judge(intake, conn);
+}
+
+/* ---- arrivals ---- */
+
+/* forget_request: the connection is as new, but that it is kept. */
+static void
+forget_request(struct conn *conn)
+{
+	arrival_free(conn->arrival);
+	conn->arrival = NULL;
+	conn->kept = true;
+	conn->deadline = in_ms(INTAKE_IDLE_MS);
+}
+
+static void
+begin_arrival(struct intake *intake, struct conn *conn)
+{
+	conn->arrival = arrival_new(conn, &intake->holdings, INTAKE_HEAD_MAX_BYTES);
+	/* A new connection has had its deadline from accept on. */
+	if (conn->kept)
+		conn->deadline = in_ms(INTAKE_REQUEST_MS);
+	conn->kept = false;
+}
+
+/* end_aborted answers ABORT_REQUEST, and returns whether the conn may be kept. */
+static bool
+end_aborted(struct conn *conn)
+{
+	const struct arrival *arrival = conn->arrival;
+	unsigned char end[FCGI_END_BYTES];
+
+	if (!arrival->scan.begun)
+		return false;
+	if (arrival->use == ARRIVAL_ANSWERED)
+		return arrival->scan.keep;
+	fcgi_end(end, arrival->scan.request_id);
+	return send(conn->fd, end, sizeof(end), MSG_DONTWAIT | MSG_NOSIGNAL) == sizeof(end)
+	    && arrival->scan.keep;
+}
+
+enum taken {
+	TAKEN_ON,       /* and there is more to come */
+	TAKEN_WHOLE,    /* the request is to be served */
+	TAKEN_CLOSE,
 };
 
-/* peek decides by the bytes that have come, and notes where more than the
- * request has. */
-static enum step
-peek(struct intake *intake, struct conn *conn)
+/* take_in takes the bytes in, with the requests after the first one, if that was
+ * aborted or had its answer. */
+static enum taken
+take_in(struct intake *intake, struct conn *conn, const unsigned char *bytes, size_t n)
 {
-	ssize_t n = recv(conn->fd, intake->peeked, INTAKE_HEAD_MAX_BYTES, MSG_PEEK | MSG_DONTWAIT);
+	while (n > 0) {
+		struct arrival *arrival;
+		size_t taken;
 
-	if (n < 0)
-		return errno == EAGAIN || errno == EINTR ? STEP_AWAIT_HEAD : STEP_CLOSE;
-	if (n == 0)
-		return STEP_CLOSE;
-	switch (fcgi_scan(intake->peeked, (size_t)n, intake->scratch)) {
-	case FCGI_SCAN_MORE:
-		conn->followed = true;
-		return STEP_SERVE;
-	case FCGI_SCAN_WHOLE:
-		return STEP_SERVE;
-	case FCGI_SCAN_BODY:
-		return n >= BODY_LARGE_BYTES ? STEP_READ_BODY : STEP_AWAIT_BODY;
-	case FCGI_SCAN_PARTIAL:
-		if (n < INTAKE_HEAD_MAX_BYTES)
-			return STEP_AWAIT_HEAD;
-		log_debug("intake: a request head over %d bytes is refused", INTAKE_HEAD_MAX_BYTES);
-		return STEP_CLOSE;
-	default:
-		log_debug("intake: a connection that does not begin with a FastCGI responder"
-		    " request is closed");
-		return STEP_CLOSE;
+		if (conn->arrival == NULL)
+			begin_arrival(intake, conn);
+		arrival = conn->arrival;
+		taken = arrival_take(arrival, bytes, n);
+		bytes += taken;
+		n -= taken;
+		switch (arrival->scan.state) {
+		case FCGI_SCAN_PARTIAL:
+		case FCGI_SCAN_BODY:
+			break;
+		case FCGI_SCAN_ABORTED:
+			if (!end_aborted(conn))
+				return TAKEN_CLOSE;
+			forget_request(conn);
+			break;
+		case FCGI_SCAN_WHOLE:
+			if (arrival->use != ARRIVAL_ANSWERED) {
+				conn->followed = n > 0;
+				return TAKEN_WHOLE;
+			}
+			if (!arrival->scan.keep)
+				return TAKEN_CLOSE;
+			forget_request(conn);
+			break;
+		case FCGI_SCAN_BAD:
+			log_debug("intake: a connection that does not bring a FastCGI responder"
+			    " request is closed");
+			return TAKEN_CLOSE;
+		}
 	}
+	return TAKEN_ON;
 }
 
-static bool
-awaits_bytes(enum step step)
-{
-	return step == STEP_AWAIT_BODY || step == STEP_AWAIT_HEAD;
-}
-
-/* Why a step is due. */
-enum cause { CAUSE_BYTES, CAUSE_DEADLINE, CAUSE_HANG_UP };
-
-/* decide takes the cause into account: after a hang-up no more bytes come, and
- * after the deadline none are waited for here; but what is late may be a large or
- * slow body, so that is left to a worker. */
-static enum step
-decide(struct intake *intake, struct conn *conn, enum cause cause)
-{
-	enum step step = peek(intake, conn);
-
-	if (cause == CAUSE_BYTES || !awaits_bytes(step))
-		return step;
-	return cause == CAUSE_DEADLINE && step == STEP_AWAIT_BODY ? STEP_READ_BODY : STEP_CLOSE;
-}
-
-/* start_waiting has epoll watch a conn, and returns false where it cannot. Bytes
- * that came before make an event at once. */
-static bool
-start_waiting(struct intake *intake, struct conn *conn)
-{
-	struct epoll_event event = { .events = EPOLLIN | EPOLLRDHUP | EPOLLET, .data.ptr = conn };
-
-	conn->waiting = true;
-	link_waiting(intake, conn);
-	if (epoll_ctl(intake->epoll_fd, EPOLL_CTL_ADD, conn->fd, &event) == 0)
-		return true;
-	log_warn("intake: a connection cannot be watched");
-	return false;
-}
-
+/* await_more has a conn wait, within the bounds. */
 static void
-stop_waiting(struct intake *intake, struct conn *conn)
+await_more(struct intake *intake, struct conn *conn)
 {
-	unlink_waiting(intake, conn);
-	epoll_ctl(intake->epoll_fd, EPOLL_CTL_DEL, conn->fd, NULL);
-	conn->waiting = false;
+	struct arrival *arrival = conn->arrival;
+
+	if (arrival == NULL) {
+		start_waiting(intake, conn);
+	} else if (arrival->n_discarded > INTAKE_DISCARD_MAX_BYTES) {
+		drop(intake, conn);
+	} else if (arrival->use == ARRIVAL_GATHERED && arrival->body.len > arrival->body_max_bytes) {
+		refuse(intake, conn, REQUEST_TOO_LARGE);
+	} else if (start_waiting(intake, conn) && arrival->use == ARRIVAL_UNJUDGED
+	    && arrival->scan.state == FCGI_SCAN_BODY) {
+		if (arrival->body.len > INTAKE_UNJUDGED_MAX_BYTES)
+			judge_later(intake, conn, 0);
+		else if (conn->judge_at == 0)
+			judge_later(intake, conn, in_ms(INTAKE_JUDGE_MS));
+	}
 }
 
-/* advance hands a conn over, closes it, or has it wait. */
+/* receive reads what has come of an arrival, or begins one. */
 static void
-advance(struct intake *intake, struct conn *conn, enum cause cause)
+receive(struct intake *intake, struct conn *conn)
 {
-	enum step step = decide(intake, conn, cause);
+	ssize_t n = recv(conn->fd, intake->bytes, READ_BYTES, MSG_DONTWAIT);
 
-	if (step == STEP_AWAIT_BODY) {
-		mono_us slow = clock_mono_us() + BODY_SLOW_MS * 1000;
+	if (n < 0 && (errno == EAGAIN || errno == EINTR)) {
+		await_more(intake, conn);
+		return;
+	}
+	switch (n > 0 ? take_in(intake, conn, intake->bytes, (size_t)n) : TAKEN_CLOSE) {
+	case TAKEN_ON:
+		await_more(intake, conn);
+		break;
+	case TAKEN_WHOLE:
+		hand_over(intake, conn);
+		break;
+	case TAKEN_CLOSE:
+		drop(intake, conn);
+	}
+}
 
-		/* At the deadline a worker reads the body, so that comes sooner. */
-		if (conn->deadline > slow)
-			conn->deadline = slow;
+/* ---- the first look ---- */
+
+/* look leaves a request that is whole in the socket. What ABORT_REQUEST stands
+ * before it on a kept connection is for a request that has ended, by a peer that
+ * did not know yet; it is taken out, since libfcgi would misunderstand it. */
+static void
+look(struct intake *intake, struct conn *conn)
+{
+	ssize_t n = recv(conn->fd, intake->bytes, READ_BYTES, MSG_PEEK | MSG_DONTWAIT);
+	size_t n_aborts = 0, at = 0;
+	struct fcgi_scan scan;
+
+	if (n < 0 && (errno == EAGAIN || errno == EINTR)) {
+		await_more(intake, conn);
+		return;
 	}
-	if (awaits_bytes(step)) {
-		if (conn->waiting || start_waiting(intake, conn))
-			return;
-		step = STEP_CLOSE;
+	if (n <= 0) {
+		drop(intake, conn);
+		return;
 	}
-	if (conn->waiting)
-		stop_waiting(intake, conn);
-	if (step == STEP_CLOSE)
-		conn_close(conn);
+	fcgi_scan_init(&scan, INTAKE_HEAD_MAX_BYTES);
+	while (at < (size_t)n && (scan.state == FCGI_SCAN_PARTIAL || scan.state == FCGI_SCAN_BODY)) {
+		at += fcgi_scan(&scan, intake->bytes + at, (size_t)n - at, NULL);
+		if (scan.state == FCGI_SCAN_ABORTED && !scan.begun && conn->kept) {
+			n_aborts = at;
+			fcgi_scan_init(&scan, INTAKE_HEAD_MAX_BYTES);
+		}
+	}
+	if (n_aborts > 0 && recv(conn->fd, intake->bytes, n_aborts, MSG_DONTWAIT)
+	    != (ssize_t)n_aborts) {
+		drop(intake, conn);
+	} else if (scan.state == FCGI_SCAN_WHOLE) {
+		conn->followed = at < (size_t)n;
+		hand_over(intake, conn);
+	} else if (at == n_aborts) {
+		await_more(intake, conn);  /* nothing has begun */
+	} else {
+		receive(intake, conn);
+	}
+}
+
+/* advance goes on where something has come. */
+static void
+advance(struct intake *intake, struct conn *conn)
+{
+	if (conn->arrival == NULL)
+		look(intake, conn);
 	else
-		hand_over(intake, conn, step == STEP_SERVE);
+		receive(intake, conn);
 }
 
-/* await_request begins with a conn that was accepted, or was kept. */
+/* come_back goes on with a conn that has been answered. */
 static void
-await_request(struct intake *intake, struct conn *conn, int timeout_ms)
+come_back(struct intake *intake, struct conn *conn)
 {
-	conn->deadline = clock_mono_us() + (mono_us)timeout_ms * 1000;
-	advance(intake, conn, CAUSE_BYTES);
-}
+	if (conn->arrival != NULL) {
+		mono_us linger = in_ms(INTAKE_LINGER_MS);
 
-static void
-sweep(struct intake *intake)
-{
-	mono_us now = clock_mono_us();
-	struct conn *conn, *next;
-
-	for (conn = TAILQ_FIRST(&intake->waiting); conn != NULL; conn = next) {
-		next = TAILQ_NEXT(conn, link);
-		if (conn->deadline <= now)
-			advance(intake, conn, CAUSE_DEADLINE);
+		arrival_let_go(conn->arrival, ARRIVAL_ANSWERED);
+		if (conn->deadline < linger)
+			conn->deadline = linger;
+		await_more(intake, conn);
+	} else {
+		forget_request(conn);
+		look(intake, conn);
 	}
+}
+
+/* hold_to_bounds ends as many arrivals as are above the bounds. */
+static void
+hold_to_bounds(struct intake *intake)
+{
+	struct holding *holding;
+
+	while ((holding = holdings_excess(&intake->holdings)) != NULL) {
+		struct arrival *arrival = CONTAINER_OF(holding, struct arrival, holding);
+		struct conn *conn = arrival->conn;
+
+		log_debug("intake: unfinished requests hold too much, one is ended");
+		if (holding->account != NULL) {
+			arrival_let_go(arrival, ARRIVAL_PASSED);
+			holding_stays(holding);
+			refuse(intake, conn, REQUEST_CROWDED);
+		} else {
+			drop(intake, conn);
+		}
+	}
+}
+
+static void
+be_late(struct intake *intake, struct conn *conn)
+{
+	const struct arrival *arrival = conn->arrival;
+
+	if (arrival != NULL && arrival->use != ARRIVAL_ANSWERED
+	    && arrival->scan.state == FCGI_SCAN_BODY)
+		refuse(intake, conn, REQUEST_TOO_SLOW);
+	else
+		drop(intake, conn);
 }
 
 /* ---- accepting ---- */
 
+/* watch_listener watches the listening socket, or does not. */
+static void
+watch_listener(struct intake *intake, bool wanted)
+{
+	struct epoll_event event = { .events = wanted ? EPOLLIN : 0, .data.ptr = &intake->listen_fd };
+
+	if (epoll_ctl(intake->epoll_fd, EPOLL_CTL_MOD, intake->listen_fd, &event) == 0)
+		intake->deaf = !wanted;
+}
+
+static void
+open_spare(struct intake *intake)
+{
+	if (intake->spare_fd < 0)
+		intake->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+}
+
 /* refuse_one makes room when descriptors have run out: without it the peer
- * would stay in the backlog, and accept would fail again at once, for ever. */
+ * would stay in the backlog, and accept would fail again at once, for ever. Where
+ * not even the spare one could be had again nobody is listened to for a while. */
 static void
 refuse_one(struct intake *intake)
 {
-	int fd;
+	int fd = -1;
 
-	close(intake->spare_fd);
-	fd = accept4(intake->listen_fd, NULL, NULL, SOCK_CLOEXEC);
-	if (fd >= 0)
-		close(fd);
-	if (fd >= 0 && clock_mono_us() - intake->refusal_logged_at >= REFUSAL_LOG_MS * 1000) {
+	if (intake->spare_fd >= 0) {
+		close(intake->spare_fd);
+		intake->spare_fd = -1;
+		fd = accept4(intake->listen_fd, NULL, NULL, SOCK_CLOEXEC);
+		if (fd >= 0)
+			close(fd);
+		open_spare(intake);
+	}
+	if (fd < 0)
+		watch_listener(intake, false);
+	if (clock_mono_us() - intake->refusal_logged_at >= REFUSAL_LOG_MS * 1000) {
 		intake->refusal_logged_at = clock_mono_us();
 		log_warnx("intake: no descriptors left, connections are refused"
 		    " (raise the limit on open files, or lower max_streams)");
 	}
-	intake->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
 }
 
 static void
@@ -291,7 +503,9 @@ accept_some(struct intake *intake)
 	for (int i = 0; i < ACCEPTS_MAX; i++) {
 		struct sockaddr_storage address;
 		socklen_t len = sizeof(address);
-		int fd = accept4(intake->listen_fd, (struct sockaddr *)&address, &len, SOCK_CLOEXEC);
+		struct conn *conn;
+		int fd = accept4(intake->listen_fd, (struct sockaddr *)&address, &len,
+		    SOCK_CLOEXEC | SOCK_NONBLOCK);
 
 		if (fd < 0) {
 			if (errno == EMFILE || errno == ENFILE)
@@ -305,8 +519,28 @@ accept_some(struct intake *intake)
 
 			setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof(bytes));
 		}
-		await_request(intake, conn_open(fd, &intake->returned), INTAKE_REQUEST_MS);
+		conn = conn_open(fd, &intake->returned);
+		conn->deadline = in_ms(INTAKE_REQUEST_MS);
+		look(intake, conn);
 	}
+}
+
+/* ---- the loop ---- */
+
+static void
+sweep(struct intake *intake)
+{
+	mono_us now = clock_mono_us();
+	struct conn *conn, *next;
+
+	for (conn = TAILQ_FIRST(&intake->waiting); conn != NULL; conn = next) {
+		next = TAILQ_NEXT(conn, link);
+		if (conn->deadline <= now)
+			be_late(intake, conn);
+	}
+	open_spare(intake);
+	if (intake->deaf)
+		watch_listener(intake, true);
 }
 
 static void
@@ -316,6 +550,19 @@ add_to_epoll(struct intake *intake, int fd, void *what)
 
 	if (epoll_ctl(intake->epoll_fd, EPOLL_CTL_ADD, fd, &event) < 0)
 		fatal("intake: epoll_ctl");
+}
+
+/* wait_ms returns how long the loop may sleep. */
+static int
+wait_ms(const struct intake *intake)
+{
+	const struct conn *conn = TAILQ_FIRST(&intake->to_judge);
+	mono_us left;
+
+	if (conn == NULL)
+		return SWEEP_MS;
+	left = conn->judge_at - clock_mono_us();
+	return left > 0 ? (int)(left / 1000) + 1 : 0;
 }
 
 static void *
@@ -328,25 +575,25 @@ intake_run(void *arg)
 	add_to_epoll(intake, intake->returned.wake_fd, &intake->returned);
 	while (!atomic_load(&intake->stopping)) {
 		struct epoll_event events[EVENTS_MAX];
-		int n = epoll_wait(intake->epoll_fd, events, EVENTS_MAX, SWEEP_MS);
+		int n = epoll_wait(intake->epoll_fd, events, EVENTS_MAX, wait_ms(intake));
 		bool some_to_accept = false;
 
 		for (int i = 0; i < n; i++) {
 			if (events[i].data.ptr == &intake->listen_fd)
 				some_to_accept = true;
 			else if (events[i].data.ptr != &intake->returned)
-				advance(intake, events[i].data.ptr, events[i].events
-				    & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)
-				    ? CAUSE_HANG_UP : CAUSE_BYTES);
+				advance(intake, events[i].data.ptr);
 		}
-		/* These two may close waiting conns, so they come when no event is
+		/* What follows may close any waiting conn, so it comes when no event is
 		 * left that could point to one. */
 		for (struct mail *mail = mailbox_take(&intake->returned), *next; mail != NULL; mail = next) {
 			next = mail->next;
-			await_request(intake, conn_of(mail), INTAKE_IDLE_MS);
+			come_back(intake, conn_of(mail));
 		}
 		if (some_to_accept)
 			accept_some(intake);
+		judge_some(intake);
+		hold_to_bounds(intake);
 		serve_some(intake);
 		if (clock_mono_us() >= next_sweep) {
 			sweep(intake);
@@ -357,7 +604,7 @@ intake_run(void *arg)
 }
 
 struct intake *
-intake_start(int listen_fd, size_t n_workers, intake_serve *serve, void *context)
+intake_start(int listen_fd, const struct intake_service *service)
 {
 	struct intake *intake = mem_zalloc(sizeof(*intake));
 
@@ -367,13 +614,13 @@ intake_start(int listen_fd, size_t n_workers, intake_serve *serve, void *context
 	if (intake->epoll_fd < 0 || intake->spare_fd < 0)
 		fatal("intake: no descriptors");
 	mailbox_init(&intake->returned);
-	intake->peeked = mem_alloc(INTAKE_HEAD_MAX_BYTES);
-	intake->scratch = mem_alloc(INTAKE_HEAD_MAX_BYTES);
+	intake->bytes = mem_alloc(READ_BYTES);
 	TAILQ_INIT(&intake->waiting);
-	ready_init(&intake->ready, n_workers);
+	TAILQ_INIT(&intake->to_judge);
 	TAILQ_INIT(&intake->to_serve);
-	intake->serve = serve;
-	intake->context = context;
+	holdings_init(&intake->holdings);
+	ready_init(&intake->ready);
+	intake->service = *service;
 	thread_start(&intake->thread, "intake", intake_run, intake);
 	return intake;
 }
@@ -394,7 +641,7 @@ intake_stop(struct intake *intake)
 	close(intake->listen_fd);
 	intake->listen_fd = -1;
 	while (!TAILQ_EMPTY(&intake->waiting))
-		drop_waiting(intake, TAILQ_FIRST(&intake->waiting));
+		drop(intake, TAILQ_FIRST(&intake->waiting));
 }
 
 void
@@ -405,10 +652,11 @@ intake_free(struct intake *intake)
 		conn_close(conn_of(mail));
 	}
 	ready_free(&intake->ready);
+	holdings_free(&intake->holdings);
 	mailbox_free(&intake->returned);
 	close(intake->epoll_fd);
-	close(intake->spare_fd);
-	free(intake->peeked);
-	free(intake->scratch);
+	if (intake->spare_fd >= 0)
+		close(intake->spare_fd);
+	free(intake->bytes);
 	free(intake);
 }

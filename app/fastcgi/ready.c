@@ -1,16 +1,9 @@
-/* The queue between intake and the workers, in two lists: whole requests, and
- * unfinished ones whose body a worker has to read. Intake's thread puts conns in
- * and waits where there is no room; any worker takes them out and sleeps here
- * while there is none. All share one lock, which is never held across a read, a
- * write or a wait for a peer.
- *
- * A conn whose body is being read stays in a list of its own until
- * ready_body_read: it bounds how many workers read bodies, and ready_close can
- * end the reading. */
+/* The queue between intake and the workers: conns with a request that can be
+ * read without waiting. Intake's thread puts them in and waits where there is no
+ * room; any worker takes them out and sleeps here while there is none. All share
+ * one lock, which is never held across a read, a write or a wait for a peer. */
 
 #include "app/fastcgi/ready.h"
-
-#include <sys/socket.h>
 
 /* A worker that waits for work. The one that has waited least is woken first:
  * its memory is still in the cache, and the others sleep on. */
@@ -20,48 +13,28 @@ struct idle_worker {
 	bool has_work;    /* set by who wakes it */
 };
 
-/* take_first returns NULL where the list is empty. */
+/* take_first returns NULL where there is none; the lock is held. */
 static struct conn *
-take_first(struct conn_list *list)
+take_first(struct ready *ready)
 {
-	struct conn *conn = TAILQ_FIRST(list);
+	struct conn *conn = TAILQ_FIRST(&ready->conns);
 
-	if (conn != NULL)
-		TAILQ_REMOVE(list, conn, link);
-	return conn;
-}
-
-static struct conn *
-take_whole(struct ready *ready)
-{
-	struct conn *conn = take_first(&ready->whole);
-
-	if (conn != NULL && ready->n_whole-- == READY_MAX)
-		pthread_cond_signal(&ready->some_room);
-	return conn;
-}
-
-static struct conn *
-take_unfinished(struct ready *ready)
-{
-	struct conn *conn = take_first(&ready->unfinished);
-
-	if (conn != NULL)
-		ready->n_unfinished--;
+	if (conn != NULL) {
+		TAILQ_REMOVE(&ready->conns, conn, link);
+		if (ready->n_conns-- == READY_MAX)
+			pthread_cond_signal(&ready->some_room);
+	}
 	return conn;
 }
 
 void
-ready_init(struct ready *ready, size_t n_workers)
+ready_init(struct ready *ready)
 {
 	pthread_mutex_init(&ready->lock, NULL);
 	pthread_cond_init(&ready->some_room, NULL);
-	TAILQ_INIT(&ready->whole);
-	TAILQ_INIT(&ready->unfinished);
-	TAILQ_INIT(&ready->reading);
+	TAILQ_INIT(&ready->conns);
 	SLIST_INIT(&ready->idle);
-	ready->n_whole = ready->n_unfinished = ready->n_reading = 0;
-	ready->max_reading = n_workers > 1 ? n_workers / 2 : 1;
+	ready->n_conns = 0;
 	ready->closed = false;
 }
 
@@ -70,8 +43,7 @@ ready_free(struct ready *ready)
 {
 	struct conn *conn;
 
-	while ((conn = take_first(&ready->whole)) != NULL
-	    || (conn = take_first(&ready->unfinished)) != NULL)
+	while ((conn = take_first(ready)) != NULL)
 		conn_close(conn);
 	pthread_cond_destroy(&ready->some_room);
 	pthread_mutex_destroy(&ready->lock);
@@ -101,20 +73,13 @@ wait_for_work(struct ready *ready, struct idle_worker *idle)
 }
 
 void
-ready_put(struct ready *ready, struct conn *conn, bool whole)
+ready_put(struct ready *ready, struct conn *conn)
 {
 	pthread_mutex_lock(&ready->lock);
-	if (whole) {
-		while (ready->n_whole >= READY_MAX && !ready->closed)
-			pthread_cond_wait(&ready->some_room, &ready->lock);
-		TAILQ_INSERT_TAIL(&ready->whole, conn, link);
-		ready->n_whole++;
-	} else {
-		if (ready->n_unfinished == READY_MAX)
-			conn_close(take_unfinished(ready));
-		TAILQ_INSERT_TAIL(&ready->unfinished, conn, link);
-		ready->n_unfinished++;
-	}
+	while (ready->n_conns >= READY_MAX && !ready->closed)
+		pthread_cond_wait(&ready->some_room, &ready->lock);
+	TAILQ_INSERT_TAIL(&ready->conns, conn, link);
+	ready->n_conns++;
 	wake_one(ready);
 	pthread_mutex_unlock(&ready->lock);
 }
@@ -126,49 +91,17 @@ ready_take(struct ready *ready)
 	struct conn *conn;
 
 	pthread_mutex_lock(&ready->lock);
-	for (;;) {
-		conn = take_whole(ready);
-		if (conn == NULL && ready->n_reading < ready->max_reading && !ready->closed) {
-			conn = take_unfinished(ready);
-			if (conn != NULL) {
-				TAILQ_INSERT_TAIL(&ready->reading, conn, link);
-				ready->n_reading++;
-				conn->counted_in = ready;
-			}
-		}
-		if (conn != NULL || ready->closed)
-			break;
+	while ((conn = take_first(ready)) == NULL && !ready->closed)
 		wait_for_work(ready, &idle);
-	}
 	pthread_mutex_unlock(&ready->lock);
 	pthread_cond_destroy(&idle.woken);
 	return conn;
 }
 
 void
-ready_body_read(struct conn *conn)
-{
-	struct ready *ready = conn->counted_in;
-
-	if (ready == NULL)
-		return;
-	conn->counted_in = NULL;
-	pthread_mutex_lock(&ready->lock);
-	TAILQ_REMOVE(&ready->reading, conn, link);
-	ready->n_reading--;
-	if (!TAILQ_EMPTY(&ready->unfinished))
-		wake_one(ready);
-	pthread_mutex_unlock(&ready->lock);
-}
-
-void
 ready_close(struct ready *ready)
 {
-	struct conn *conn;
-
 	pthread_mutex_lock(&ready->lock);
-	TAILQ_FOREACH(conn, &ready->reading, link)
-		shutdown(conn->fd, SHUT_RD);
 	ready->closed = true;
 	while (!SLIST_EMPTY(&ready->idle))
 		wake_one(ready);

@@ -70,7 +70,7 @@ finish(struct reply *reply, const struct buf *response)
 	fcgi_end(end, reply->request_id);
 	buf_add(&records, end, sizeof(end));
 	sent = send(reply->conn->fd, records.bytes, records.len, MSG_DONTWAIT | MSG_NOSIGNAL);
-	if (reply->keep && sent == (ssize_t)records.len)
+	if (sent == (ssize_t)records.len && (reply->keep || conn_is_unfinished(reply->conn)))
 		conn_keep(reply->conn);
 	else
 		conn_close(reply->conn);

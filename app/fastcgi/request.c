@@ -6,7 +6,10 @@
  * and FCGX_Accept_r() then reads from it instead of accepting. When the request
  * is read the descriptor is taken out again, and FCGX_Free() neither writes nor
  * closes. ipcFd and keepConnection stand under "don't use" in fcgiapp.h: hence
- * only here, and tests/unit/fastcgi/test_request.c pins what is relied on. */
+ * only here, and tests/unit/fastcgi/test_request.c pins what is relied on.
+ *
+ * Of an arrival, libfcgi reads the head from a file in memory, so that there is
+ * one parser of parameters; the body has been taken out of its records already. */
 
 #include "app/fastcgi/request.h"
 
@@ -14,18 +17,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
-#include "app/fastcgi/ready.h"
-#include "lib/clock.h"
+#include "app/fastcgi/arrival.h"
 #include "lib/log.h"
 #include "lib/mem.h"
 
-enum {
-	BODY_CHUNK_BYTES = 8192,          /* libfcgi's own buffer has this size */
-	/* How much of a body that is too large is read and thrown away, so that
-	 * the web server has sent it all and looks for the answer. */
-	DISCARD_MAX_BYTES = 8 << 20,
-};
+enum { BODY_CHUNK_BYTES = 8192 };  /* libfcgi's own buffer has this size */
 
 void
 request_init_library(void)
@@ -44,43 +43,36 @@ take_descriptor(FCGX_Request *fcgx)
 	FCGX_Free(fcgx, 0);
 }
 
-/* read_body reads STDIN. FCGX_GetChar fills the buffer where it is empty, so
- * the clock is looked at between any two waits. */
+/* read_body reads STDIN, which is there to its end. */
 static int
 read_body(struct request *request, FCGX_Stream *in, size_t max_bytes)
 {
-	mono_us deadline = clock_mono_us() + REQUEST_BODY_MS * 1000;
-	size_t n_discarded = 0;
-	int c, n;
+	bool too_large = false;
+	int n;
 
-	while ((c = FCGX_GetChar(in)) != EOF) {
-		char *to;
-
-		if (clock_mono_us() > deadline)
-			return REQUEST_TOO_SLOW;
-		if (request->body.len >= max_bytes) {
-			n_discarded += request->body.len;
-			request->body.len = 0;
-			max_bytes = 0;  /* from here on everything is thrown away */
-			if (n_discarded >= DISCARD_MAX_BYTES)
-				break;
-		}
-		to = buf_reserve(&request->body, BODY_CHUNK_BYTES);
-		*to = (char)c;
-		n = 1;
-		/* What is in the buffer already; more would wait. */
-		if (in->stop > in->rdNext) {
-			int room = BODY_CHUNK_BYTES - 1;
-			int have = (int)(in->stop - in->rdNext);
-
-			n += FCGX_GetStr(to + 1, have < room ? have : room, in);
-		}
+	do {
+		n = FCGX_GetStr(buf_reserve(&request->body, BODY_CHUNK_BYTES), BODY_CHUNK_BYTES, in);
 		request->body.len += (size_t)n;
-	}
-	if (max_bytes == 0 || request->body.len > max_bytes)
-		return REQUEST_TOO_LARGE;
-	/* EOF is the empty STDIN record, or an error: time-out, hang-up, abort. */
-	return FCGX_GetError(in) != 0 ? REQUEST_TOO_SLOW : 0;
+		if (request->body.len > max_bytes) {
+			too_large = true;
+			request->body.len = 0;
+		}
+	} while (n == BODY_CHUNK_BYTES);
+	if (FCGX_GetError(in) != 0)
+		return REQUEST_GONE;
+	return too_large ? REQUEST_TOO_LARGE : 0;
+}
+
+/* take_body takes the body that has been gathered, and the arrival is done with. */
+static void
+take_body(struct request *request, struct conn *conn)
+{
+	if (conn_is_unfinished(conn))
+		return;
+	request->body = conn->arrival->body;
+	conn->arrival->body = BUF_EMPTY;
+	arrival_free(conn->arrival);
+	conn->arrival = NULL;
 }
 
 static const char *
@@ -117,6 +109,8 @@ fill_in(struct request *request, const FCGX_Request *fcgx)
 	request->uri = request->uri_bytes.bytes;
 	request->query = param(fcgx, "QUERY_STRING", "");
 	request->content_type = param_unless_empty(fcgx, "CONTENT_TYPE");
+	request->content_encoding = param_unless_empty(fcgx, "HTTP_CONTENT_ENCODING");
+	request->content_length = param_unless_empty(fcgx, "CONTENT_LENGTH");
 	request->authorization = param(fcgx, "HTTP_AUTHORIZATION", NULL);
 	request->cookie = param(fcgx, "HTTP_COOKIE", NULL);
 	request->accept = param(fcgx, "HTTP_ACCEPT", NULL);
@@ -128,6 +122,61 @@ fill_in(struct request *request, const FCGX_Request *fcgx)
 	request->sec_fetch_site = param(fcgx, "HTTP_SEC_FETCH_SITE", NULL);
 }
 
+/* head_file returns a descriptor to read the arrival's head from. */
+static int
+head_file(const struct arrival *arrival)
+{
+	int fd = memfd_create("rowcast-head", MFD_CLOEXEC);
+
+	/* pwrite: it is read from its beginning. */
+	if (fd >= 0 && pwrite(fd, arrival->head.bytes, arrival->head.len, 0)
+	    == (ssize_t)arrival->head.len)
+		return fd;
+	log_warn("request: no file for the head of a request");
+	if (fd >= 0)
+		close(fd);
+	return -1;
+}
+
+/* parse has libfcgi read from fd. False: it could not, and has closed fd. */
+static bool
+parse(FCGX_Request *fcgx, int fd)
+{
+	FCGX_InitRequest(fcgx, -1, 0);
+	fcgx->ipcFd = fd;
+	fcgx->keepConnection = 1;
+	return FCGX_Accept_r(fcgx) >= 0;
+}
+
+/* parse_head fills fcgx from what the conn brings. 0: the body is still to be
+ * read, from the socket, or to be taken from the arrival; fcgx is without a
+ * descriptor in the second case. REQUEST_GONE: the conn is closed. */
+static int
+parse_head(FCGX_Request *fcgx, struct conn *conn)
+{
+	int fd;
+
+	if (conn->arrival == NULL) {
+		if (parse(fcgx, conn->fd))
+			return 0;
+		take_descriptor(fcgx);
+		free(fcgx);
+		conn_detach(conn);
+		return REQUEST_GONE;
+	}
+	fd = head_file(conn->arrival);
+	if (fd >= 0 && parse(fcgx, fd)) {
+		fcgx->ipcFd = -1;
+		close(fd);
+		return 0;
+	}
+	if (fd >= 0)
+		take_descriptor(fcgx);
+	free(fcgx);
+	conn_close(conn);
+	return REQUEST_GONE;
+}
+
 int
 request_read(struct request *request, struct conn *conn, size_t body_max_bytes)
 {
@@ -135,20 +184,11 @@ request_read(struct request *request, struct conn *conn, size_t body_max_bytes)
 	int rc;
 
 	*request = (struct request){ .fcgx = fcgx };
-	FCGX_InitRequest(fcgx, -1, 0);
-	fcgx->ipcFd = conn->fd;
-	fcgx->keepConnection = 1;
-	/* A connection that fails is closed by libfcgi; a time-out shows only in
-	 * parameters that are missing. Intake has ruled both out, but for a peer
-	 * that hangs up in between. */
-	rc = FCGX_Accept_r(fcgx);
-	if (rc < 0) {
-		ready_body_read(conn);
-		conn_detach(conn);
-		take_descriptor(fcgx);
-		free(fcgx);
+	/* A connection that fails is closed by libfcgi; bytes that are not there show
+	 * only in parameters that are missing. Intake has ruled both out, but for a
+	 * peer that hangs up in between. */
+	if (parse_head(fcgx, conn) != 0)
 		return REQUEST_GONE;
-	}
 	request->reply = (struct reply){
 		.conn = conn,
 		.request_id = (uint16_t)fcgx->requestId,
@@ -160,14 +200,15 @@ request_read(struct request *request, struct conn *conn, size_t body_max_bytes)
 	};
 	fill_in(request, fcgx);
 	request->reply.head = strcmp(request->method, "HEAD") == 0;
-	rc = *request->method != '\0' ? read_body(request, fcgx->in, body_max_bytes) : REQUEST_GONE;
-	ready_body_read(conn);
-	if (rc == REQUEST_GONE) {
-		request_free(request);
-		return rc;
+	rc = *request->method != '\0' ? 0 : REQUEST_GONE;
+	if (rc == 0 && conn->arrival != NULL) {
+		take_body(request, conn);
+		rc = request->body.len > body_max_bytes ? REQUEST_TOO_LARGE : 0;
+	} else if (rc == 0) {
+		rc = read_body(request, fcgx->in, body_max_bytes);
 	}
-	if (rc != 0)
-		request->reply.keep = false;  /* the rest of the body would be taken for a request */
+	if (rc == REQUEST_GONE)
+		request_free(request);
 	return rc;
 }
 

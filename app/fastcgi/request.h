@@ -9,12 +9,11 @@
 #include "app/fastcgi/reply.h"
 #include "lib/buf.h"
 
-enum { REQUEST_BODY_MS = 10000 };  /* for reading a body that is not all there */
-
 enum request_outcome {
 	REQUEST_GONE = 1,       /* the peer hung up or sent nonsense; nothing is owed */
-	REQUEST_TOO_LARGE,      /* the body is over the bound; a reply is owed */
-	REQUEST_TOO_SLOW,       /* the body did not come in time; a reply is owed */
+	REQUEST_TOO_LARGE,      /* the body is over the bound; a reply is owed, as with the next */
+	REQUEST_TOO_SLOW,       /* the body did not come in time: intake's to say */
+	REQUEST_CROWDED,        /* this user's unfinished bodies hold too much: likewise */
 };
 
 /* A parameter that only a direct peer of the FastCGI socket can send: what a
@@ -28,7 +27,9 @@ struct request {
 	const char *path;       /* SCRIPT_NAME and PATH_INFO, as far as the server decoded them */
 	const char *uri;        /* REQUEST_URI without its query: as the client sent it */
 	const char *query;
-	const char *content_type;    /* NULL: not given, or empty */
+	const char *content_type;    /* NULL: not given, or empty; so are the next two */
+	const char *content_encoding;
+	const char *content_length;
 	const char *authorization;   /* NULL: not given; so are the next ones */
 	const char *cookie;
 	const char *accept;
@@ -47,11 +48,11 @@ struct request {
  * signals blocked: libfcgi installs handlers of its own. */
 void request_init_library(void);
 
-/* request_read takes the connection and reads the request that is there. 0:
- * all is filled in. REQUEST_TOO_LARGE, REQUEST_TOO_SLOW: all but the body is.
- * In these cases request_free is due after the reply was taken or sent; after
- * REQUEST_GONE it is not. Where the body is not all there yet, reading may
- * take up to REQUEST_BODY_MS. */
+/* request_read takes the connection and reads the request that is there: from the
+ * socket, which has all of it, or from conn->arrival. 0: all is filled in; where
+ * the arrival has not come to its end, the body is empty. REQUEST_TOO_LARGE: all
+ * but the body is. In these cases request_free is due after the reply was taken or
+ * sent; after REQUEST_GONE it is not. Never waits. */
 int request_read(struct request *request, struct conn *conn, size_t body_max_bytes);
 
 /* request_accepts_events: does the client ask for Server-Sent Events? A browser's

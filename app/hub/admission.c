@@ -79,6 +79,7 @@ admit(struct hub_state *hub, struct stream *s)
 
 	s->unsent = BUF_EMPTY;
 	s->request_id = s->reply.request_id;
+	s->return_to = s->reply.keep ? s->reply.conn->return_to : NULL;
 	s->fd = conn_detach(s->reply.conn);
 	s->reply.conn = NULL;
 	if (epoll_ctl(hub->epoll_fd, EPOLL_CTL_ADD, s->fd, &event) < 0) {

@@ -58,6 +58,9 @@ life_close(struct hub_state *hub, struct stream *s)
 	if (s->state == STREAM_CLOSED)
 		return;
 	life_set_state(hub, s, STREAM_CLOSED);
+	/* Intake's epoll watches the descriptor next, where it is kept. */
+	if (s->return_to != NULL)
+		epoll_ctl(hub->epoll_fd, EPOLL_CTL_DEL, s->fd, NULL);
 	stream_end(s);
 	timers_clear(&hub->timers, &s->timer);
 }

@@ -183,16 +183,11 @@ stream_flush(struct stream *s, mono_us now)
 void
 stream_end(struct stream *s)
 {
-	unsigned char end[FCGI_END_BYTES];
-
 	/* In the middle of a record an end would be read as data; a peer whose
 	 * connection just closes takes it for a broken response, as it should. */
-	if (s->unsent_at == s->unsent.len) {
-		fcgi_end(end, s->request_id);
-		if (send(s->fd, end, sizeof(end), MSG_DONTWAIT | MSG_NOSIGNAL) < 0) {
-			/* Gone, or full: closing the connection ends the response, too. */
-		}
-	}
-	close(s->fd);
+	if (s->unsent_at == s->unsent.len)
+		conn_end(s->fd, s->request_id, s->return_to);
+	else
+		close(s->fd);
 	s->fd = -1;
 }

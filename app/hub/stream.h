@@ -57,6 +57,7 @@ struct stream {
 	int fd;                    /* -1 once closed */
 	uint16_t request_id;
 	enum stream_cursor cursor_form;
+	struct mailbox *return_to; /* lent: where the connection goes at the end; NULL: nowhere */
 	bool accepts_events;       /* the request accepts text/event-stream */
 	bool from_store;           /* has to read the store before the ring: see life.c */
 	bool probed;               /* a second heartbeat is due, to see who is still there */
@@ -107,8 +108,9 @@ int stream_write_buf(struct stream *s, const struct buf *bytes, mono_us now);
 /* stream_flush sends on what is unsent. 0: nothing is left. */
 int stream_flush(struct stream *s, mono_us now);
 
-/* stream_end sends what ends the response, where the socket takes it, and
- * closes the descriptor. */
+/* stream_end sends what ends the response, where the socket takes it, and gives up
+ * the descriptor: back to intake, where the web server keeps connections, or closed.
+ * No epoll may watch it any more. */
 void stream_end(struct stream *s);
 
 #endif

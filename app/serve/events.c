@@ -148,7 +148,10 @@ events_handle(struct service *service, struct request *request)
 			goto done;
 		}
 	}
-	open_stream(service, request, &sub, &id);
+	if (request->reply.head)
+		reply_event(&request->reply, &BUF_EMPTY);
+	else
+		open_stream(service, request, &sub, &id);
 done:
 	subscription_free(&sub);
 	identity_free(&id);

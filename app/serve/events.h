@@ -5,7 +5,8 @@
 #include "app/serve/service.h"
 
 /* events_handle checks who is asking and for what, sets where the stream begins,
- * and hands it to the hub, which answers. Any thread; does not wait. */
+ * and hands it to the hub, which answers. HEAD is answered with the head alone. Any
+ * thread; does not wait. */
 handler events_handle;
 
 #endif

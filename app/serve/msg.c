@@ -3,7 +3,9 @@
 
 #include "app/serve/msg.h"
 
+#include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "app/access/credentials.h"
 
@@ -14,10 +16,66 @@ msg_body_max(size_t max_message_bytes)
 }
 
 void
+msg_refuse_large(struct request *request)
+{
+	reply_error(&request->reply, 413, NULL, "the body is too large: send a shorter message,"
+	    " or fewer lines at once");
+}
+
+/* is_encoded: is there a Content-Encoding that would have to be undone
+ * (RFC 9110 8.4)? Then the request is answered here. */
+static bool
+is_encoded(struct request *request)
+{
+	if (request->content_encoding == NULL
+	    || strcasecmp(request->content_encoding, "identity") == 0)
+		return false;
+	reply_error(&request->reply, 415, NULL, "Content-Encoding must be identity: send the body"
+	    " as it is, not compressed");
+	return true;
+}
+
+struct intake_judgement
+msg_judge(struct service *service, struct request *request)
+{
+	struct intake_judgement judgement = { .verdict = INTAKE_ANSWERED };
+	size_t max = msg_body_max(atomic_load(&service->max_message_bytes));
+	struct identity id;
+
+	if (!credentials_check(service->auth, request,
+	    CREDENTIALS_HEADER | CREDENTIALS_COOKIE, &id))
+		return judgement;
+	if (request->content_length != NULL && strtoull(request->content_length, NULL, 10) > max) {
+		msg_refuse_large(request);
+	} else if (!is_encoded(request)) {
+		judgement.verdict = INTAKE_GATHER;
+		judgement.body_max_bytes = max;
+		judgement.user = id.user;
+		id.user = NULL;
+	}
+	identity_free(&id);
+	return judgement;
+}
+
+/* skip_bom passes over what some editors begin a file with. */
+static const char *
+skip_bom(const char *body, size_t *len)
+{
+	static const char bom[] = "\xef\xbb\xbf";
+
+	if (*len < strlen(bom) || memcmp(body, bom, strlen(bom)) != 0)
+		return body;
+	*len -= strlen(bom);
+	return body + strlen(bom);
+}
+
+void
 msg_handle(struct service *service, struct request *request)
 {
 	/* A GET can be had of a browser by any link: only the header counts. */
 	bool is_get = strcmp(request->method, "GET") == 0;
+	size_t body_len = request->body.len;
+	const char *body = skip_bom(request->body.bytes, &body_len);
 	struct publication p;
 	struct identity id;
 	int status;
@@ -25,9 +83,10 @@ msg_handle(struct service *service, struct request *request)
 	if (!credentials_check(service->auth, request, is_get
 	    ? CREDENTIALS_HEADER : CREDENTIALS_HEADER | CREDENTIALS_COOKIE, &id))
 		return;
-	status = publication_parse(&p, request->query,
-	    is_get ? NULL : request->content_type,
-	    request->body.bytes, request->body.len, atomic_load(&service->max_message_bytes));
+	if (!is_get && is_encoded(request))
+		goto done;
+	status = publication_parse(&p, request->query, is_get ? NULL : request->content_type,
+	    body, body_len, atomic_load(&service->max_message_bytes));
 	if (status == 0) {
 		status = publication_authorize(&p, &id);
 		if (status == 0 && writer_submit(service->writer, &p, id.user, &request->reply) == 0)

@@ -9,8 +9,14 @@
  * after the commit. Any thread; does not wait. */
 handler msg_handle;
 
+/* msg_judge is the judge of POST /msg: a body is welcome from who has a token. */
+judge msg_judge;
+
 /* msg_body_max returns the largest body that is read, in bytes: one message of
  * the largest size, every byte escaped as \uXXXX, or 1 MiB of NDJSON lines. */
 size_t msg_body_max(size_t max_message_bytes);
+
+/* msg_refuse_large answers a request whose body is larger. */
+void msg_refuse_large(struct request *request);
 
 #endif

@@ -16,7 +16,7 @@ static const struct {
 	const char *methods;    /* as in Allow */
 	handler *handle;
 } routes[] = {
-	{ "/events", "GET", events_handle },
+	{ "/events", "GET, HEAD", events_handle },
 	{ "/msg", "GET, POST", msg_handle },
 	{ "/healthz", "GET, HEAD", status_handle_health },
 	{ "/metrics", "GET, HEAD", status_handle_metrics },
@@ -102,30 +102,65 @@ answer_preflight(struct request *request, const char *methods)
 	free(headers);
 }
 
-void
-route(struct service *service, struct request *request, int outcome)
+/* answer_by_head answers what is clear by path and method, and returns true; else
+ * the route's index is in *i. */
+static bool
+answer_by_head(struct service *service, struct request *request, size_t *i)
 {
-	size_t i = find_route(request);
-
+	*i = find_route(request);
 	request->reply.allow_origin = allowed_origin(service->conf, request->origin);
-	if (i == N_ROUTES) {
+	if (*i == N_ROUTES) {
 		reply_error(&request->reply, 404, NULL, "there is nothing at this path; rowcast"
 		    " answers /events, /msg, /healthz, /metrics and /status");
 	} else if (strcmp(request->method, "OPTIONS") == 0 && request->reply.allow_origin != NULL) {
-		answer_preflight(request, routes[i].methods);
-	} else if (!allows(routes[i].methods, request->method)) {
-		char *headers = mem_printf("Allow: %s\r\n", routes[i].methods);
-		char *sentence = mem_printf("the method must be one of: %s", routes[i].methods);
+		answer_preflight(request, routes[*i].methods);
+	} else if (!allows(routes[*i].methods, request->method)) {
+		char *headers = mem_printf("Allow: %s\r\n", routes[*i].methods);
+		char *sentence = mem_printf("the method must be one of: %s", routes[*i].methods);
 
 		reply_error(&request->reply, 405, headers, sentence);
 		free(sentence);
 		free(headers);
-	} else if (outcome == REQUEST_TOO_LARGE) {
-		reply_error(&request->reply, 413, NULL, "the body is too large: send a shorter"
-		    " message, or fewer lines at once");
-	} else if (outcome == REQUEST_TOO_SLOW) {
-		reply_error(&request->reply, 408, NULL, "the body did not come in time");
 	} else {
+		return false;
+	}
+	return true;
+}
+
+void
+route(struct service *service, struct request *request, int outcome)
+{
+	size_t i;
+
+	if (answer_by_head(service, request, &i))
+		return;
+	switch (outcome) {
+	case REQUEST_TOO_LARGE:
+		msg_refuse_large(request);
+		break;
+	case REQUEST_TOO_SLOW:
+		reply_error(&request->reply, 408, NULL, "the body did not come in time");
+		break;
+	case REQUEST_CROWDED:
+		reply_error(&request->reply, 503, "Retry-After: 1\r\n", "nothing was stored: too"
+		    " many large bodies are on their way at once; send them one after the other");
+		break;
+	default:
 		routes[i].handle(service, request);
 	}
+}
+
+struct intake_judgement
+route_judge(struct service *service, struct request *request)
+{
+	size_t i;
+
+	if (answer_by_head(service, request, &i))
+		return (struct intake_judgement){ .verdict = INTAKE_ANSWERED };
+	if (strcmp(request->method, "POST") == 0)
+		return msg_judge(service, request);
+	/* The hub takes what comes on a stream's connection for the stream's end. */
+	if (routes[i].handle == events_handle && !request->reply.head)
+		return (struct intake_judgement){ .verdict = INTAKE_PASS };
+	return (struct intake_judgement){ .verdict = INTAKE_SERVE };
 }

@@ -186,6 +186,7 @@ serve(const struct conf *conf, const struct command_conf *cc)
 	struct listener listener;
 	struct store_bounds bounds;
 	struct store *store;
+	struct intake_service at_intake;
 	struct intake *intake;
 	struct workers *workers;
 	sigset_t signals;
@@ -212,7 +213,8 @@ serve(const struct conf *conf, const struct command_conf *cc)
 	if (service.tail == NULL)
 		exit(1);  /* logged; the store went away between two opens */
 	service.writer = writer_start(conf, store, committed, service.tail);
-	intake = intake_start(listener.fd, conf->n_workers, workers_serve, &service);
+	at_intake = workers_service(&service);
+	intake = intake_start(listener.fd, &at_intake);
 	workers = workers_start(conf->n_workers, &service, intake);
 	say_ready(&bounds);
 

@@ -9,6 +9,7 @@
 #include "app/access/auth.h"
 #include "app/setting/conf.h"
 #include "app/hub/hub.h"
+#include "app/fastcgi/intake.h"
 #include "app/fastcgi/request.h"
 #include "app/hub/tail.h"
 #include "app/publish/writer.h"
@@ -27,5 +28,9 @@ struct service {
 /* A handler answers the request, now or later; it takes request->reply. It runs in
  * the thread that read the request, intake's own among them, so it never waits. */
 typedef void handler(struct service *service, struct request *request);
+
+/* A judge says what to do with a request of which only the head has come; it takes
+ * request->reply where it answers: INTAKE_ANSWERED. It runs in intake's thread. */
+typedef struct intake_judgement judge(struct service *service, struct request *request);
 
 #endif

@@ -1,12 +1,11 @@
 /* The workers' threads: each takes a request from intake, reads it, and has it
  * answered. Their only state is the service that they share. A worker never waits
- * for a client: intake has seen the whole request, the writer answers after the
- * commit, and the hub owns the streams. What it may wait for is a large body
- * (intake.h).
+ * for a client: intake has the whole request, the writer answers after the commit,
+ * and the hub owns the streams.
  *
  * Waking a thread costs about as much as serving a request. So what comes
  * singly is served in intake's own thread, and the workers are there for
- * crowds, for signatures that take long to check, and for bodies. */
+ * crowds, and for signatures that take long to check. */
 
 #include "app/serve/workers.h"
 
@@ -25,18 +24,57 @@ struct workers {
 	size_t n;
 };
 
-void
-workers_serve(void *arg, struct conn *conn)
+/* answer reads a request and has it answered. reason: what it came to before it was
+ * whole, or 0. */
+static void
+answer(struct service *service, struct conn *conn, int reason)
 {
-	struct service *service = arg;
 	struct request request;
 	int outcome = request_read(&request, conn,
 	    msg_body_max(atomic_load(&service->max_message_bytes)));
 
 	if (outcome == REQUEST_GONE)
 		return;
-	route(service, &request, outcome);
+	route(service, &request, reason != 0 ? reason : outcome);
 	request_free(&request);
+}
+
+static void
+serve_one(void *service, struct conn *conn)
+{
+	answer(service, conn, 0);
+}
+
+static void
+refuse_one(void *service, struct conn *conn, enum request_outcome reason)
+{
+	answer(service, conn, (int)reason);
+}
+
+static struct intake_judgement
+judge_one(void *service, struct conn *conn)
+{
+	struct intake_judgement judgement = { .verdict = INTAKE_ANSWERED };
+	struct request request;
+
+	if (request_read(&request, conn, 0) == REQUEST_GONE)
+		return judgement;
+	judgement = route_judge(service, &request);
+	if (judgement.verdict != INTAKE_ANSWERED)
+		request.reply.conn = NULL;  /* intake's again */
+	request_free(&request);
+	return judgement;
+}
+
+struct intake_service
+workers_service(struct service *service)
+{
+	return (struct intake_service){
+		.context = service,
+		.serve = serve_one,
+		.judge = judge_one,
+		.refuse = refuse_one,
+	};
 }
 
 static void *
@@ -46,7 +84,7 @@ worker_run(void *arg)
 	struct conn *conn;
 
 	while ((conn = intake_next(workers->intake)) != NULL)
-		workers_serve(workers->service, conn);
+		answer(workers->service, conn, 0);
 	return NULL;
 }
 

@@ -9,9 +9,9 @@
 
 struct workers;
 
-/* workers_serve reads one request and has it answered; `service` is a struct
- * service. Any thread: it is what intake_start takes for intake's own. */
-void workers_serve(void *service, struct conn *conn);
+/* workers_service is what intake asks of those who serve, in its own thread
+ * (intake.h); lends the service. */
+struct intake_service workers_service(struct service *service);
 
 /* workers_start starts n threads; service and intake are lent until workers_stop. */
 struct workers *workers_start(size_t n, struct service *service, struct intake *intake);

@@ -1,5 +1,5 @@
 /* The bytes of a connection, through fcgi_scan and, where that lets them pass,
- * request_read and an answer. The first byte chooses: bytes as they are, or
+ * request_read, once from the socket and once as they arrive in pieces, and an answer. The first byte chooses: bytes as they are, or
  * lines of parameters and a body that are put into records here, cut wherever
  * the input says. What request_read gives is compared with a reading of our
  * own; a request that the scan calls whole must never be waited for, and one
@@ -7,15 +7,21 @@
 
 #include "tests/fuzz/answer.h"
 
+#include <fcntl.h>
+
+#include "app/fastcgi/arrival.h"
 #include "app/fastcgi/request.h"
 #include "lib/fcgi.h"
 
 enum { RAW = 0, BODY_MAX_BYTES = 3000, BEGIN = 1, PARAMS = 4, STDIN = 5, MOST_BYTES = 60000 };
 
+static struct holdings holdings;
+
 int
 LLVMFuzzerInitialize(int *argc __attribute__((unused)), char ***argv __attribute__((unused)))
 {
 	request_init_library();
+	holdings_init(&holdings);
 	return 0;
 }
 
@@ -197,52 +203,101 @@ done:
 
 /* ---- the request path ---- */
 
-static enum fcgi_scan
-scan(const struct buf *bytes, size_t n)
+enum { HEAD_MAX_BYTES = 64 << 10 };
+
+static bool
+goes_on(const struct fcgi_scan *scan)
 {
-	unsigned char *copy = mem_alloc(n > 0 ? n : 1), *scratch = mem_alloc(n > 0 ? n : 1);
-	enum fcgi_scan seen;
+	return scan->state == FCGI_SCAN_PARTIAL || scan->state == FCGI_SCAN_BODY;
+}
+
+/* scan scans the first n bytes in one piece, of a size of their own so that a
+ * byte read behind them is noticed. */
+static enum fcgi_scan_state
+scan(const struct buf *bytes, size_t n, size_t *taken)
+{
+	unsigned char *copy = mem_alloc(n > 0 ? n : 1);
+	struct fcgi_scan scan;
 
 	if (n > 0)
 		memcpy(copy, bytes->bytes, n);
-	seen = fcgi_scan(copy, n, scratch);
+	fcgi_scan_init(&scan, HEAD_MAX_BYTES);
+	for (*taken = 0; *taken < n && goes_on(&scan);)
+		*taken += fcgi_scan(&scan, copy + *taken, n - *taken, NULL);
 	free(copy);
-	free(scratch);
-	return seen;
+	return scan.state;
+}
+
+/* arrive has the bytes come in pieces of that many. */
+static struct arrival *
+arrive(struct conn *conn, const struct buf *bytes, size_t piece)
+{
+	struct arrival *arrival = arrival_new(conn, &holdings, HEAD_MAX_BYTES);
+
+	for (size_t at = 0; at < bytes->len && goes_on(&arrival->scan);) {
+		size_t n = bytes->len - at < piece ? bytes->len - at : piece;
+
+		at += arrival_take(arrival, (unsigned char *)bytes->bytes + at, n);
+	}
+	return arrival;
 }
 
 static void
-read_request(const struct buf *bytes, bool whole, bool alone)
+answer(struct request *request, int fd, unsigned id)
 {
-	struct timeval patience = { .tv_sec = 5 };
+	struct buf body = BUF_EMPTY;
+	size_t len = request->reply.head ? 0 : 2;
+
+	request->reply.keep = false;  /* there is no intake to give it back to */
+	reply_send(&request->reply, 200, NULL, "text/plain", "ok", 2);
+	REQUIRE(answer_read(fd, id, &body) == 200 && body.len == len);
+	buf_free(&body);
+	request_free(request);
+}
+
+/* read_whole reads a whole request from the socket, as intake leaves it there:
+ * nothing may be waited for, which would show as bytes that are not there. */
+static void
+read_whole(const struct buf *bytes, bool alone)
+{
 	struct request request;
 	struct conn *conn;
 	char left_over;
 	int fd = answer_conn(&conn), outcome;
 
 	REQUIRE(send(fd, bytes->bytes, bytes->len, MSG_DONTWAIT) == (ssize_t)bytes->len);
-	if (!whole)
-		shutdown(fd, SHUT_WR);
-	setsockopt(conn->fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
+	REQUIRE(fcntl(conn->fd, F_SETFL, O_NONBLOCK) == 0);
+	outcome = request_read(&request, conn, BODY_MAX_BYTES);
+	check_whole(&request, outcome, bytes);
+	/* What is left over would be taken for the next request. */
+	if (alone && outcome == 0)
+		REQUIRE(recv(request.reply.conn->fd, &left_over, 1, MSG_PEEK | MSG_DONTWAIT) < 0);
+	if (outcome != REQUEST_GONE)
+		answer(&request, fd, request.reply.request_id);
+	close(fd);
+}
+
+/* read_arrived reads what has come in pieces, to its end or to that of its
+ * head. */
+static void
+read_arrived(const struct buf *bytes, size_t piece, bool whole)
+{
+	struct request request;
+	struct conn *conn;
+	int fd = answer_conn(&conn), outcome;
+
+	conn->arrival = arrive(conn, bytes, piece);
+	REQUIRE(conn->arrival->scan.state == (whole ? FCGI_SCAN_WHOLE : FCGI_SCAN_BODY));
 	outcome = request_read(&request, conn, BODY_MAX_BYTES);
 	if (whole)
 		check_whole(&request, outcome, bytes);
 	else
-		REQUIRE(outcome != 0);
-	/* What is left over would be taken for the next request. */
-	if (whole && alone && outcome == 0)
-		REQUIRE(recv(request.reply.conn->fd, &left_over, 1, MSG_PEEK | MSG_DONTWAIT) < 0);
-	if (outcome != REQUEST_GONE) {
-		struct buf body = BUF_EMPTY;
-		unsigned id = request.reply.request_id;
-		size_t len = request.reply.head ? 0 : 2;
-
-		request.reply.keep = false;  /* there is no intake to give it back to */
-		reply_send(&request.reply, 200, NULL, "text/plain", "ok", 2);
-		REQUIRE(answer_read(fd, id, &body) == 200 && body.len == len);
-		buf_free(&body);
+		REQUIRE(outcome == REQUEST_GONE || (outcome == 0 && request.body.len == 0));
+	if (outcome != REQUEST_GONE && whole)
+		answer(&request, fd, request.reply.request_id);
+	else if (outcome != REQUEST_GONE)
 		request_free(&request);
-	}
+	REQUIRE(holdings.n_bytes == 0);
 	close(fd);
 }
 
@@ -251,10 +306,9 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct input in = { (const char *)data, size };
 	unsigned choice = input_byte(&in);
-	size_t cut = (size_t)input_byte(&in) << 8;
+	size_t cut = (size_t)input_byte(&in) << 8, taken, part_taken;
 	struct buf bytes = BUF_EMPTY;
-	enum fcgi_scan seen, part;
-	bool whole;
+	enum fcgi_scan_state seen, part;
 
 	cut |= input_byte(&in);
 	if ((choice & 1) == RAW)
@@ -263,21 +317,22 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		assemble(&bytes, &in, choice & 2, choice & 4);
 	if (bytes.len > MOST_BYTES)
 		goto done;
-	seen = scan(&bytes, bytes.len);
-	whole = seen == FCGI_SCAN_WHOLE || seen == FCGI_SCAN_MORE;
-	REQUIRE((choice & 1) == RAW || seen == FCGI_SCAN_WHOLE);
-	if (whole || seen == FCGI_SCAN_BODY)
-		read_request(&bytes, whole, seen == FCGI_SCAN_WHOLE);
+	seen = scan(&bytes, bytes.len, &taken);
+	REQUIRE((choice & 1) == RAW || (seen == FCGI_SCAN_WHOLE && taken == bytes.len));
+	if (seen == FCGI_SCAN_WHOLE)
+		read_whole(&bytes, taken == bytes.len);
+	if (seen == FCGI_SCAN_WHOLE || seen == FCGI_SCAN_BODY)
+		read_arrived(&bytes, 1 + cut % 300, seen == FCGI_SCAN_WHOLE);
 
 	/* A part says the same, or less. */
 	cut = bytes.len > 0 ? cut % bytes.len : 0;
-	part = scan(&bytes, cut);
+	part = scan(&bytes, cut, &part_taken);
 	REQUIRE(part == FCGI_SCAN_PARTIAL || part == seen
-	    || (part == FCGI_SCAN_BODY && seen != FCGI_SCAN_PARTIAL)
-	    || (part == FCGI_SCAN_WHOLE && seen == FCGI_SCAN_MORE));
+	    || (part == FCGI_SCAN_BODY && seen != FCGI_SCAN_PARTIAL));
+	REQUIRE(part_taken <= taken);
 	if (part == FCGI_SCAN_BODY) {
 		bytes.len = cut;
-		read_request(&bytes, false, true);
+		read_arrived(&bytes, 1 + choice, false);
 	}
 done:
 	buf_free(&bytes);

@@ -575,6 +575,7 @@ committed(void *tail, int64_t id)
 void
 rowcast_start(struct rowcast *r, const char *const lines[])
 {
+	struct intake_service at_intake;
 	struct store_bounds bounds;
 	struct store *store;
 
@@ -597,7 +598,8 @@ rowcast_start(struct rowcast *r, const char *const lines[])
 	r->service.tail = tail_start(r->conf.store, bounds.newest, r->service.hub, NULL);
 	assert_non_null(r->service.tail);
 	r->service.writer = writer_start(&r->conf, store, committed, r->service.tail);
-	r->intake = intake_start(r->listener.fd, r->conf.n_workers, workers_serve, &r->service);
+	at_intake = workers_service(&r->service);
+	r->intake = intake_start(r->listener.fd, &at_intake);
 	r->workers = workers_start(r->conf.n_workers, &r->service, r->intake);
 }
 

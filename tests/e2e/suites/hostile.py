@@ -14,9 +14,9 @@ from fcgi import ABORT, BEGIN, GET_VALUES, PARAMS, STDIN, Peer, ask
 from witness import untroubled
 
 N_HALF_OPEN = 200    # requests at once
-N_SLOW = 1300        # bodies at once; as many as READY_MAX may wait for a worker
+N_SLOW = 1300        # bodies at once; more than wait for all workers
 ANSWER_S = 5         # an ordinary request is answered within, come what may
-REQUEST_S = 10       # for a request to arrive; twice this and a second for a body
+REQUEST_S = 10       # for a request to arrive, its body included
 
 
 def _stored(site, user):
@@ -69,7 +69,6 @@ def requests_cut_at_any_byte_leave_nothing_behind(site):
 
 
 def large_bodies_cut_anywhere_store_nothing(site):
-    """These a worker reads while they come."""
     user = site.user()
     data = fcgi.request('POST', '/msg', site.token(user), b'x' * 60000, CONTENT_TYPE='text/plain')
     with untroubled(site):
@@ -143,8 +142,9 @@ def what_is_no_request_is_hung_up_on_at_once(site):
                 ('lengths that are cut', fcgi.begin() + fcgi.records(PARAMS, b'\x80\0') + end),
                 ('an HTTP request', b'GET /events HTTP/1.1\r\nHost: localhost\r\n\r\n'),
                 ('ABORT before anything', fcgi.record(ABORT)),
-                ('ABORT after BEGIN', fcgi.begin() + fcgi.record(ABORT)),
-                ('ABORT in PARAMS', fcgi.begin() + fcgi.record(PARAMS, fcgi.params('GET', '/healthz')) + fcgi.record(ABORT)),
+                ('ABORT of another request', fcgi.begin() + fcgi.record(ABORT, id=2)),
+                ('an empty record of another request in the body', fcgi.begin() + params + fcgi.record(STDIN, id=2)),
+                ('GET_VALUES in the body', fcgi.begin() + params + fcgi.record(GET_VALUES, id=0)),
         ):
             _refused(site, what, data)
         # Nothing of it is wrong, but there is nothing in it.
@@ -163,15 +163,44 @@ def what_pads_an_empty_record_is_not_read_as_a_record(site):
         _refused(site, 'padding behind the end of STDIN', head + fcgi.record(PARAMS) + fcgi.record(STDIN, padding=trap))
 
 
-def an_abort_in_the_body_stores_nothing(site):
-    user = site.user()
-    begun = fcgi.begin() + fcgi.records(PARAMS, fcgi.params('POST', '/msg', site.token(user)))
+def what_pads_begin_request_is_not_read_as_a_record(site):
+    """libfcgi does, and would wait for these parameters in the thread that all
+    requests come through."""
+    body = bytes([0, fcgi.RESPONDER, 0, 0, 0, 0, 0, 0])
+    trap = fcgi.record(PARAMS, b'x' * 65535)[:8]
+    rest = fcgi.records(PARAMS, fcgi.params('GET', '/healthz')) + fcgi.record(STDIN)
     with untroubled(site):
-        for size in (1, 100, 60000):
-            with Peer(site, begun + fcgi.record(STDIN, b'x' * size) + fcgi.record(ABORT)) as peer:
-                answer = peer.wait_closed()
-                expect.true(answer == b'' or b'Status: 408' in answer, f'the answer: {answer[:100]!r}')
+        for padding in (trap, b'~', b'~' * 255):
+            _refused(site, 'padding behind BEGIN_REQUEST', fcgi.record(BEGIN, body, padding=padding) + rest)
+            _refused(site, 'padding behind BEGIN_REQUEST, and no more', fcgi.record(BEGIN, body, padding=padding))
+        for _ in range(10):
+            _still_answers(site)
+
+
+def an_abort_in_the_body_stores_nothing_and_is_answered(site):
+    user = site.user()
+    with untroubled(site):
+        for keep in (False, True):
+            begun = fcgi.begin(keep=keep) + fcgi.records(PARAMS, fcgi.params('POST', '/msg', site.token(user)))
+            for size in (1, 100, 60000, 200000):
+                with Peer(site, begun + fcgi.records(STDIN, b'x' * size)[:-8] + fcgi.record(ABORT)) as peer:
+                    expect.equal(peer.record(), (fcgi.STDOUT, 1, b''), f'abort after {size} bytes')
+                    expect.equal(peer.record(), (fcgi.END, 1, bytes(8)), f'abort after {size} bytes')
+                    if keep:
+                        peer.send(fcgi.request('GET', '/healthz'))
+                        expect.equal(peer.answer().body, b'ok')
+                    expect.equal(peer.wait_closed(), b'', 'a clean end')
         expect.equal(_stored(site, user), 0)
+
+
+def who_may_not_send_a_body_is_told_before_it_comes(site):
+    slow = [Peer(site, fcgi.begin() + fcgi.records(PARAMS, fcgi.params(method, path, token)) + fcgi.record(STDIN, b'x'))
+            for method, path, token in (('POST', '/msg', None), ('POST', '/msg', 'bad'), ('PUT', '/msg', 'bad'), ('POST', '/x', None))]
+    for peer, status in zip(slow, (400, 401, 405, 404)):
+        began = time.monotonic()
+        expect.status(peer.answer(), status)
+        expect.within(time.monotonic() - began, 0, 2 * site.slow, 'seconds until the answer')
+        peer.close()
 
 
 def an_abort_ends_a_stream(site):
@@ -273,10 +302,9 @@ def hundreds_of_slow_requests_hold_nobody_up_and_are_ended_in_time(site):
         half_open = [Peer(site, fcgi.begin() if i % 2 else b'\1') for i in range(N_HALF_OPEN)]
         slow = [Peer(site, slow_begin) for _ in range(n_slow)]
         answered, worst, n_late, next_at = 0, 0.0, 0, 0.0
-        # Until the half-open ones are ended, and the first of the slow ones: a
-        # body may take its time before a worker reads it, and while it does.
-        while half_open or n_late == 0:
-            expect.within(time.monotonic() - began, 0, 2 * REQUEST_S + 1 + 5 * site.slow, 'seconds until they are ended')
+        # Until all of them are ended: the bodies have no more time than the heads.
+        while half_open or n_late < n_slow:
+            expect.within(time.monotonic() - began, 0, REQUEST_S + 3 + 5 * site.slow, 'seconds until they are ended')
             if time.monotonic() >= next_at:
                 next_at = time.monotonic() + 0.5
                 for peer in slow:

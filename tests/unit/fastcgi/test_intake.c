@@ -3,14 +3,18 @@
 
 #include "tests/unit/check.h"
 #include "tests/unit/capture.h"
+#include "tests/unit/dice.h"
 #include "tests/unit/harness.h"
 
+#include <poll.h>
 #include <pthread.h>
 #include <semaphore.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
+#include "app/fastcgi/holdings.h"
 #include "app/fastcgi/intake.h"
 #include "app/fastcgi/request.h"
 #include "lib/mem.h"
@@ -22,21 +26,83 @@ static size_t n_descriptors;
 
 /* ---- verbs ---- */
 
+/* ---- who serves ---- */
+
+/* What the judge says, and what it was asked; intake's thread writes, the test
+ * reads what it was told of by a semaphore. */
+static enum intake_verdict verdict;
+static const char *judged_user;
+static size_t body_max;
+static _Atomic int n_judged, n_refused;
+
+/* say_no answers with the status, by the head alone. */
 static void
-begin_serving(size_t n_workers, intake_serve *serve)
+say_no(struct request *request, int status)
 {
+	reply_error(&request->reply, status, NULL, request->query);
+}
+
+static struct intake_judgement
+judge_head(void *context __attribute__((unused)), struct conn *conn)
+{
+	struct intake_judgement judgement = { .verdict = INTAKE_ANSWERED };
+	struct request request;
+
+	if (request_read(&request, conn, 0) != 0)
+		return judgement;
+	atomic_fetch_add(&n_judged, 1);
+	judgement.verdict = verdict;
+	if (verdict == INTAKE_ANSWERED) {
+		say_no(&request, 401);
+	} else {
+		if (verdict == INTAKE_GATHER) {
+			/* The name before the dash is the user's. */
+			judgement.user = judged_user != NULL ? mem_strdup(judged_user)
+			    : mem_strndup(request.query, strcspn(request.query, "-"));
+			judgement.body_max_bytes = body_max;
+		}
+		request.reply.conn = NULL;
+	}
+	request_free(&request);
+	return judgement;
+}
+
+static void
+refuse_head(void *context __attribute__((unused)), struct conn *conn, enum request_outcome reason)
+{
+	struct request request;
+
+	atomic_fetch_add(&n_refused, 1);
+	if (request_read(&request, conn, 0) == REQUEST_GONE)
+		return;
+	say_no(&request, reason == REQUEST_TOO_SLOW ? 408 : reason == REQUEST_TOO_LARGE ? 413 : 503);
+	request_free(&request);
+}
+
+static void
+begin_serving(void (*serve)(void *context, struct conn *conn))
+{
+	const struct intake_service service = {
+		.serve = serve, .judge = judge_head, .refuse = refuse_head,
+	};
+
+	verdict = INTAKE_GATHER;
+	judged_user = NULL;
+	body_max = 1 << 20;
+	atomic_store(&n_judged, 0);
+	atomic_store(&n_refused, 0);
 	n_descriptors = count_descriptors();
 	conf_of(&conf, NULL);
 	assert_int_equal(listener_open(&listener, &conf), 0);
 	request_init_library();
-	intake = intake_start(listener.fd, n_workers, serve, NULL);
+	intake = intake_start(listener.fd, &service);
 }
 
 /* begin begins without serving in intake's thread. */
 static void
-begin(size_t n_workers)
+begin(void)
 {
-	begin_serving(n_workers, NULL);
+	begin_serving(NULL);
 }
 
 static void
@@ -69,17 +135,28 @@ get(struct peer *peer, bool keep, const char *name)
 	say_request(peer, keep, LIST("REQUEST_METHOD", "GET", "QUERY_STRING", name), NULL);
 }
 
-/* say_unfinished says a POST whose body is more than intake looks at, but for
- * its end. */
+/* say_post says the head of a POST, and body_bytes of its body, without its end. */
 static void
-say_unfinished(struct peer *peer, const char *name)
+say_post(struct peer *peer, bool keep, const char *name, size_t body_bytes)
 {
 	struct buf bytes = BUF_EMPTY;
-	char *body = mem_zalloc(INTAKE_HEAD_MAX_BYTES);
+	char *body = mem_zalloc(body_bytes + 1);
 
-	add_begin(&bytes, 1, false);
+	add_begin(&bytes, 1, keep);
 	add_params(&bytes, 1, LIST("REQUEST_METHOD", "POST", "QUERY_STRING", name));
-	add_body(&bytes, 1, body, INTAKE_HEAD_MAX_BYTES);
+	add_body(&bytes, 1, body, body_bytes);
+	say(peer, bytes.bytes, bytes.len);
+	buf_free(&bytes);
+	free(body);
+}
+
+static void
+say_body(struct peer *peer, size_t n)
+{
+	struct buf bytes = BUF_EMPTY;
+	char *body = mem_zalloc(n);
+
+	add_body(&bytes, 1, body, n);
 	say(peer, bytes.bytes, bytes.len);
 	buf_free(&bytes);
 	free(body);
@@ -144,7 +221,6 @@ serve(const char *name)
 	struct conn *conn = intake_next(intake);
 
 	assert_non_null(conn);
-	assert_null(conn->counted_in);
 	serve_conn(conn, name);
 }
 
@@ -173,7 +249,7 @@ TEST(a_whole_request_is_given_at_once)
 {
 	struct peer peer;
 
-	begin(1);
+	begin();
 	visit("one");
 	knock(&peer);
 	say_request(&peer, false, LIST("REQUEST_METHOD", "POST", "QUERY_STRING", "two"), "a body");
@@ -188,7 +264,7 @@ TEST(a_request_cut_anywhere_is_given_when_the_rest_comes)
 	struct buf bytes = request_of(false, LIST("REQUEST_METHOD", "POST", "QUERY_STRING", "name",
 	    "CONTENT_TYPE", "text/plain"), "a body");
 
-	begin(1);
+	begin();
 	for (size_t cut = 0; cut <= bytes.len; cut++) {
 		struct peer peer;
 
@@ -210,7 +286,7 @@ TEST(a_request_that_comes_byte_by_byte_is_given_at_its_last)
 	    NULL);
 	struct peer slow;
 
-	begin(1);
+	begin();
 	knock(&slow);
 	for (size_t i = 0; i < bytes.len - 1; i++) {
 		say(&slow, bytes.bytes + i, 1);
@@ -231,7 +307,7 @@ TEST(a_head_as_large_as_may_be_is_read_whole)
 
 	memset(value, 'v', 60000);
 	value[60000] = '\0';
-	begin(1);
+	begin();
 	knock(&peer);
 	say_request(&peer, false, LIST("REQUEST_METHOD", "GET", "HTTP_COOKIE", value,
 	    "QUERY_STRING", "large"), NULL);
@@ -264,7 +340,7 @@ TEST(what_comes_singly_is_served_by_intake_and_what_is_left_of_a_crowd_by_worker
 
 	sem_init(&given, 0, 0);
 	sem_init(&go_on, 0, 0);
-	begin_serving(1, take_long);
+	begin_serving(take_long);
 	knock(&first);
 	get(&first, false, "first");
 	sem_wait(&given);
@@ -300,7 +376,7 @@ TEST(silent_connections_cost_no_worker)
 	struct buf bytes = request_of(false, LIST("REQUEST_METHOD", "GET"), NULL);
 	struct peer silent[SILENT];
 
-	begin(1);
+	begin();
 	for (size_t i = 0; i < SILENT; i++) {
 		knock(&silent[i]);
 		say(&silent[i], bytes.bytes, i % bytes.len);
@@ -318,7 +394,7 @@ TEST(a_peer_that_leaves_without_a_word_is_forgotten)
 	struct peer peer;
 	size_t n;
 
-	begin(1);
+	begin();
 	looked_at();
 	n = count_descriptors();
 	for (int i = 0; i < 20; i++) {
@@ -334,7 +410,7 @@ TEST(a_peer_that_leaves_in_the_middle_of_a_request_is_forgotten_at_once)
 	struct buf bytes = request_of(false, LIST("REQUEST_METHOD", "POST"), "a body");
 	size_t n;
 
-	begin(1);
+	begin();
 	looked_at();
 	n = count_descriptors();
 	for (size_t cut = 1; cut < bytes.len; cut++) {
@@ -366,7 +442,7 @@ TEST(nonsense_is_hung_up_on)
 {
 #define NONSENSE(text) nonsense(text, sizeof(text) - 1)
 #define BEGIN_OK "\1\1\0\1\0\10\0\0" "\0\1\0\0\0\0\0\0"
-	begin(1);
+	begin();
 	NONSENSE("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
 	NONSENSE("\2\1\0\1\0\10\0\0" "\0\1\0\0\0\0\0\0");        /* version 2 */
 	NONSENSE("\1\1\0\0\0\10\0\0" "\0\1\0\0\0\0\0\0");        /* id 0 */
@@ -375,7 +451,12 @@ TEST(nonsense_is_hung_up_on)
 	NONSENSE("\1\4\0\1\0\0\0\0");                            /* PARAMS first */
 	NONSENSE("\1\11\0\0\0\0\0\0");                           /* GET_VALUES */
 	NONSENSE(BEGIN_OK "\1\4\0\2\0\0\0\0");                   /* of another request */
-	NONSENSE(BEGIN_OK "\1\2\0\1\0\0\0\0");                   /* ABORT */
+	NONSENSE(BEGIN_OK "\1\2\0\2\0\0\0\0");                   /* ABORT of another */
+	NONSENSE("\1\2\0\1\0\0\0\0");                            /* ABORT of nothing */
+	NONSENSE(BEGIN_OK "\1\1\0\1\0\10\0\0" "\0\1\0\0\0\0\0\0");  /* BEGIN again */
+	/* BEGIN with padding that says PARAMS of 65535 bytes: libfcgi would wait for them. */
+	NONSENSE("\1\1\0\1\0\10\10\0" "\0\1\0\0\0\0\0\0" "\1\4\0\1\377\377\0\0");
+	NONSENSE(BEGIN_OK "\1\11\0\0\0\0\0\0");                   /* GET_VALUES */
 	NONSENSE(BEGIN_OK "\1\5\0\1\0\0\0\0");                   /* STDIN before PARAMS */
 	NONSENSE(BEGIN_OK "\1\4\0\1\0\3\0\0" "\5\5a" "\1\4\0\1\0\0\0\0");
 	NONSENSE(BEGIN_OK "\1\4\0\1\0\4\0\0" "\377\377\377\377" "\1\4\0\1\0\0\0\0");
@@ -413,7 +494,7 @@ TEST(a_head_of_ten_megabytes_is_hung_up_on_and_takes_no_memory)
 	struct peer peer;
 	long before;
 
-	begin(1);
+	begin();
 	add_begin(&bytes, 1, false);
 	add_record(&bytes, RECORD_PARAMS, 1, params, 10 << 20);
 	looked_at();
@@ -433,110 +514,407 @@ TEST(a_head_of_ten_megabytes_is_hung_up_on_and_takes_no_memory)
 
 /* ---- bodies ---- */
 
-TEST(at_most_half_of_the_workers_read_unfinished_bodies)
+/* later lets that much time pass, and returns when intake has looked whose time
+ * is up. */
+static void
+later(int64_t ms)
 {
-	struct peer slow[3];
-	struct conn *first, *second, *third;
-
-	begin(4);
-	/* One is given before the next comes: else what is said while intake accepts
-	 * is found in any order. */
-	knock(&slow[0]);
-	say_unfinished(&slow[0], "slow");
-	first = intake_next(intake);
-	knock(&slow[1]);
-	say_unfinished(&slow[1], "slow");
-	second = intake_next(intake);
-	knock(&slow[2]);
-	say_unfinished(&slow[2], "slow");
-	assert_non_null(first);
-	assert_non_null(second);
-	assert_non_null(first->counted_in);
-	assert_non_null(second->counted_in);
-	/* The third has to wait, though it came before. */
+	atomic_fetch_add(&clock_ahead_us, ms * 1000);
 	looked_at();
-	for (int i = 0; i < 3; i++)
-		visit("quick");
-	say_body_end(&slow[0]);
-	serve_conn(first, "slow");
-	expect_answer(&slow[0], "slow");
-	third = intake_next(intake);
-	assert_non_null(third);
-	assert_non_null(third->counted_in);
-	say_body_end(&slow[1]);
-	say_body_end(&slow[2]);
-	serve_conn(second, "slow");
-	serve_conn(third, "slow");
-	expect_answer(&slow[1], "slow");
-	expect_answer(&slow[2], "slow");
-	for (int i = 0; i < 3; i++)
-		hang_up(&slow[i]);
-	end();
 }
 
-TEST(one_worker_reads_unfinished_bodies_too_and_whole_requests_first)
+/* expect_error reads an answer of the judge's. */
+static void
+expect_error(struct peer *peer, int status, const char *name)
 {
-	struct peer slow, quick;
-	struct conn *conn;
-
-	begin(1);
-	knock(&slow);
-	say_unfinished(&slow, "slow");
-	knock(&quick);
-	get(&quick, false, "quick");
-	looked_at();
-	serve("quick");
-	conn = intake_next(intake);
-	assert_non_null(conn->counted_in);
-	say_body_end(&slow);
-	serve_conn(conn, "slow");
-	expect_answer(&quick, "quick");
-	expect_answer(&slow, "slow");
-	hang_up(&slow);
-	hang_up(&quick);
-	end();
+	expect_text(expect_reply(peer, status), name);
 }
 
-TEST(a_body_that_is_given_up_makes_room_for_the_next)
-{
-	struct peer slow[2];
-	struct request request;
-
-	begin(1);
-	for (int i = 0; i < 2; i++) {
-		knock(&slow[i]);
-		say_unfinished(&slow[i], "slow");
-	}
-	looked_at();
-	for (int i = 0; i < 2; i++) {
-		shutdown(slow[i].fd, SHUT_WR);
-		assert_int_equal(request_read(&request, intake_next(intake), 1 << 20),
-		    REQUEST_TOO_SLOW);
-		request_free(&request);
-		hang_up(&slow[i]);
-	}
-	end();
-}
-
-TEST(a_small_body_that_stays_away_is_left_to_a_worker)
+static void
+say_abort(struct peer *peer)
 {
 	struct buf bytes = BUF_EMPTY;
-	struct peer peer;
-	struct conn *conn;
 
-	begin(1);
-	add_begin(&bytes, 1, false);
-	add_params(&bytes, 1, LIST("REQUEST_METHOD", "POST", "QUERY_STRING", "slow"));
-	add_body(&bytes, 1, "half", 4);
+	add_record(&bytes, RECORD_ABORT, 1, NULL, 0);
+	say(peer, bytes.bytes, bytes.len);
+	buf_free(&bytes);
+}
+
+/* expect_aborted: nothing but END_REQUEST (and the empty STDOUT before it). */
+static void
+expect_aborted(struct peer *peer)
+{
+	size_t len;
+
+	assert_int_equal(take_record(peer, &len), RECORD_STDOUT);
+	assert_int_equal(len, 0);
+	assert_int_equal(take_record(peer, &len), RECORD_END);
+	peer->ended = false;
+}
+
+TEST(slow_bodies_cost_no_worker)
+{
+	enum { SLOW = 100 };
+	struct peer slow[SLOW];
+
+	begin();
+	for (size_t i = 0; i < SLOW; i++) {
+		knock(&slow[i]);
+		say_post(&slow[i], false, "slow", i * 100);
+	}
+	WAIT_FOR(atomic_load(&n_judged) == SLOW);
+	for (int i = 0; i < 3; i++)
+		visit("quick");
+	for (size_t i = 0; i < SLOW; i++) {
+		say_body_end(&slow[i]);
+		serve("slow");
+		expect_answer(&slow[i], "slow");
+		hang_up(&slow[i]);
+	}
+	end();
+}
+
+/* serve_body expects a request with that body. */
+static void
+serve_body(const char *name, const void *body, size_t len)
+{
+	struct request request;
+
+	assert_int_equal(request_read(&request, intake_next(intake), 1 << 20), 0);
+	assert_string_equal(request.query, name);
+	assert_int_equal(request.body.len, len);
+	assert_memory_equal(request.body.bytes, body, len);
+	reply_send(&request.reply, 200, NULL, "text/plain", name, strlen(name));
+	request_free(&request);
+}
+
+TEST(a_body_is_gathered_from_records_of_all_sizes)
+{
+	size_t n = 900000;
+	char *body = mem_alloc(n);
+
+	dice_begin();
+	for (size_t i = 0; i < n; i++)
+		body[i] = (char)('a' + i * 7 / 5 % 26);
+	begin();
+	for (size_t largest = 1; largest <= 65535; largest = largest * 8 < 65535 ? largest * 8
+	    : largest < 65535 ? 65535 : 65536) {
+		size_t len = largest == 1 ? 20000 : n;
+		struct buf bytes = BUF_EMPTY;
+		struct peer peer;
+
+		add_begin(&bytes, 1, true);
+		add_params(&bytes, 1, LIST("REQUEST_METHOD", "POST", "QUERY_STRING", "name"));
+		for (size_t at = 0, cut; at < len; at += cut) {
+			cut = 1 + dice_throw(largest);
+			if (cut > len - at)
+				cut = len - at;
+			add_body(&bytes, 1, body + at, cut);
+		}
+		add_body_end(&bytes, 1);
+		knock(&peer);
+		say(&peer, bytes.bytes, bytes.len);
+		serve_body("name", body, len);
+		expect_answer(&peer, "name");
+		/* It is kept, and whole requests are served from the socket again. */
+		get(&peer, false, "next");
+		serve("next");
+		expect_answer(&peer, "next");
+		expect_closed(&peer);
+		hang_up(&peer);
+		buf_free(&bytes);
+	}
+	free(body);
+	end();
+}
+
+TEST(who_is_refused_is_answered_before_the_body_and_what_comes_is_thrown_away)
+{
+	for (int keep = 0; keep < 2; keep++) {
+		struct peer peer;
+
+		begin();
+		verdict = INTAKE_ANSWERED;
+		knock(&peer);
+		say_post(&peer, keep, "no", 4);
+		expect_error(&peer, 401, "no");
+		for (int i = 0; i < 20; i++)
+			say_body(&peer, 100000);
+		expect_nothing(&peer);
+		say_body_end(&peer);
+		if (keep) {
+			get(&peer, false, "next");
+			serve("next");
+			expect_answer(&peer, "next");
+		}
+		expect_closed(&peer);
+		hang_up(&peer);
+		assert_int_equal(atomic_load(&n_judged), 1);
+		end();
+	}
+}
+
+TEST(a_body_that_goes_on_after_its_answer_is_cut_off_at_a_bound)
+{
+	struct buf bytes = BUF_EMPTY;
+	char *body = mem_zalloc(60000);
+	struct peer peer;
+	size_t sent = 0;
+
+	begin();
+	verdict = INTAKE_ANSWERED;
+	add_body(&bytes, 1, body, 60000);
 	knock(&peer);
-	say(&peer, bytes.bytes, bytes.len);
-	conn = intake_next(intake);
-	assert_non_null(conn->counted_in);
-	say_body_end(&peer);
-	serve_conn(conn, "slow");
-	expect_answer(&peer, "slow");
+	say_post(&peer, true, "no", 4);
+	expect_error(&peer, 401, "no");
+	while (sent < 4 * INTAKE_DISCARD_MAX_BYTES
+	    && send(peer.fd, bytes.bytes, bytes.len, MSG_NOSIGNAL) == (ssize_t)bytes.len)
+		sent += bytes.len;
+	assert_true(sent >= INTAKE_DISCARD_MAX_BYTES);
+	assert_true(sent < 2 * INTAKE_DISCARD_MAX_BYTES);
 	hang_up(&peer);
 	buf_free(&bytes);
+	free(body);
+	end();
+}
+
+TEST(a_body_that_goes_on_after_its_answer_is_cut_off_in_time)
+{
+	struct peer peer;
+
+	begin();
+	verdict = INTAKE_ANSWERED;
+	knock(&peer);
+	say_post(&peer, true, "no", 4);
+	expect_error(&peer, 401, "no");
+	later(INTAKE_REQUEST_MS / 2);
+	say_body(&peer, 1);
+	looked_at();
+	expect_nothing(&peer);
+	later(INTAKE_REQUEST_MS / 2 + 1);
+	expect_closed(&peer);
+	hang_up(&peer);
+	end();
+}
+
+TEST(a_request_that_needs_no_body_is_served_without_it)
+{
+	struct peer peer;
+
+	begin();
+	verdict = INTAKE_SERVE;
+	knock(&peer);
+	say_post(&peer, true, "now", 4);
+	serve("now");
+	expect_answer(&peer, "now");
+	say_body(&peer, 100);
+	say_body_end(&peer);
+	get(&peer, false, "next");
+	serve("next");
+	expect_answer(&peer, "next");
+	hang_up(&peer);
+	end();
+}
+
+TEST(a_body_that_is_passed_over_is_waited_for_and_not_held)
+{
+	struct peer peer;
+
+	begin();
+	verdict = INTAKE_PASS;
+	knock(&peer);
+	say_post(&peer, false, "pass", 4);
+	WAIT_FOR(atomic_load(&n_judged) == 1);
+	for (int i = 0; i < 10; i++)
+		say_body(&peer, 100000);
+	say_body_end(&peer);
+	serve_body("pass", "", 0);
+	expect_answer(&peer, "pass");
+	hang_up(&peer);
+	end();
+}
+
+TEST(a_body_over_its_bound_is_refused_and_the_answer_can_be_read)
+{
+	for (int at_once = 0; at_once < 2; at_once++) {
+		struct peer peer;
+
+		begin();
+		body_max = 100000;
+		knock(&peer);
+		say_post(&peer, true, "large", at_once ? 100001 : 99999);
+		if (!at_once) {
+			WAIT_FOR(atomic_load(&n_judged) == 1);
+			say_body(&peer, 1);
+			looked_at();
+			expect_nothing(&peer);
+			say_body(&peer, 1);
+		}
+		expect_error(&peer, 413, "large");
+		say_body(&peer, 500000);
+		say_body_end(&peer);
+		get(&peer, false, "next");
+		serve("next");
+		expect_answer(&peer, "next");
+		hang_up(&peer);
+		end();
+	}
+}
+
+TEST(a_body_has_the_requests_one_deadline_whatever_comes)
+{
+	struct peer peer;
+
+	begin();
+	knock(&peer);
+	say_post(&peer, true, "slow", 4);
+	WAIT_FOR(atomic_load(&n_judged) == 1);
+	for (int i = 0; i < 9; i++) {
+		later(INTAKE_REQUEST_MS / 10);
+		say_body(&peer, 1);
+	}
+	looked_at();
+	expect_nothing(&peer);
+	later(INTAKE_REQUEST_MS / 10 + 1);
+	expect_error(&peer, 408, "slow");
+	/* The answer has time to be read, and then it is over. */
+	looked_at();
+	expect_nothing(&peer);
+	later(INTAKE_LINGER_MS + 1);
+	expect_closed(&peer);
+	hang_up(&peer);
+	end();
+}
+
+TEST(records_of_others_and_management_records_end_a_body_at_once)
+{
+	static const struct { const char *bytes; size_t n; } others[] = {
+		{ "\1\5\0\2\0\1\0\0x", 9 }, { "\1\5\0\2\0\0\0\0", 8 },
+		{ "\1\11\0\0\0\0\0\0", 8 }, { "\1\5\0\0\0\0\0\0", 8 },
+		{ "\1\1\0\2\0\10\0\0\0\1\0\0\0\0\0\0", 16 },
+		{ "\1\4\0\1\0\0\0\0", 8 }, { "\1\5\0\1\0\0\1\0", 8 },
+	};
+
+	begin();
+	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
+		struct peer peer;
+
+		knock(&peer);
+		say_post(&peer, true, "slow", 4);
+		say(&peer, others[i].bytes, others[i].n);
+		expect_closed(&peer);
+		hang_up(&peer);
+	}
+	end();
+}
+
+/* ---- bounds of what is held ---- */
+
+TEST(a_user_with_too_many_large_bodies_is_told_so_and_others_go_on)
+{
+	enum { PART = 1 << 20, MOST = HOLDINGS_USER_MAX_BYTES / PART + 1 };
+	struct peer peers[MOST], other;
+	int n = 0;
+
+	begin();
+	body_max = 2 * PART;
+	/* A part of each body: what holds it doubles, so at most so many fit. */
+	while (n < MOST && atomic_load(&n_refused) == 0) {
+		knock(&peers[n]);
+		say_post(&peers[n], false, "alice-x", PART);
+		n++;
+		WAIT_FOR(atomic_load(&n_judged) == n);
+		looked_at();
+		looked_at();
+	}
+	assert_true(n > 4);
+	/* The newest was refused, and the others are as they were. */
+	expect_error(&peers[n - 1], 503, "alice-x");
+	knock(&other);
+	say_post(&other, false, "bob-x", PART);
+	WAIT_FOR(atomic_load(&n_judged) == n + 1);
+	say_body_end(&other);
+	serve("bob-x");
+	expect_answer(&other, "bob-x");
+	for (int i = 0; i < n - 1; i++) {
+		say_body_end(&peers[i]);
+		serve("alice-x");
+		expect_answer(&peers[i], "alice-x");
+	}
+	assert_int_equal(atomic_load(&n_refused), 1);
+	for (int i = 0; i < n; i++)
+		hang_up(&peers[i]);
+	hang_up(&other);
+	end();
+}
+
+/* ---- ABORT_REQUEST ---- */
+
+TEST(an_abort_of_a_request_that_waits_ends_it_and_keeps_the_connection)
+{
+	for (int keep = 0; keep < 2; keep++) {
+		struct peer peer;
+
+		begin();
+		knock(&peer);
+		say_post(&peer, keep, "aborted", 4);
+		looked_at();
+		say_abort(&peer);
+		expect_aborted(&peer);
+		if (keep) {
+			get(&peer, false, "next");
+			serve("next");
+			expect_answer(&peer, "next");
+		}
+		expect_closed(&peer);
+		hang_up(&peer);
+		end();
+	}
+}
+
+TEST(an_abort_at_any_byte_of_a_request_ends_it)
+{
+	struct buf request = request_of(true, LIST("REQUEST_METHOD", "POST"), "a body");
+
+	begin();
+	/* Between records. */
+	static const size_t after_records[] = { 16, 16 + 8 + 2 + 14 + 4, 16 + 8 + 2 + 14 + 4 + 8,
+	    16 + 8 + 2 + 14 + 4 + 8 + 14 };
+	for (size_t i = 0; i < 4; i++) {
+		struct peer peer;
+
+		knock(&peer);
+		say(&peer, request.bytes, after_records[i]);
+		say_abort(&peer);
+		expect_aborted(&peer);
+		get(&peer, false, "next");
+		serve("next");
+		expect_answer(&peer, "next");
+		hang_up(&peer);
+	}
+	buf_free(&request);
+	end();
+}
+
+TEST(an_abort_that_crosses_the_answer_is_passed_over)
+{
+	struct peer peer;
+
+	begin();
+	knock(&peer);
+	for (int i = 0; i < 3; i++) {
+		get(&peer, true, "one");
+		serve("one");
+		say_abort(&peer);
+		expect_answer(&peer, "one");
+		if (i == 1)
+			looked_at();
+	}
+	get(&peer, false, "last");
+	serve("last");
+	expect_answer(&peer, "last");
+	expect_closed(&peer);
+	hang_up(&peer);
 	end();
 }
 
@@ -546,7 +924,7 @@ TEST(a_connection_that_is_kept_serves_one_request_after_the_other)
 {
 	struct peer peer;
 
-	begin(1);
+	begin();
 	knock(&peer);
 	for (int i = 0; i < 20; i++) {
 		char name[] = { 'n', (char)('a' + i), '\0' };
@@ -568,7 +946,7 @@ TEST(a_connection_on_which_two_requests_come_at_once_is_not_kept)
 {
 	struct buf one = request_of(true, LIST("REQUEST_METHOD", "GET", "QUERY_STRING", "one"), NULL);
 
-	begin(1);
+	begin();
 	for (size_t more = 1; more <= one.len; more++) {
 		struct buf both = BUF_EMPTY;
 		struct peer peer;
@@ -592,7 +970,7 @@ TEST(a_kept_connection_that_is_closed_meanwhile_is_forgotten)
 	struct peer peer;
 	size_t n;
 
-	begin(1);
+	begin();
 	looked_at();
 	n = count_descriptors();
 	for (int i = 0; i < 10; i++) {
@@ -608,20 +986,11 @@ TEST(a_kept_connection_that_is_closed_meanwhile_is_forgotten)
 
 /* ---- time ---- */
 
-/* later lets that much time pass, and returns when intake has looked whose time
- * is up. */
-static void
-later(int64_t ms)
-{
-	atomic_fetch_add(&clock_ahead_us, ms * 1000);
-	looked_at();
-}
-
 TEST(a_kept_connection_that_says_nothing_more_is_closed_when_its_time_is_up)
 {
 	struct peer peer;
 
-	begin(1);
+	begin();
 	knock(&peer);
 	for (int i = 0; i < 2; i++) {
 		get(&peer, true, "one");
@@ -643,7 +1012,7 @@ TEST(a_request_that_is_not_whole_is_dropped_when_its_time_is_up)
 	struct buf request = request_of(false, LIST("REQUEST_METHOD", "GET"), NULL);
 	struct peer none, some, most;
 
-	begin(1);
+	begin();
 	knock(&none);
 	knock(&some);
 	knock(&most);
@@ -667,6 +1036,27 @@ TEST(a_request_that_is_not_whole_is_dropped_when_its_time_is_up)
 	end();
 }
 
+TEST(a_kept_connection_has_a_requests_time_from_its_first_byte)
+{
+	struct peer peer;
+
+	begin();
+	knock(&peer);
+	get(&peer, true, "one");
+	serve("one");
+	expect_answer(&peer, "one");
+	looked_at();
+	later(INTAKE_IDLE_MS - 1000);
+	say(&peer, "\1", 1);
+	looked_at();
+	later(INTAKE_REQUEST_MS - 1000);
+	expect_nothing(&peer);
+	later(1001);
+	expect_closed(&peer);
+	hang_up(&peer);
+	end();
+}
+
 /* ---- bounds ---- */
 
 TEST(where_too_many_wait_the_oldest_is_dropped)
@@ -681,7 +1071,7 @@ TEST(where_too_many_wait_the_oldest_is_dropped)
 	if (files.rlim_cur < 2 * n + 100)
 		skip();
 	peers = mem_zalloc(n * sizeof(*peers));
-	begin(1);
+	begin();
 	for (size_t i = 0; i < n; i++)
 		knock(&peers[i]);
 	expect_closed(&peers[0]);
@@ -708,7 +1098,7 @@ TEST(without_descriptors_a_peer_is_refused_and_intake_goes_on)
 	struct peer peer;
 	size_t n = 0;
 
-	begin(1);
+	begin();
 	looked_at();
 	capture_begin();
 	assert_int_equal(getrlimit(RLIMIT_NOFILE, &files), 0);
@@ -733,6 +1123,48 @@ TEST(without_descriptors_a_peer_is_refused_and_intake_goes_on)
 	end();
 }
 
+static clock_t
+busy(void)
+{
+	struct rusage usage;
+
+	assert_int_equal(getrusage(RUSAGE_SELF, &usage), 0);
+	return usage.ru_utime.tv_sec * 1000000 + usage.ru_utime.tv_usec
+	    + usage.ru_stime.tv_sec * 1000000 + usage.ru_stime.tv_usec;
+}
+
+TEST(where_not_even_one_descriptor_is_left_intake_waits_and_recovers)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	struct rlimit files, none;
+	struct peer peer;
+	struct pollfd p;
+	clock_t before;
+
+	begin();
+	looked_at();
+	capture_begin();
+	peer = (struct peer){ .fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0) };
+	memcpy(address.sun_path, listener.path, strlen(listener.path));
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &files), 0);
+	none = files;
+	none.rlim_cur = 3;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+	before = busy();
+	assert_int_equal(connect(peer.fd, (struct sockaddr *)&address, sizeof(address)), 0);
+	p = (struct pollfd){ .fd = peer.fd, .events = POLLIN };
+	poll(&p, 1, 1200);
+	assert_true(busy() - before < 400000);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &files), 0);
+	get(&peer, false, "late");
+	serve("late");
+	expect_answer(&peer, "late");
+	hang_up(&peer);
+	visit("again");
+	assert_says(capture_end(), "intake: no descriptors left, connections are refused");
+	end();
+}
+
 /* ---- the end ---- */
 
 TEST(a_stop_drains_what_was_whole_and_hangs_up_on_the_rest)
@@ -740,7 +1172,7 @@ TEST(a_stop_drains_what_was_whole_and_hangs_up_on_the_rest)
 	struct buf bytes = request_of(false, LIST("REQUEST_METHOD", "GET"), NULL);
 	struct peer whole[3], part, silent;
 
-	begin(2);
+	begin();
 	for (int i = 0; i < 3; i++) {
 		knock(&whole[i]);
 		get(&whole[i], true, "whole");
@@ -780,7 +1212,7 @@ TEST(a_stop_wakes_all_workers)
 	pthread_t workers[8];
 	void *conn;
 
-	begin(8);
+	begin();
 	for (int i = 0; i < 8; i++)
 		assert_int_equal(pthread_create(&workers[i], NULL, next, NULL), 0);
 	stop();
@@ -795,11 +1227,11 @@ TEST(what_nobody_took_is_closed_in_the_end)
 {
 	struct peer whole, slow;
 
-	begin(1);
+	begin();
 	knock(&whole);
 	get(&whole, false, "whole");
 	knock(&slow);
-	say_unfinished(&slow, "slow");
+	say_post(&slow, false, "slow", 60000);
 	looked_at();
 	stop();
 	intake_free(intake);
@@ -821,10 +1253,22 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(a_peer_that_leaves_in_the_middle_of_a_request_is_forgotten_at_once),
 	cmocka_unit_test(nonsense_is_hung_up_on),
 	cmocka_unit_test(a_head_of_ten_megabytes_is_hung_up_on_and_takes_no_memory),
-	cmocka_unit_test(at_most_half_of_the_workers_read_unfinished_bodies),
-	cmocka_unit_test(one_worker_reads_unfinished_bodies_too_and_whole_requests_first),
-	cmocka_unit_test(a_body_that_is_given_up_makes_room_for_the_next),
-	cmocka_unit_test(a_small_body_that_stays_away_is_left_to_a_worker),
+	cmocka_unit_test(slow_bodies_cost_no_worker),
+	cmocka_unit_test(a_body_is_gathered_from_records_of_all_sizes),
+	cmocka_unit_test(who_is_refused_is_answered_before_the_body_and_what_comes_is_thrown_away),
+	cmocka_unit_test(a_body_that_goes_on_after_its_answer_is_cut_off_at_a_bound),
+	cmocka_unit_test(a_body_that_goes_on_after_its_answer_is_cut_off_in_time),
+	cmocka_unit_test(a_request_that_needs_no_body_is_served_without_it),
+	cmocka_unit_test(a_body_that_is_passed_over_is_waited_for_and_not_held),
+	cmocka_unit_test(a_body_over_its_bound_is_refused_and_the_answer_can_be_read),
+	cmocka_unit_test(a_body_has_the_requests_one_deadline_whatever_comes),
+	cmocka_unit_test(records_of_others_and_management_records_end_a_body_at_once),
+	cmocka_unit_test(a_user_with_too_many_large_bodies_is_told_so_and_others_go_on),
+	cmocka_unit_test(an_abort_of_a_request_that_waits_ends_it_and_keeps_the_connection),
+	cmocka_unit_test(an_abort_at_any_byte_of_a_request_ends_it),
+	cmocka_unit_test(an_abort_that_crosses_the_answer_is_passed_over),
+	cmocka_unit_test(a_kept_connection_has_a_requests_time_from_its_first_byte),
+	cmocka_unit_test(where_not_even_one_descriptor_is_left_intake_waits_and_recovers),
 	cmocka_unit_test(a_connection_that_is_kept_serves_one_request_after_the_other),
 	cmocka_unit_test(a_connection_on_which_two_requests_come_at_once_is_not_kept),
 	cmocka_unit_test(a_kept_connection_that_is_closed_meanwhile_is_forgotten),

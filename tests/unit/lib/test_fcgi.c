@@ -33,23 +33,68 @@ begin(unsigned id)
 	record(T_BEGIN, id, "\0\1\0\0\0\0\0\0", 8, 0);
 }
 
-/* scan_n looks at the first n bytes, from where a byte behind them and behind
- * the scratch would be noticed. */
-static enum fcgi_scan
-scan_n(size_t n)
+enum { HEAD_MAX = 4 * FCGI_CONTENT_MAX };
+
+/* What a scan came to. */
+struct seen {
+	enum fcgi_scan_state state;
+	size_t taken;         /* up to the end of the request, or of the bytes */
+	size_t head_end;      /* 0: it has not come */
+	struct buf body;
+};
+
+static struct seen seen;
+
+/* feed gives the scan the next bytes, from where a byte behind them would be
+ * noticed, until it has taken them or come to an end. */
+static void
+feed(struct fcgi_scan *scan, const char *from, size_t n)
 {
-	unsigned char *bytes = malloc(n > 0 ? n : 1), *scratch = malloc(n > 0 ? n : 1);
-	enum fcgi_scan result;
+	unsigned char *bytes = malloc(n > 0 ? n : 1);
+	size_t at = 0;
 
 	if (n > 0)
-		memcpy(bytes, request.bytes, n);
-	result = fcgi_scan(bytes, n, scratch);
+		memcpy(bytes, from, n);
+	while (at < n && (scan->state == FCGI_SCAN_PARTIAL || scan->state == FCGI_SCAN_BODY)) {
+		enum fcgi_scan_state before = scan->state;
+
+		at += fcgi_scan(scan, bytes + at, n - at, &seen.body);
+		if (before == FCGI_SCAN_PARTIAL && scan->state == FCGI_SCAN_BODY)
+			seen.head_end = seen.taken + at;
+	}
 	free(bytes);
-	free(scratch);
-	return result;
+	seen.taken += at;
+	seen.state = scan->state;
 }
 
-static enum fcgi_scan
+/* scan_pieces scans the first n bytes of the request, cut at random where there
+ * are several pieces. */
+static enum fcgi_scan_state
+scan_pieces(size_t n, size_t largest_piece, size_t head_max)
+{
+	struct fcgi_scan scan;
+
+	buf_free(&seen.body);
+	seen = (struct seen){ 0 };
+	fcgi_scan_init(&scan, head_max);
+	for (size_t at = 0, piece; at < n; at += piece) {
+		piece = largest_piece == 1 || largest_piece >= n ? largest_piece
+		    : 1 + dice_throw(largest_piece);
+		if (piece > n - at)
+			piece = n - at;
+		feed(&scan, request.bytes + at, piece);
+	}
+	seen.state = scan.state;
+	return seen.state;
+}
+
+static enum fcgi_scan_state
+scan_n(size_t n)
+{
+	return scan_pieces(n, n > 0 ? n : 1, HEAD_MAX);
+}
+
+static enum fcgi_scan_state
 scan(void)
 {
 	return scan_n(request.len);
@@ -61,7 +106,7 @@ static void
 cut_everywhere(size_t params_end)
 {
 	for (size_t n = 0; n <= request.len; n++) {
-		enum fcgi_scan expected = n < params_end ? FCGI_SCAN_PARTIAL
+		enum fcgi_scan_state expected = n < params_end ? FCGI_SCAN_PARTIAL
 		    : n < request.len ? FCGI_SCAN_BODY : FCGI_SCAN_WHOLE;
 
 		if (scan_n(n) != expected)
@@ -165,8 +210,7 @@ TEST(padding_is_passed_over_and_waited_for)
 {
 	size_t params_end;
 
-	buf_free(&request);
-	record(T_BEGIN, 1, "\0\1\0\0\0\0\0\0", 8, 8);
+	begin(1);
 	record(T_PARAMS, 1, "\1\1AB", 4, 4);
 	record(T_PARAMS, 1, "\0\0", 2, 255);
 	record(T_PARAMS, 1, NULL, 0, 0);
@@ -221,8 +265,10 @@ TEST(what_follows_a_whole_request_is_seen_whatever_it_is)
 	whole = request.len;
 	buf_add_str(&request, "anything at all");
 	assert_int_equal(scan_n(whole), FCGI_SCAN_WHOLE);
-	for (size_t n = whole + 1; n <= request.len; n++)
-		assert_int_equal(scan_n(n), FCGI_SCAN_MORE);
+	for (size_t n = whole + 1; n <= request.len; n++) {
+		assert_int_equal(scan_n(n), FCGI_SCAN_WHOLE);
+		assert_int_equal(seen.taken, whole);
+	}
 }
 
 TEST(a_flag_to_keep_the_connection_is_no_fault)
@@ -251,6 +297,8 @@ TEST(a_record_out_of_order_is_bad_at_once)
 	for (unsigned type = 0; type < 256; type++) {
 		size_t good;
 
+		if (type == T_ABORT)
+			continue;  /* it may come at any time, but without content */
 		buf_free(&request);
 		record(type, 1, "\0\1\0\0\0\0\0\0", 8, 0);
 		if (type != T_BEGIN)
@@ -279,11 +327,15 @@ TEST(a_record_out_of_order_is_bad_at_once)
 }
 
 /* libfcgi 2.4 does not pass over it: see fcgi.c. */
-TEST(padding_of_an_empty_record_is_bad_at_once)
+TEST(padding_of_begin_or_of_an_empty_record_is_bad_at_once)
 {
 	size_t good;
 
 	for (size_t padding = 1; padding < 256; padding++) {
+		buf_free(&request);
+		record(T_BEGIN, 1, "\0\1\0\0\0\0\0\0", 8, padding);
+		bad_from(0);
+
 		begin(1);
 		good = request.len;
 		record(T_PARAMS, 1, NULL, 0, padding);
@@ -365,13 +417,12 @@ TEST(a_begin_of_another_size_is_bad_at_once)
 	}
 }
 
-static enum fcgi_scan
+static enum fcgi_scan_state
 scan_params(const void *pairs, size_t len)
 {
 	begin(1);
 	if (len > 0)
 		record(T_PARAMS, 1, pairs, len, 0);
-	assert_int_equal(scan(), FCGI_SCAN_PARTIAL);
 	record(T_PARAMS, 1, NULL, 0, 0);
 	record(T_STDIN, 1, NULL, 0, 0);
 	return scan();
@@ -458,6 +509,165 @@ TEST(parameters_and_bodies_may_fill_many_full_records)
 	free(pairs);
 }
 
+TEST(a_head_larger_than_it_may_be_is_bad_as_soon_as_it_is_seen)
+{
+	char *pairs = calloc(1, 1000);
+	size_t n;
+
+	/* 1000 bytes of empty pairs in one record: 16 + 8 + 1000 + 8 in all. */
+	begin(1);
+	record(T_PARAMS, 1, pairs, 1000, 0);
+	record(T_PARAMS, 1, NULL, 0, 0);
+	n = request.len;
+	record(T_STDIN, 1, pairs, 1000, 0);
+	record(T_STDIN, 1, NULL, 0, 0);
+	assert_int_equal(scan_pieces(request.len, request.len, n), FCGI_SCAN_WHOLE);
+	assert_int_equal(scan_pieces(request.len, 1, n), FCGI_SCAN_WHOLE);
+	assert_int_equal(scan_pieces(request.len, request.len, n - 1), FCGI_SCAN_BAD);
+	assert_int_equal(scan_pieces(request.len, 1, n - 1), FCGI_SCAN_BAD);
+	/* By the header of the record, or the length of the pair, alone. */
+	assert_int_equal(scan_pieces(24, 24, 1000), FCGI_SCAN_BAD);
+	begin(1);
+	record(T_PARAMS, 1, "\1\xff\xff\xff\xff", 5, 0);
+	assert_int_equal(scan(), FCGI_SCAN_BAD);
+	begin(1);
+	record(T_PARAMS, 1, "\xff\xff\xff\xff", 4, 0);
+	assert_int_equal(scan(), FCGI_SCAN_BAD);
+	/* Records of nothing but their headers. */
+	begin(1);
+	for (int i = 0; i < 100; i++)
+		record(T_PARAMS, 1, "\0\0", 2, 255);
+	assert_int_equal(scan_pieces(request.len, request.len, 1000), FCGI_SCAN_BAD);
+	assert_true(seen.taken < 1300);
+	free(pairs);
+}
+
+TEST(an_abort_is_told_at_every_stage_and_only_of_this_request)
+{
+	size_t stages[5], good;
+
+	begin(3);
+	stages[0] = 0;
+	stages[1] = request.len;
+	record(T_PARAMS, 3, "\1\1AB", 4, 5);
+	stages[2] = request.len;
+	record(T_PARAMS, 3, NULL, 0, 0);
+	stages[3] = request.len;
+	record(T_STDIN, 3, "x", 1, 0);
+	stages[4] = request.len;
+	for (size_t i = 0; i < 5; i++) {
+		request.len = stages[i];
+		record(T_ABORT, 3, NULL, 0, 0);
+		assert_int_not_equal(scan_n(request.len - 1), FCGI_SCAN_ABORTED);
+		buf_add_str(&request, "more");
+		assert_int_equal(scan(), FCGI_SCAN_ABORTED);
+		assert_int_equal(seen.taken, stages[i] + 8);
+		good = request.len = stages[i];
+		if (i > 0) {
+			record(T_ABORT, 4, NULL, 0, 0);
+			bad_from(good);
+		}
+		request.len = good;
+		record(T_ABORT, 3, NULL, 0, 1);
+		bad_from(good);
+		request.len = good;
+		record(T_ABORT, 3, "x", 1, 0);
+		bad_from(good);
+		/* What stood there again. */
+		begin(3);
+		record(T_PARAMS, 3, "\1\1AB", 4, 5);
+		record(T_PARAMS, 3, NULL, 0, 0);
+		record(T_STDIN, 3, "x", 1, 0);
+	}
+}
+
+TEST(an_abort_is_known_by_itself)
+{
+	static const unsigned char bytes[] = "\1\2\1\2\0\0\0\0";
+
+	assert_true(fcgi_is_abort(bytes, 8, 0x102));
+	assert_false(fcgi_is_abort(bytes, 7, 0x102));
+	assert_false(fcgi_is_abort(bytes, 9, 0x102));
+	assert_false(fcgi_is_abort(bytes, 8, 0x103));
+	assert_false(fcgi_is_abort((const unsigned char *)"\1\5\1\2\0\0\0\0", 8, 0x102));
+	assert_false(fcgi_is_abort((const unsigned char *)"\1\2\1\2\0\1\0\0", 8, 0x102));
+}
+
+TEST(a_scan_knows_the_id_and_whether_to_keep_the_connection)
+{
+	for (unsigned flags = 0; flags < 256; flags++) {
+		const char body[8] = { 0, 1, (char)flags };
+		struct fcgi_scan scan;
+
+		buf_free(&request);
+		record(T_BEGIN, 0x304, body, 8, 0);
+		fcgi_scan_init(&scan, 100);
+		assert_int_equal(fcgi_scan(&scan, (unsigned char *)request.bytes, 16, NULL), 16);
+		assert_int_equal(scan.request_id, 0x304);
+		assert_int_equal(scan.keep, flags & 1);
+		assert_true(scan.begun);
+	}
+}
+
+/* random_request builds one of random records, good or with a fault. */
+static void
+random_request(void)
+{
+	char content[300];
+	size_t n_pairs = dice_throw(20);
+
+	begin(1);
+	request.bytes[1] = (char)(dice_throw(50) == 0 ? 2 : 1);
+	for (size_t i = 0; i < n_pairs; i++) {
+		size_t len = dice_throw(120);
+
+		memset(content, 'x', sizeof(content));
+		content[0] = (char)(len / 2);
+		content[1] = (char)(len - len / 2 + (dice_throw(100) == 0));
+		record(T_PARAMS, 1, content, len + 2, dice_throw(3) == 0 ? dice_throw(256) : 0);
+	}
+	record(T_PARAMS, 1, NULL, 0, dice_throw(50) == 0);
+	for (size_t i = dice_throw(20); i > 0; i--) {
+		for (size_t c = 0; c < sizeof(content); c++)
+			content[c] = (char)dice_throw(256);
+		record(dice_throw(100) == 0 ? T_ABORT : T_STDIN, 1, content, 1 + dice_throw(300),
+		    dice_throw(3) == 0 ? dice_throw(256) : 0);
+	}
+	record(T_STDIN, dice_throw(50) == 0 ? 2 : 1, NULL, 0, 0);
+	buf_add(&request, content, dice_throw(10));
+}
+
+TEST(in_whatever_pieces_bytes_come_they_are_read_the_same)
+{
+	size_t n_whole = 0;
+
+	dice_begin();
+	for (int round = 0; round < 3000; round++) {
+		struct seen once, again;
+
+		random_request();
+		scan();
+		once = seen;
+		seen.body = BUF_EMPTY;
+		n_whole += once.state == FCGI_SCAN_WHOLE;
+		for (size_t largest = 1; largest < 1000; largest = largest * 3 + 1) {
+			scan_pieces(request.len, largest, HEAD_MAX);
+			again = seen;
+			assert_int_equal(again.state, once.state);
+			assert_int_equal(again.head_end, once.head_end);
+			if (once.state != FCGI_SCAN_BAD) {
+				assert_int_equal(again.taken, once.taken);
+				assert_int_equal(again.body.len, once.body.len);
+				if (once.body.len > 0)
+					assert_memory_equal(again.body.bytes, once.body.bytes,
+					    once.body.len);
+			}
+		}
+		buf_free(&once.body);
+	}
+	assert_true(n_whole > 300 && n_whole < 3000);
+}
+
 TEST(other_protocols_are_bad_from_their_first_bytes)
 {
 	static const char *const texts[] = {
@@ -508,6 +718,7 @@ free_request(void **state)
 {
 	(void)state;
 	buf_free(&request);
+	buf_free(&seen.body);
 	return 0;
 }
 
@@ -525,7 +736,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(what_follows_a_whole_request_is_seen_whatever_it_is),
 	cmocka_unit_test(a_flag_to_keep_the_connection_is_no_fault),
 	cmocka_unit_test(a_record_out_of_order_is_bad_at_once),
-	cmocka_unit_test(padding_of_an_empty_record_is_bad_at_once),
+	cmocka_unit_test(padding_of_begin_or_of_an_empty_record_is_bad_at_once),
 	cmocka_unit_test(another_version_is_bad_at_every_record),
 	cmocka_unit_test(a_record_of_another_request_is_bad),
 	cmocka_unit_test(only_a_responder_is_asked),
@@ -534,6 +745,11 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(parameters_are_bounded_in_number),
 	cmocka_unit_test(lengths_that_tell_the_truth_are_good),
 	cmocka_unit_test(parameters_and_bodies_may_fill_many_full_records),
+	cmocka_unit_test(a_head_larger_than_it_may_be_is_bad_as_soon_as_it_is_seen),
+	cmocka_unit_test(an_abort_is_told_at_every_stage_and_only_of_this_request),
+	cmocka_unit_test(an_abort_is_known_by_itself),
+	cmocka_unit_test(a_scan_knows_the_id_and_whether_to_keep_the_connection),
+	cmocka_unit_test(in_whatever_pieces_bytes_come_they_are_read_the_same),
 	cmocka_unit_test(other_protocols_are_bad_from_their_first_bytes),
 	cmocka_unit_test(no_changed_bytes_lead_the_scan_astray),
 };

@@ -97,7 +97,7 @@ TEST(the_uri_counts_where_the_path_says_nothing)
 TEST(other_methods_are_refused_and_the_right_ones_named)
 {
 	static const struct { const char *path, *method, *allow; } cases[] = {
-		{ "/events", "POST", "Allow: GET\r\n" },
+		{ "/events", "POST", "Allow: GET, HEAD\r\n" },
 		{ "/healthz", "DELETE", "Allow: GET, HEAD\r\n" },
 		{ "/metrics", "POST", "Allow: GET, HEAD\r\n" },
 		{ "/status", "PUT", "Allow: GET, HEAD\r\n" },
@@ -111,7 +111,7 @@ TEST(other_methods_are_refused_and_the_right_ones_named)
 		{ "/msg", "GET, POST", "Allow: GET, POST\r\n" },
 		{ "/msg", ",", "Allow: GET, POST\r\n" },
 		{ "/msg", "get", "Allow: GET, POST\r\n" },
-		{ "/events", "T", "Allow: GET\r\n" },
+		{ "/events", "T", "Allow: GET, HEAD\r\n" },
 	};
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -127,7 +127,7 @@ TEST(to_head_the_answer_is_that_to_get_without_the_body)
 {
 	static const struct { const char *path; int status; } cases[] = {
 		{ "/healthz", 200 }, { "/metrics", 200 }, { "/status", 400 },
-		{ "/nothing", 404 }, { "/events", 405 }, { "/msg", 405 },
+		{ "/nothing", 404 }, { "/events", 400 }, { "/msg", 405 },
 	};
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -312,6 +312,158 @@ TEST(an_id_that_is_none_is_told_in_a_gap_as_far_as_it_can_be_shown)
 	}
 }
 
+TEST(to_head_events_answers_the_head_of_a_stream_and_no_stream)
+{
+	const char *reply = asked(200, LIST("REQUEST_METHOD", "HEAD", "SCRIPT_NAME", "/events",
+	    "HTTP_AUTHORIZATION", bearer), NULL);
+
+	expect_text(reply, "Content-Type: text/event-stream\r\n");
+	expect_text(reply, "X-Accel-Buffering: no\r\n");
+	assert_string_equal(strstr(reply, "\r\n\r\n"), "\r\n\r\n");
+	asked(403, LIST("REQUEST_METHOD", "HEAD", "SCRIPT_NAME", "/events", "QUERY_STRING", "topic=t",
+	    "HTTP_AUTHORIZATION", bearer), NULL);
+	expect_text(got(200, "/metrics"), "rowcast_streams 0\n");
+}
+
+/* ---- judged by the head alone ---- */
+
+/* say_head says what a request begins with, and a byte of its body. */
+static void
+say_head(struct peer *peer, bool keep, const char *const params[])
+{
+	struct buf bytes = BUF_EMPTY;
+
+	add_begin(&bytes, 1, keep);
+	add_params(&bytes, 1, params);
+	add_body(&bytes, 1, "x", 1);
+	call(&rowcast, peer);
+	say(peer, bytes.bytes, bytes.len);
+	buf_free(&bytes);
+}
+
+static void
+say_end(struct peer *peer)
+{
+	struct buf bytes = BUF_EMPTY;
+
+	add_body_end(&bytes, 1);
+	say(peer, bytes.bytes, bytes.len);
+	buf_free(&bytes);
+}
+
+/* told_early: who asks that is answered though the body stays away. */
+static void
+told_early(int status, const char *const params[])
+{
+	struct peer peer;
+
+	say_head(&peer, false, params);
+	expect_reply(&peer, status);
+	hang_up(&peer);
+}
+
+TEST(who_is_refused_is_told_before_the_body_has_come)
+{
+	told_early(404, LIST("REQUEST_METHOD", "POST", "SCRIPT_NAME", "/x"));
+	told_early(405, LIST("REQUEST_METHOD", "PUT", "SCRIPT_NAME", "/msg"));
+	told_early(405, LIST("REQUEST_METHOD", "POST", "SCRIPT_NAME", "/healthz"));
+	told_early(400, LIST("REQUEST_METHOD", "POST", "SCRIPT_NAME", "/msg"));
+	told_early(401, LIST("REQUEST_METHOD", "POST", "SCRIPT_NAME", "/msg",
+	    "HTTP_AUTHORIZATION", "Bearer no"));
+	told_early(413, LIST("REQUEST_METHOD", "POST", "SCRIPT_NAME", "/msg",
+	    "HTTP_AUTHORIZATION", bearer, "CONTENT_LENGTH", "1049177"));
+	told_early(415, LIST("REQUEST_METHOD", "POST", "SCRIPT_NAME", "/msg",
+	    "HTTP_AUTHORIZATION", bearer, "HTTP_CONTENT_ENCODING", "gzip"));
+	told_early(200, LIST("REQUEST_METHOD", "GET", "SCRIPT_NAME", "/healthz"));
+	told_early(200, LIST("REQUEST_METHOD", "HEAD", "SCRIPT_NAME", "/healthz"));
+	told_early(400, LIST("REQUEST_METHOD", "GET", "SCRIPT_NAME", "/status"));
+	told_early(201, LIST("REQUEST_METHOD", "GET", "SCRIPT_NAME", "/msg", "QUERY_STRING", "msg=x",
+	    "HTTP_AUTHORIZATION", bearer));
+}
+
+TEST(a_slow_body_that_may_come_is_waited_for)
+{
+	struct peer peer;
+
+	say_head(&peer, false, LIST("REQUEST_METHOD", "POST", "SCRIPT_NAME", "/msg",
+	    "CONTENT_TYPE", "text/plain", "HTTP_AUTHORIZATION", bearer,
+	    "CONTENT_LENGTH", "1049176"));
+	/* Those that are refused meanwhile come later, and are told so at once. */
+	told_early(401, LIST("REQUEST_METHOD", "POST", "SCRIPT_NAME", "/msg",
+	    "HTTP_AUTHORIZATION", "Bearer no"));
+	expect_nothing(&peer);
+	say_end(&peer);
+	expect_reply(&peer, 201);
+	expect_closed(&peer);
+	hang_up(&peer);
+}
+
+TEST(a_stream_asked_for_with_a_body_begins_at_its_end)
+{
+	struct peer peer;
+
+	say_head(&peer, false, LIST("REQUEST_METHOD", "GET", "SCRIPT_NAME", "/events",
+	    "HTTP_AUTHORIZATION", bearer));
+	told_early(404, LIST("REQUEST_METHOD", "GET", "SCRIPT_NAME", "/x"));
+	expect_nothing(&peer);
+	say_end(&peer);
+	expect_head(&peer);
+	hang_up(&peer);
+}
+
+TEST(a_stream_that_is_aborted_ends_and_leaves_its_connection)
+{
+	for (int keep = 0; keep < 2; keep++) {
+		struct buf bytes = BUF_EMPTY;
+		struct peer peer;
+		size_t len;
+
+		call(&rowcast, &peer);
+		for (int i = 0; i < 3; i++) {
+			say_request(&peer, keep, LIST("REQUEST_METHOD", "GET", "SCRIPT_NAME", "/events",
+			    "HTTP_AUTHORIZATION", bearer), NULL);
+			expect_head(&peer);
+			assert_non_null(next_block(&peer));
+			buf_free(&bytes);
+			add_record(&bytes, RECORD_ABORT, 1, NULL, 0);
+			say(&peer, bytes.bytes, bytes.len);
+			while (take_record(&peer, &len) != RECORD_END)
+				;
+			peer.ended = false;
+			if (!keep)
+				break;
+		}
+		if (keep) {
+			say_request(&peer, false, LIST("REQUEST_METHOD", "GET", "SCRIPT_NAME", "/healthz"),
+			    NULL);
+			expect_text(expect_reply(&peer, 200), "ok");
+		}
+		expect_closed(&peer);
+		hang_up(&peer);
+		buf_free(&bytes);
+	}
+}
+
+TEST(an_encoded_body_is_refused_and_a_byte_order_mark_is_taken_off)
+{
+	struct peer peer;
+
+	expect_text(asked(415, LIST("REQUEST_METHOD", "POST", "SCRIPT_NAME", "/msg",
+	    "CONTENT_TYPE", "text/plain", "HTTP_AUTHORIZATION", bearer,
+	    "HTTP_CONTENT_ENCODING", "gzip"), "x"), "{\"error\":\"Content-Encoding must be identity");
+	asked(201, LIST("REQUEST_METHOD", "POST", "SCRIPT_NAME", "/msg",
+	    "CONTENT_TYPE", "text/plain", "HTTP_AUTHORIZATION", bearer,
+	    "HTTP_CONTENT_ENCODING", "Identity"), "x");
+	call(&rowcast, &peer);
+	say_request(&peer, false, LIST("REQUEST_METHOD", "GET", "SCRIPT_NAME", "/events",
+	    "HTTP_AUTHORIZATION", bearer), NULL);
+	expect_head(&peer);
+	assert_non_null(next_block(&peer));
+	post(201, bearer, "\xef\xbb\xbfhello");
+	expect_text(next_block(&peer), "data: hello");
+	hang_up(&peer);
+}
+
 TEST(a_body_that_is_too_large_is_refused_whatever_is_asked)
 {
 	size_t len = 2 << 20;
@@ -320,7 +472,8 @@ TEST(a_body_that_is_too_large_is_refused_whatever_is_asked)
 	memset(body, 'x', len);
 	body[len] = '\0';
 	expect_text(post(413, bearer, body), "{\"error\":\"the body is too large: ");
-	expect_text(post(413, "", body), "the body is too large");
+	/* Who has no token is told that, and not asked for less. */
+	expect_text(post(400, "", body), "token is required");
 	asked(404, LIST("REQUEST_METHOD", "POST", "SCRIPT_NAME", "/x"), body);
 	asked(405, LIST("REQUEST_METHOD", "PUT", "SCRIPT_NAME", "/msg"), body);
 	body[101] = '\0';
@@ -387,6 +540,12 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(a_refusal_can_be_read_by_an_origin_of_the_configuration),
 	cmocka_unit_test(a_message_that_is_posted_comes_to_the_stream_of_its_user),
 	cmocka_unit_test(an_id_that_is_none_is_told_in_a_gap_as_far_as_it_can_be_shown),
+	cmocka_unit_test(to_head_events_answers_the_head_of_a_stream_and_no_stream),
+	cmocka_unit_test(who_is_refused_is_told_before_the_body_has_come),
+	cmocka_unit_test(a_slow_body_that_may_come_is_waited_for),
+	cmocka_unit_test(a_stream_asked_for_with_a_body_begins_at_its_end),
+	cmocka_unit_test(a_stream_that_is_aborted_ends_and_leaves_its_connection),
+	cmocka_unit_test(an_encoded_body_is_refused_and_a_byte_order_mark_is_taken_off),
 	cmocka_unit_test(a_body_that_is_too_large_is_refused_whatever_is_asked),
 	cmocka_unit_test(a_body_that_takes_too_long_is_refused),
 	cmocka_unit_test(a_status_is_for_who_may_administer_and_for_direct_peers),
