@@ -455,7 +455,8 @@ TEST(nonsense_is_hung_up_on)
 	NONSENSE("\1\2\0\1\0\0\0\0");                            /* ABORT of nothing */
 	NONSENSE(BEGIN_OK "\1\1\0\1\0\10\0\0" "\0\1\0\0\0\0\0\0");  /* BEGIN again */
 	/* BEGIN with padding that says PARAMS of 65535 bytes: libfcgi would wait for them. */
-	NONSENSE("\1\1\0\1\0\10\10\0" "\0\1\0\0\0\0\0\0" "\1\4\0\1\377\377\0\0");
+	NONSENSE("\1\1\0\1\0\10\10\0" "\0\1\0\0\0\0\0\0" "\1\4\0\1\377\377\0\0"
+	    "\1\4\0\1\0\0\0\0" "\1\5\0\1\0\0\0\0");
 	NONSENSE(BEGIN_OK "\1\11\0\0\0\0\0\0");                   /* GET_VALUES */
 	NONSENSE(BEGIN_OK "\1\5\0\1\0\0\0\0");                   /* STDIN before PARAMS */
 	NONSENSE(BEGIN_OK "\1\4\0\1\0\3\0\0" "\5\5a" "\1\4\0\1\0\0\0\0");
