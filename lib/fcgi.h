@@ -73,8 +73,8 @@ void fcgi_scan_init(struct fcgi_scan *scan, size_t head_max_bytes);
  *
  * A request passes only as BEGIN_REQUEST for a responder, PARAMS up to the
  * empty one, STDIN up to the empty one, all of one id, and only where every
- * name-value pair lies within the parameters, and neither BEGIN_REQUEST nor an
- * empty record is padded: see fcgi.c for why. Whoever reads it afterwards then
+ * name-value pair lies within the parameters, which are at most FCGI_PARAMS_MAX,
+ * and neither BEGIN_REQUEST nor an empty record is padded: see fcgi.c for why. Whoever reads it afterwards then
  * finds every length true, and waits for nothing but the body. */
 size_t fcgi_scan(struct fcgi_scan *scan, const unsigned char *bytes, size_t n, struct buf *body);
 
