@@ -32,13 +32,16 @@ class Rowcast:
         self.key_file = os.path.join(folder, 'key')
         self.process = None
         self.max_descriptors = None  # the limit it is started with; None: as we have it
+        self.prefix = []  # a program, with its arguments, that it is run by
         os.mkdir(os.path.dirname(self.db))
 
     def configure(self, settings):
-        """A list gives a key as many lines."""
+        """A list gives a key as many lines, None leaves it out."""
         with open(self.conf, 'w') as f:
             for key, values in settings.items():
                 for value in values if isinstance(values, list) else [values]:
+                    if value is None:
+                        continue
                     f.write(f'{key} = {value}\n')
 
     def start(self, listener=None, timeout_s=20.0):
@@ -50,7 +53,7 @@ class Rowcast:
         limited = ['prlimit', f'--nofile={self.max_descriptors}'] if self.max_descriptors else []
         with open(self.log, 'ab') as log:
             self.process = subprocess.Popen(
-                [*limited, self.program, 'serve', '-c', self.conf], stderr=log, stdout=log,
+                [*limited, *self.prefix, self.program, 'serve', '-c', self.conf], stderr=log, stdout=log,
                 stdin=listener or subprocess.DEVNULL, start_new_session=True)
         if listener is None:
             wait_until(self._ready, 'rowcast takes connections', timeout_s)
@@ -111,6 +114,12 @@ class Rowcast:
             with contextlib.suppress(FileNotFoundError):  # closed meanwhile
                 n += not os.readlink(os.path.join(folder, fd)).startswith(self.db)
         return n
+
+    def cpu_s(self):
+        """Seconds of processor time that it has used."""
+        with open(f'/proc/{self.process.pid}/stat') as f:
+            user, system = f.read().rpartition(')')[2].split()[11:13]
+        return (int(user) + int(system)) / os.sysconf('SC_CLK_TCK')
 
     def n_threads(self):
         return len(os.listdir(f'/proc/{self.process.pid}/task'))

@@ -314,6 +314,14 @@ class Site:
             raise AssertionError(f'the first block has no id: {stream.first}')
         return stream
 
+    def no_stream(self, *args, **kwargs):
+        """The answer to one that is asked for as a stream is, and is none."""
+        stream = self.stream(*args, **kwargs)
+        if stream.wait_status() == 200:
+            raise AssertionError(f'GET /events: a stream was opened; {stream.describe()}')
+        stream.wait_end()
+        return Answer(stream.status, stream.headers, stream.body)
+
     def close_streams(self):
         for stream in self._streams:
             stream.close()
