@@ -149,5 +149,6 @@ def who_wants_a_stream_while_the_store_cannot_be_read_is_told_to_come_back(site)
         finally:
             os.close(fd)
         site.insert('so that nobody trusts what is in memory')
+        site.wait_healthy()   # until then who comes is told to come back
         with site.subscribe(user, last_event_id=before - 1) as stream:
             expect.equal(stream.wait_event().data, 'before', 'what was there all the time')
