@@ -3,10 +3,11 @@
  * shared, behind the lock below.
  *
  * A token is taken apart here: three parts of strict base64url, a header that
- * names the configured algorithm, a type of ours or none (`typ`), and nothing that
- * must be understood (`crit`), and JSON without a name given twice. signature.c is left with one question,
- * whether the signature fits. The one invariant: claims are read only from bytes
- * whose signature has been checked. libjwt signs, for the command line.
+ * names the configured algorithm, a type of ours or none (`typ`), and nothing
+ * that must be understood (`crit`), and JSON without a name given twice.
+ * signature.c is left with one question, whether the signature fits. The one
+ * invariant: claims are read only from bytes whose signature has been checked.
+ * libjwt signs, for the command line.
  *
  * The rules in force are read under a lock held for one check; a reload makes
  * new ones first and takes the lock only to exchange them. The lock prefers the
