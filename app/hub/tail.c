@@ -4,7 +4,10 @@
  * once and by others through the store, and after a second at the latest.
  *
  * What it last read of the store's bounds, and whether it could, it keeps for all
- * other threads: these ask the tail and open no store for it. */
+ * other threads: these ask the tail and open no store for it. One thing has to be
+ * known to the moment, which id is the newest where a stream begins: another
+ * program's commit may be a millisecond old, and the tail not yet awake. For that
+ * there is one more handle, under a lock. */
 
 #include "app/hub/tail.h"
 
@@ -31,6 +34,8 @@ enum {
 
 struct tail {
 	struct store *store;
+	pthread_mutex_t asked_lock;  /* guards the next */
+	struct store *asked;      /* tail_newest()'s own handle */
 	struct hub *hub;
 	int64_t last;             /* the hub has everything up to here */
 	tail_lost *lost;          /* NULL once it was called */
@@ -136,12 +141,15 @@ tail_start(const char *store_name, int64_t after, struct hub *hub, tail_lost *lo
 	tail->lost = lost;
 	tail->last = after;
 	tail->store = store_open(store_name, STORE_READER);
-	if (tail->store == NULL || store_bounds(tail->store, &bounds) < 0) {
+	tail->asked = store_open(store_name, STORE_READER);
+	if (tail->store == NULL || tail->asked == NULL || store_bounds(tail->store, &bounds) < 0) {
 		store_close(tail->store);
+		store_close(tail->asked);
 		free(tail);
 		return NULL;
 	}
 	set_bounds(tail, &bounds);
+	pthread_mutex_init(&tail->asked_lock, NULL);
 	mailbox_init(&tail->wake);
 	thread_start(&tail->thread, "tail", tail_run, tail);
 	return tail;
@@ -161,6 +169,18 @@ tail_bounds(const struct tail *tail, struct store_bounds *bounds)
 	bounds->newest = atomic_load(&tail->newest);
 }
 
+int64_t
+tail_newest(struct tail *tail)
+{
+	struct store_bounds bounds;
+
+	pthread_mutex_lock(&tail->asked_lock);
+	if (store_has_changed(tail->asked) && store_bounds(tail->asked, &bounds) == 0)
+		raise_newest(tail, bounds.newest);
+	pthread_mutex_unlock(&tail->asked_lock);
+	return atomic_load(&tail->newest);
+}
+
 bool
 tail_is_failing(const struct tail *tail)
 {
@@ -174,6 +194,8 @@ tail_stop(struct tail *tail)
 	mailbox_wake(&tail->wake);
 	pthread_join(tail->thread, NULL);
 	mailbox_free(&tail->wake);
+	pthread_mutex_destroy(&tail->asked_lock);
+	store_close(tail->asked);
 	store_close(tail->store);
 	free(tail);
 }

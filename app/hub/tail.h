@@ -30,6 +30,12 @@ void tail_committed(struct tail *tail, int64_t id);
  * read it is what was there before. Does not wait. Any thread. */
 void tail_bounds(const struct tail *tail, struct store_bounds *bounds);
 
+/* tail_newest returns the highest id that the store has given at this very moment,
+ * whoever committed it: a stream that begins with what comes from now on begins
+ * above it. Where the store cannot be read it is what tail_bounds tells. Any thread;
+ * it waits for others that ask, some microseconds each. */
+int64_t tail_newest(struct tail *tail);
+
 /* tail_is_failing: could the store not be read when the tail last tried? It tries
  * at least once a second. Any thread. */
 bool tail_is_failing(const struct tail *tail);

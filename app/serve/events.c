@@ -98,11 +98,8 @@ open_stream(struct service *service, struct request *request, struct subscriptio
     struct identity *id)
 {
 	struct stream *s = stream_new(take_filter(sub, id));
-	struct store_bounds bounds;
-	bool resumes;
+	bool resumes = set_cursor(s, sub->last_event_id, tail_newest(service->tail));
 
-	tail_bounds(service->tail, &bounds);
-	resumes = set_cursor(s, sub->last_event_id, bounds.newest);
 	s->told = s->cursor;
 	s->expiry = id->expiry;
 	s->cursor_form = sub->cursor_form;

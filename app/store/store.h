@@ -120,6 +120,10 @@ struct store_look {
  * nothing is made or changed. 0; -1: logged, each reason why not. */
 int store_look(const char *name, struct store_look *look);
 
+/* store_has_changed: has another handle, of this process or any other, committed
+ * since this was last asked through this one? The first time it is so. */
+bool store_has_changed(struct store *store);
+
 /* store_wait returns when something may have been committed since the last
  * store_read through this handle, when the store was replaced, when wake_fd is
  * readable, or after a second at the latest, so that who reads in a loop knows

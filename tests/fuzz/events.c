@@ -30,10 +30,10 @@ auth_check(struct auth *auth __attribute__((unused)), const char *token __attrib
 	return 0;
 }
 
-void
-tail_bounds(const struct tail *tail __attribute__((unused)), struct store_bounds *b)
+int64_t
+tail_newest(struct tail *tail __attribute__((unused)))
 {
-	*b = bounds;
+	return bounds.newest;
 }
 
 bool

@@ -30,10 +30,9 @@ enum {
 	WAIT_MAX_US = 1000000,        /* so that the caller reads the table though nothing happens */
 };
 
-/* changed: has another handle, of this process or any other, committed since
- * this was last asked? 1.8 microseconds. */
-static bool
-changed(struct store *store)
+/* 1.8 microseconds. */
+bool
+store_has_changed(struct store *store)
 {
 	int64_t version = store->seen_version;
 
@@ -58,7 +57,7 @@ store_wait(struct store *store, int wake_fd)
 			log_warn("store: %s: cannot be watched; foreign rows will be seen"
 			    " within %d ms", store->path, CHECK_ANYWAY_US / 1000);
 	}
-	while (!changed(store) && !replaced_check(store)) {
+	while (!store_has_changed(store) && !replaced_check(store)) {
 		mono_us now = clock_mono_us();
 		bool checking = now < store->check_until;
 		bool watching = !checking
@@ -74,7 +73,7 @@ store_wait(struct store *store, int wake_fd)
 		ppoll(p, watching ? 2 : 1, &wait, NULL);
 		if (p[0].revents != 0) {
 			store->woken_at = clock_mono_us();
-			changed(store);  /* what woke us is about to be read */
+			store_has_changed(store);  /* what woke us is about to be read */
 			return;
 		}
 		if (checking)

@@ -307,6 +307,19 @@ TEST(the_bounds_follow_whoever_commits_and_whoever_deletes)
 }
 
 /* Who was answered 201 and then opens a stream stands above its own message. */
+/* Whether the tail has been awake since or not. */
+TEST(what_another_program_has_committed_is_the_newest_at_once)
+{
+	begin();
+	for (int i = 1; i <= 200; i++) {
+		foreign_run(foreign, "INSERT INTO message(data) VALUES('foreign')");
+		assert_int_equal(tail_newest(tail), i);
+	}
+	for (int i = 1; i <= 200; i++)
+		expect_message(&peer, i, "foreign");
+	end();
+}
+
 TEST(what_this_process_has_committed_is_the_newest_at_once)
 {
 	begin();
@@ -365,6 +378,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(a_tail_that_cannot_read_says_so_and_goes_on_when_it_can),
 	cmocka_unit_test(the_bounds_are_known_from_the_start),
 	cmocka_unit_test(the_bounds_follow_whoever_commits_and_whoever_deletes),
+	cmocka_unit_test(what_another_program_has_committed_is_the_newest_at_once),
 	cmocka_unit_test(what_this_process_has_committed_is_the_newest_at_once),
 	cmocka_unit_test(the_bounds_before_stand_while_the_store_cannot_be_read),
 	cmocka_unit_test(without_a_store_there_is_no_tail),
