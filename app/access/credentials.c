@@ -175,6 +175,13 @@ check_cookies(struct auth *auth, char *token, const char *text, const char *rest
 	return good ? 0 : verdict;
 }
 
+/* writes: may the request change anything? */
+static bool
+writes(const struct request *request)
+{
+	return strcmp(request->method, "GET") != 0 && !request->reply.head;
+}
+
 bool
 credentials_check(struct auth *auth, struct request *request, unsigned places,
     struct identity *id)
@@ -191,7 +198,7 @@ credentials_check(struct auth *auth, struct request *request, unsigned places,
 	} else if ((token = next_cookie(cookies, &rest)) == NULL) {
 		refuse_absent(request, places);
 		return false;
-	} else if (strcmp(request->method, "GET") != 0 && comes_from_elsewhere(request)) {
+	} else if (writes(request) && comes_from_elsewhere(request)) {
 		free(token);
 		reply_error(&request->reply, 403, NULL, "a cookie does not authorise a"
 		    " request from another site; add its origin to allow_origin, or send"
