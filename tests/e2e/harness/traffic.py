@@ -182,6 +182,7 @@ def ids(answer):
 
 def read_table(site, statement, *values):
     connection = sqlite3.connect(site.db, timeout=30)
+    connection.text_factory = lambda text: text.decode(errors='replace')  # other tests left some that is not UTF-8
     try:
         return connection.execute(statement, values).fetchall()
     finally:

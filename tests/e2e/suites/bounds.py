@@ -137,7 +137,7 @@ def _stall(site, n, query, token, after, n_messages):
 def what_a_stalled_stream_holds_is_bounded(site):
     n_large, n_small, n_many = (24, 200, 500) if site.slow == 1 else (4, 20, 50)
     topics = [f'{i:02}' + 't' * 253 for i in range(32)]
-    query = '&'.join([urllib.parse.urlencode({'topic': topic}) for topic in topics] + ['x=' + 'x' * 30000])
+    query = '&'.join([urllib.parse.urlencode({'topic': topic}) for topic in topics] + ['_=' + 'x' * 30000])
     with site.configured(max_streams_per_user=10000, max_message='1M'):
         before = site.allocated_kib()
         for what, n, bound, query, messages, n_messages in (

@@ -66,7 +66,7 @@ def a_key_that_is_given_twice_is_an_error_that_names_the_line(site):
         expect.equal(done.returncode, 1, text)
         last = 3 + len(text.rstrip('\n').split('\n'))
         expect.true(f'{path}:{last}' in done.stderr, f'{text!r}: {done.stderr}')
-    second = _key(site, 'second', b'another secret, as long as the right one is')
+    second = _key(site, 'second.key', b'another secret, as long as the right one is')
     expect.equal(_check(site, conf=_conf(site, 'keys.conf', f'jwt_key_file = {second}\n')).returncode, 0, 'two keys')
     # An option says it anew.
     expect.equal(_check(site, '-o', 'heartbeat=10s', conf=_conf(site, 'once.conf', 'heartbeat = 20s\n')).returncode, 0, 'an option')

@@ -5,6 +5,7 @@ server only."""
 import contextlib
 import json
 import os
+import shutil
 import sqlite3
 import subprocess
 import time
@@ -293,11 +294,13 @@ def two_that_start_at_once_upgrade_once(site):
     usual, site.rowcast.db = site.rowcast.db, path
     try:
         site.rowcast.configure({**site.settings, 'store': 'sqlite:' + path, 'keep_for': '0'})
-        other = subprocess.Popen([site.rowcast.program, 'serve', '-c', site.rowcast.conf, '-o', 'listen=' + listen],
+        # A copy, since the configuration is written anew for the first.
+        conf = shutil.copy(site.rowcast.conf, folder)
+        other = subprocess.Popen([site.rowcast.program, 'serve', '-c', conf, '-o', 'listen=' + listen],
                                  stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         try:
             site.come_back(store='sqlite:' + path, keep_for='0')
-            wait_until(lambda: rowcast(site, 'status', '-c', site.rowcast.conf, '-o', 'listen=' + listen).returncode == 0,
+            wait_until(lambda: rowcast(site, 'status', '-c', conf, '-o', 'listen=' + listen).returncode == 0,
                        'the other one serves too', 20 * site.slow)
             expect.equal(_rows(site), rows)
             expect.equal(site.sql('SELECT count(*) FROM rowcast_schema'), '1')
