@@ -22,6 +22,12 @@ news_init(struct news *news, struct mailbox *wake, int64_t sent)
 void
 news_free(struct news *news)
 {
+	struct mail *mail, *next;
+
+	for (mail = news->first; mail != NULL; mail = next) {
+		next = mail->next;
+		block_free(CONTAINER_OF(mail, struct block, mail));
+	}
 	round_free(news->round);
 	pthread_cond_destroy(&news->taken);
 	pthread_mutex_destroy(&news->lock);

@@ -33,6 +33,8 @@ struct news {
 };
 
 void news_init(struct news *news, struct mailbox *wake, int64_t sent);
+
+/* news_free frees what nobody has taken, too; nobody may be putting any more. */
 void news_free(struct news *news);
 
 /* news_put takes the next block, in the order of ids; waits while more than
