@@ -787,7 +787,7 @@ TEST(a_trigger_refuses_its_own_append_and_no_other)
 		for (size_t k = 0; k < N_SETS; k++) {
 			struct message messages[N];
 			struct append appends[N], *all[N];
-			char texts[N][8], sql[300];
+			char texts[N][16], sql[300];
 			size_t n = 0;
 			int64_t before = number("SELECT coalesce(max(id), 0) FROM message");
 
