@@ -4,11 +4,13 @@
 
 #include "app/fastcgi/reply.h"
 
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 
 #include "lib/fcgi.h"
 #include "lib/jsontext.h"
+#include "lib/mem.h"
 
 static const char *
 reason_of(int status)
@@ -111,6 +113,15 @@ reply_error(struct reply *reply, int status, const char *headers, const char *se
 	buf_add_str(&json, "}");
 	reply_send(reply, status, headers, "application/json", json.bytes, json.len);
 	buf_free(&json);
+}
+
+void
+reply_retry(struct reply *reply, int status, int64_t retry_ms, const char *sentence)
+{
+	char *header = mem_printf("Retry-After: %lld\r\n", (long long)(retry_ms + 999) / 1000);
+
+	reply_error(reply, status, header, sentence);
+	free(header);
 }
 
 void

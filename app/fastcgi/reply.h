@@ -32,6 +32,10 @@ void reply_json(struct reply *reply, int status, const char *headers, const char
 /* reply_error answers {"error":"SENTENCE"}; the sentence may hold any text. */
 void reply_error(struct reply *reply, int status, const char *headers, const char *sentence);
 
+/* reply_retry is reply_error that says when to come again, in whole seconds and
+ * not too early (RFC 9110 10.2.3). */
+void reply_retry(struct reply *reply, int status, int64_t retry_ms, const char *sentence);
+
 /* reply_stream_head adds the header of an event stream to out. */
 void reply_stream_head(const struct reply *reply, struct buf *out);
 

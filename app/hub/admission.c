@@ -62,10 +62,7 @@ refuse(struct hub_state *hub, struct stream *s, int status, const char *reason,
 		free(data);
 		buf_free(&event);
 	} else {
-		char *header = mem_printf("Retry-After: %lld\r\n", (long long)(retry_ms + 999) / 1000);
-
-		reply_error(&s->reply, status, header, reason);
-		free(header);
+		reply_retry(&s->reply, status, retry_ms, reason);
 	}
 	stream_free(s);
 }

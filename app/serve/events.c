@@ -86,10 +86,7 @@ answer_unreadable(struct service *service, struct request *request, const struct
 		reply_event(&request->reply, &block);
 		buf_free(&block);
 	} else {
-		char *header = mem_printf("Retry-After: %lld\r\n", (long long)(retry_ms + 999) / 1000);
-
-		reply_error(&request->reply, 503, header, "the store cannot be read; see the log");
-		free(header);
+		reply_retry(&request->reply, 503, retry_ms, "the store cannot be read; see the log");
 	}
 }
 
