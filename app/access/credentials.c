@@ -138,11 +138,10 @@ refuse_absent(struct request *request, unsigned places)
 static void
 tell_expired(struct request *request)
 {
-	static const char data[] = "{\"reason\":\"the token has expired\"}";
 	struct buf event = BUF_EMPTY;
 
 	sse_retry(&event, random_between(EXPIRED_RETRY_MIN_MS, EXPIRED_RETRY_MAX_MS));
-	sse_event(&event, "rowcast.expired", data, strlen(data));
+	verdict_add_expired(&event);
 	reply_event(&request->reply, &event);
 	buf_free(&event);
 }

@@ -5,6 +5,9 @@
 #include "app/access/verdict.h"
 
 #include <stddef.h>
+#include <string.h>
+
+#include "lib/sse.h"
 
 const char *
 verdict_sentence(unsigned verdict)
@@ -22,4 +25,12 @@ verdict_sentence(unsigned verdict)
 		if (verdict & sentences[i].fault)
 			return sentences[i].sentence;
 	return NULL;
+}
+
+void
+verdict_add_expired(struct buf *out)
+{
+	static const char data[] = "{\"reason\":\"the token has expired\"}";
+
+	sse_event(out, "rowcast.expired", data, strlen(data));
 }

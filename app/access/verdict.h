@@ -4,6 +4,8 @@
 #ifndef APP_ACCESS_VERDICT_H
 #define APP_ACCESS_VERDICT_H
 
+#include "lib/buf.h"
+
 enum verdict {
 	VERDICT_INVALID = 1 << 0,   /* its form, its signature, or claims that cannot be read */
 	VERDICT_EXPIRED = 1 << 1,   /* exp */
@@ -15,5 +17,8 @@ enum verdict {
 
 /* verdict_sentence returns what to tell the client, NULL for a good token. */
 const char *verdict_sentence(unsigned verdict);
+
+/* verdict_add_expired adds the event that says VERDICT_EXPIRED in a stream. */
+void verdict_add_expired(struct buf *out);
 
 #endif

@@ -8,8 +8,7 @@
 
 #include "app/hub/heartbeat.h"
 
-#include <string.h>
-
+#include "app/access/verdict.h"
 #include "app/hub/life.h"
 #include "lib/mem.h"
 #include "lib/sse.h"
@@ -78,12 +77,11 @@ heartbeat_probe(struct hub_state *hub, struct listeners *listeners)
 static void
 expire(struct hub_state *hub, struct stream *s)
 {
-	static const char data[] = "{\"reason\":\"the token has expired\"}";
 	struct buf event = BUF_EMPTY;
 
 	/* Nothing else may be sent, so a write that is blocked is given up. */
 	if (s->state != STREAM_BLOCKED) {
-		sse_event(&event, "rowcast.expired", data, strlen(data));
+		verdict_add_expired(&event);
 		if (stream_write_buf(s, &event, hub->now) != 0) {
 			/* It is closed anyway. */
 		}
