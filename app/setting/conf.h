@@ -18,6 +18,10 @@ struct conf {
 	char *listen;                /* "unix:PATH" or "HOST:PORT" */
 	mode_t listen_mode;          /* permissions of a unix socket */
 	char *store;                 /* "sqlite:PATH" */
+	struct setting_upstream upstream;  /* the log that several machines share */
+	char *upstream_key;          /* of its stream */
+	int upstream_replicas;       /* 1 with Sentinel and else 0, where nothing is said */
+	char *node;                  /* this machine's name among the others */
 	char *jwt_alg;               /* "HS256" ... "ES512" */
 	struct setting_key_files jwt_key_files;  /* at least one */
 	char *jwt_user_claim;

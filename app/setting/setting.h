@@ -16,6 +16,7 @@
 enum {
 	SETTING_WHY_BYTES = 320,
 	SETTING_KEY_FILES_MAX = 2,  /* a new key, and the old one for a grace period */
+	SETTING_HOSTS_MAX = 16,     /* Sentinels; picked, not tuned */
 };
 
 /* Fields of more than one part. All zero: empty. */
@@ -32,6 +33,26 @@ struct setting_key_files {
 struct setting_origins {
 	char **list;                /* owned: n exact origins */
 	size_t n;
+};
+
+/* Where the log is that several machines share. */
+struct setting_upstream {
+	enum {
+		SETTING_NO_UPSTREAM,
+		SETTING_REDIS,           /* redis://, rediss://: hosts[0] */
+		SETTING_REDIS_UNIX,      /* unix:PATH */
+		SETTING_REDIS_SENTINEL,  /* redis-sentinel://: hosts, which know where `master` is */
+	} kind;
+	bool tls;
+	struct {
+		char *name;             /* owned: a host's name or address, without brackets */
+		int port;
+	} hosts[SETTING_HOSTS_MAX];
+	size_t n_hosts;
+	char *path;                 /* owned: of a unix socket; NULL where there is none */
+	char *master;               /* owned: the name that the Sentinels know; NULL */
+	char *user, *password;      /* owned: Redis's; NULL: none. In no log and no error text */
+	int db;                     /* 0 where none is named */
 };
 
 struct setting;

@@ -26,6 +26,7 @@ struct message {
 	size_t data_len;
 	char *key;          /* idempotency key as the publisher gave it; NULL: none */
 	struct expiry expiry;  /* not sent from then on */
+	wall_s created_at;  /* 0: now; the store sets it */
 };
 
 /* message_free frees the strings, which the message owns, not the struct. */

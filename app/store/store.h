@@ -22,7 +22,8 @@ enum store_outcome {
 
 enum store_access {
 	STORE_OWNER,     /* creates the store or upgrades it, then reads and writes */
-	STORE_READER,    /* reads a store that is there */
+	STORE_COPY,      /* the same of a machine's copy of the log that several share: see below */
+	STORE_READER,    /* reads a store that is there, a copy too */
 };
 
 /* What one read may spend on looking for rows: so many of the table's rows, passed
@@ -77,6 +78,8 @@ struct store_bounds {
 	                  * below it has missed messages; rows that expired, or that somebody
 	                  * erased, are none that were missed. In a file from before this was kept
 	                  * all that was gone when it was upgraded counts as trimmed. */
+	int64_t given;   /* highest id that anybody can have been given: newest; in a copy
+	                  * INT64_MAX, since another machine may be ahead of this one */
 };
 
 /* 0 or -1 (logged) */
@@ -139,5 +142,71 @@ void store_wait(struct store *store, int wake_fd);
  * are a hundredth of it. Returns how many were deleted, fewer than max_rows
  * where there is no more to do for now, or -1 (logged, unless merely busy). */
 int store_trim(struct store *store, int64_t keep_for_s, int64_t keep_rows, int max_rows);
+
+/* ---- a copy ----
+ *
+ * Where several machines share a log (app/upstream/upstream.h), each machine's store
+ * is a copy of it. Rows come by store_follow alone, under the ids of the log, which
+ * are sparse. It holds every message above bounds.trimmed and up to bounds.newest
+ * that is neither erased nor expired. What anybody inserts into `message`, or deletes
+ * from it, goes to the outbox in the same transaction, and from there to the log.
+ *
+ * STORE_COPY makes a copy of a store that does not exist or holds no message, and
+ * refuses one with messages of its own; STORE_OWNER refuses a copy. The calls below
+ * are for a STORE_COPY handle, and store_append, store_probe and store_trim are not. A
+ * commit of them survives the end of the process, but perhaps not a power failure:
+ * the log has it all. What others commit is as durable as they ask for. */
+
+struct store_position {
+	int64_t newest;  /* followed up to here; 0: nothing yet */
+	int64_t anchor;  /* the id of the last entry that was read, which is to be in the log still; 0: none */
+	char name[33];   /* random, of this file and of no other but its clones: 32 hex digits */
+};
+
+/* 0 or -1 (logged) */
+int store_position(struct store *store, struct store_position *position);
+
+/* What one read of the log has brought. */
+struct store_news {
+	const struct message *messages;  /* n of them, ids ascending, above the newest before */
+	size_t n;
+	const int64_t *erased;           /* ids of messages that are erased, these or older ones */
+	size_t n_erased;
+	int64_t trimmed;                 /* all up to here was gone before this copy had it; 0: nothing */
+	int64_t newest, anchor;          /* as in struct store_position; never lowered */
+};
+
+/* store_follow takes it into the copy, in one transaction. A key that another row
+ * has already is left out. 0, STORE_BUSY, STORE_FULL, STORE_REPLACED or -1 (logged, as
+ * store_append): nothing of it was taken. */
+int store_follow(struct store *store, const struct store_news *news);
+
+/* store_trim_copy deletes, in one transaction, at most max_rows rows that have expired
+ * or whose id is upto or below; the highest of the latter is bounds.trimmed from then
+ * on. Returns how many, or -1 (logged, unless merely busy). */
+int store_trim_copy(struct store *store, int64_t upto, int max_rows);
+
+/* A row of the outbox: a message that was inserted here, or a message that was deleted
+ * here. */
+struct outgoing {
+	int64_t number;          /* in the order of the commits */
+	const char *once;        /* random, of this row alone: 32 hex digits */
+	struct message message;  /* without id; its key is unique for all, not for a publisher */
+	int64_t erase;           /* not 0: no message, but the id of one that was deleted */
+};
+
+/* false ends the reading after this row, which is lent until it returns */
+typedef bool store_outgoing_row(void *context, const struct outgoing *row);
+
+/* store_read_outbox passes its rows in order, from the first on. 0, -1 (logged) or
+ * STORE_REPLACED. */
+int store_read_outbox(struct store *store, store_outgoing_row *row, void *context);
+
+/* store_empty_outbox deletes the rows up to that number: the log has them. As
+ * store_follow. */
+int store_empty_outbox(struct store *store, int64_t number);
+
+/* store_count_outbox: how many rows wait there, or -1 (logged). */
+int64_t store_count_outbox(struct store *store);
 
 #endif

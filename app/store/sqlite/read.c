@@ -54,6 +54,7 @@ store_bounds(struct store *store, struct store_bounds *bounds)
 		bounds->oldest = sql_is_null(store->bounds, 0) ? bounds->newest + 1
 		    : sql_int64(store->bounds, 0);
 		bounds->trimmed = sql_int64(store->bounds, 2);
+		bounds->given = bounds->newest;
 		rc = 0;
 	} else {
 		fault_log(store, "its first and last id cannot be read");
