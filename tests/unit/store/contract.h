@@ -158,7 +158,7 @@ read_from(struct store *store, int64_t after, const struct filter *filter, size_
 	seen.n = 0;
 	seen.most = most;
 	seen.upto = -1;
-	seen.bounds = (struct store_bounds){ -1, -1, -1 };
+	seen.bounds = (struct store_bounds){ -1, -1, -1, -1 };
 	seen.n_reads = 0;
 	do {
 		int64_t from = seen.n_reads == 0 ? after : seen.upto;
@@ -187,7 +187,7 @@ read_all(void)
 static void
 bounds_are(int64_t oldest, int64_t newest)
 {
-	struct store_bounds bounds = { -1, -1, -1 };
+	struct store_bounds bounds = { -1, -1, -1, -1 };
 
 	assert_int_equal(store_bounds(contract_store, &bounds), 0);
 	assert_int_equal(bounds.oldest, oldest);
