@@ -410,6 +410,10 @@ come_back(struct intake *intake, struct conn *conn)
 	if (conn->arrival != NULL) {
 		mono_us linger = in_ms(INTAKE_LINGER_MS);
 
+		/* The answer is all there is. nginx stops sending the body when it comes,
+		 * and passes on its end only when it sees ours. */
+		if (!conn->arrival->scan.keep)
+			shutdown(conn->fd, SHUT_WR);
 		arrival_let_go(conn->arrival, ARRIVAL_ANSWERED);
 		if (conn->deadline < linger)
 			conn->deadline = linger;

@@ -639,16 +639,20 @@ TEST(who_is_refused_is_answered_before_the_body_and_what_comes_is_thrown_away)
 		knock(&peer);
 		say_post(&peer, keep, "no", 4);
 		expect_error(&peer, 401, "no");
+		/* nginx passes the answer on when it sees its end, not at END_REQUEST. */
+		if (!keep)
+			expect_closed(&peer);
 		for (int i = 0; i < 20; i++)
 			say_body(&peer, 100000);
-		expect_nothing(&peer);
+		if (keep)
+			expect_nothing(&peer);
 		say_body_end(&peer);
 		if (keep) {
 			get(&peer, false, "next");
 			serve("next");
 			expect_answer(&peer, "next");
+			expect_closed(&peer);
 		}
-		expect_closed(&peer);
 		hang_up(&peer);
 		assert_int_equal(atomic_load(&n_judged), 1);
 		end();
