@@ -101,7 +101,8 @@ check(const struct conf *conf, const struct command_conf *cc)
 {
 	struct auth *auth = auth_open(conf);
 	struct store_look look;
-	int store = store_look(conf->store, &look);
+	int store = store_look(conf->store, conf->upstream.kind == SETTING_NO_UPSTREAM
+	    ? STORE_OWNER : STORE_COPY, &look);
 	int listener = listener_look(conf);
 	bool failed = auth == NULL || store < 0 || listener < 0;
 

@@ -105,7 +105,8 @@ typedef bool store_row(void *context, const struct message *m);
  * else as far as it was looked, which without any such row is bounds->newest. So
  * where *upto is below bounds->newest there may be more, though nothing was
  * passed: the caller asks again, from *upto. It is always above `after` where
- * there is any row above that, and never below bounds->oldest - 1. 0, -1 (logged)
+ * there is any row above that, and never below bounds->oldest - 1; nor below `after`, if that
+ * is up to bounds->given: who is ahead of a copy stays where he is. 0, -1 (logged)
  * or STORE_REPLACED; in each case the rows that were passed are right, and with
  * STORE_REPLACED *upto is too: the old file, which is read, still has what was
  * stored before. */
@@ -119,9 +120,9 @@ struct store_look {
 	struct store_bounds bounds;
 };
 
-/* store_look says whether a STORE_OWNER could open the store, without opening it:
- * nothing is made or changed. 0; -1: logged, each reason why not. */
-int store_look(const char *name, struct store_look *look);
+/* store_look says whether the store could be opened for that (not STORE_READER), without
+ * opening it: nothing is made or changed. 0; -1: logged, each reason why not. */
+int store_look(const char *name, enum store_access access, struct store_look *look);
 
 /* store_has_changed: has another handle, of this process or any other, committed
  * since this was last asked through this one? The first time it is so. */
@@ -192,6 +193,8 @@ struct outgoing {
 	int64_t number;          /* in the order of the commits */
 	const char *once;        /* random, of this row alone: 32 hex digits */
 	struct message message;  /* without id; its key is unique for all, not for a publisher */
+	bool replaces;           /* INSERT OR REPLACE: the message that has its key, if any, is
+	                          * erased first, as by an `erase` of its id */
 	int64_t erase;           /* not 0: no message, but the id of one that was deleted */
 };
 

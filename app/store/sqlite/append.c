@@ -174,6 +174,12 @@ insert_run(struct store *store, struct message *const messages[RUN_ROWS])
 	if (n != RUN_ROWS)
 		return SQL_CONSTRAINT;  /* a trigger of the application's ignores rows: append_each shows which */
 	qsort(ids, n, sizeof(ids[0]), compare_ids);
+	/* Into a view rows go without ids. One by one they are inserted with ON CONFLICT,
+	 * which a view does not take at all. */
+	if (ids[0] == 0) {
+		replaced_by_copy(store);
+		return -1;
+	}
 	for (size_t i = 0; i < n; i++)
 		messages[i]->id = ids[i];
 	return 0;
@@ -247,25 +253,6 @@ append_one(struct store *store, struct append *append)
 		outcome = sql_run(store->rollback_to);
 	}
 	return outcome != 0 ? outcome : sql_run(store->release);
-}
-
-/* outcome_of turns SQL's outcome into one of store.h's, and logs it. */
-static int
-outcome_of(struct store *store, int outcome, const char *what)
-{
-	switch (outcome) {
-	case SQL_BUSY:
-		if (fault_is_new(store, what, outcome))
-			log_warnx("store: %s: %s: locked by another program for over %d ms",
-			    store->path, what, BUSY_WAIT_MS);
-		return STORE_BUSY;
-	case SQL_FULL:
-		if (fault_is_new(store, what, outcome))
-			log_errorx("store: %s: %s: no room on the disk", store->path, what);
-		return STORE_FULL;
-	default:
-		return fault_log(store, what);
-	}
 }
 
 /* overwrite_failed_commit commits something that changes nothing, after a commit
@@ -360,7 +347,7 @@ store_append(struct store *store, struct append *appends[], size_t n)
 	if (outcome == 0)
 		return 0;
 	outcome = store->replaced ? STORE_REPLACED
-	    : outcome_of(store, outcome, "a message cannot be stored");
+	    : fault_outcome(store, outcome, "a message cannot be stored");
 	sql_roll_back(store->sql);
 	if (outcome < 0)
 		overwrite_failed_commit(store);

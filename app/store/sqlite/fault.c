@@ -30,3 +30,21 @@ fault_log(struct store *store, const char *what)
 		log_errorx("store: %s: %s: %s", store->path, what, sql_error(store->sql));
 	return -1;
 }
+
+int
+fault_outcome(struct store *store, int outcome, const char *what)
+{
+	switch (outcome) {
+	case SQL_BUSY:
+		if (fault_is_new(store, what, outcome))
+			log_warnx("store: %s: %s: locked by another program for over %d ms",
+			    store->path, what, BUSY_WAIT_MS);
+		return STORE_BUSY;
+	case SQL_FULL:
+		if (fault_is_new(store, what, outcome))
+			log_errorx("store: %s: %s: no room on the disk", store->path, what);
+		return STORE_FULL;
+	default:
+		return fault_log(store, what);
+	}
+}

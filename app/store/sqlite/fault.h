@@ -15,6 +15,10 @@
  * literal: it is kept, and compared by its address. Returns -1. */
 int fault_log(struct store *store, const char *what);
 
+/* fault_outcome turns the outcome of SQL (lib/sql.h) for which a transaction that writes
+ * was given up into one of store.h's, and logs it in the same way. */
+int fault_outcome(struct store *store, int outcome, const char *what);
+
 /* fault_is_new is for a caller that has a sentence of its own to log: it returns
  * false where the same `what` and outcome were logged within the last second, and
  * else notes that they are logged now. */

@@ -36,12 +36,18 @@ struct place {
 struct store {
 	char *path;
 	struct sql *sql;
+	bool is_copy;                  /* a machine's copy of the log that several share */
+	const char *table;             /* where its messages are: message, or rowcast_copy */
 	struct sql_statement *begin, *begin_write, *commit;
 	struct sql_statement *savepoint, *rollback_to, *release;
 	struct sql_statement *insert, *insert_run, *by_key;
-	struct sql_statement *bounds, *read_all, *first_from, *data_version;
+	struct sql_statement *bounds, *read_all, *first_segment, *next_segment, *data_version;
 	struct sql_statement *read_filtered;  /* for filters of n_topics topics */
 	size_t n_topics;
+
+	/* copy.c and outbox.c */
+	struct sql_statement *position, *follow_run, *follow_one, *erase, *set_position;
+	struct sql_statement *read_outbox, *empty_outbox;
 
 	/* fault.c: what was logged last */
 	struct {

@@ -20,6 +20,7 @@
 #include "app/store/sqlite/handle.h"
 #include "app/store/sqlite/place.h"
 #include "app/store/sqlite/schema.h"
+#include "app/store/sqlite/schema_copy.h"
 #include "lib/log.h"
 #include "lib/mem.h"
 #include "lib/sql.h"
@@ -74,7 +75,8 @@ check_file(const char *path, bool *exists)
 
 /* read_file fills look from a file that is there. */
 static int
-read_file(struct store *store, struct store_look *look, bool as_it_stands)
+read_file(struct store *store, enum store_access access, struct store_look *look,
+    bool as_it_stands)
 {
 	int64_t version;
 
@@ -84,12 +86,13 @@ read_file(struct store *store, struct store_look *look, bool as_it_stands)
 	}
 	if (place_refuse(store, false) < 0)
 		return -1;
-	version = schema_version(store);
+	version = schema_version(store, access);
 	if (version < 0)
 		return -1;
 	if (version > 0) {
-		int64_t newest = sql_number(store->sql, "SELECT seq FROM sqlite_sequence"
-		    " WHERE name = 'message'", 0);
+		int64_t newest = schema_copy_is(store)
+		    ? sql_number(store->sql, "SELECT max(newest, trimmed) FROM rowcast_state", 0)
+		    : sql_number(store->sql, "SELECT seq FROM sqlite_sequence WHERE name = 'message'", 0);
 
 		look->bounds.newest = newest;
 		look->bounds.oldest = sql_number(store->sql, "SELECT min(id) FROM message"
@@ -99,7 +102,7 @@ read_file(struct store *store, struct store_look *look, bool as_it_stands)
 }
 
 int
-store_look(const char *name, struct store_look *look)
+store_look(const char *name, enum store_access access, struct store_look *look)
 {
 	const char *path = strchr(name, ':') + 1;  /* the setting sees to it that there is one */
 	char *real = realpath(path, NULL);         /* SQLite's files lie beside that one */
@@ -115,7 +118,7 @@ store_look(const char *name, struct store_look *look)
 		    | check_file(shm, &has_shm);
 	if (rc == 0 && look->exists) {
 		look->has_unread = has_wal && !has_shm;
-		rc = read_file(&store, look, !has_wal || !has_shm);
+		rc = read_file(&store, access, look, !has_wal || !has_shm);
 		sql_close(store.sql);
 	}
 	free(wal);

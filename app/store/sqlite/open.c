@@ -1,5 +1,6 @@
 /* Opening and closing the store in one SQLite file. What the table is and refuses
- * is in schema.c; append.c, read.c, wait.c and trim.c are what is done with it,
+ * is in schema.c; append.c, read.c, wait.c and trim.c are what is done with it, and
+ * schema_copy.c, copy.c and outbox.c are the same of a machine's copy of a log;
  * place.c knows where the files are, replaced.c notices when they are taken away,
  * fault.c logs what fails.
  *
@@ -8,7 +9,13 @@
  *
  * The file is in WAL mode with synchronous=FULL: a commit is on the disk when
  * it returns, readers never wait for writers. SQLite has one writer at a time,
- * hence the order of ids is the order of commits. */
+ * hence the order of ids is the order of commits.
+ *
+ * What is copied from a log need not be on the disk: whatever a power failure takes
+ * is read from there again, so that handle has synchronous=NORMAL. Not OFF: the -wal
+ * is written back into the file by whoever finds it long, mostly by this handle, and
+ * with OFF it is not synced first. A power failure would then tear the file, and in
+ * it is what the application has committed, perhaps its own tables. */
 
 #include "app/store/store.h"
 
@@ -16,6 +23,7 @@
 #include <string.h>
 
 #include "app/store/sqlite/append.h"
+#include "app/store/sqlite/copy.h"
 #include "app/store/sqlite/fault.h"
 #include "app/store/sqlite/handle.h"
 #include "app/store/sqlite/place.h"
@@ -29,6 +37,8 @@
 
 enum {
 	OWNER_CACHE_KIB = 8192,       /* picked, not tuned */
+	COPY_CHECKPOINT_PAGES = 4000,  /* 16 MiB of -wal; a checkpoint syncs twice, and who catches up waits */
+	OWN_CHECKPOINT_PAGES = 1000,  /* SQLite's default */
 	READER_CACHE_KIB = 512,       /* a page of replay and the way to it; one per reading thread */
 };
 
@@ -36,6 +46,7 @@ struct store *
 store_open(const char *name, enum store_access access)
 {
 	static const char scheme[] = "sqlite:";
+	bool writes = access != STORE_READER;
 	struct store *store = mem_zalloc(sizeof(*store));
 	char *pragmas;
 	int outcome;
@@ -47,24 +58,25 @@ store_open(const char *name, enum store_access access)
 		goto fail;
 	}
 	store->path = mem_strdup(name + strlen(scheme));
-	if (sql_open(&store->sql, store->path, access == STORE_OWNER, BUSY_WAIT_MS) != 0) {
+	if (sql_open(&store->sql, store->path, writes, BUSY_WAIT_MS) != 0) {
 		log_errorx("store: %s: cannot be opened: %s (is the folder there, and ours"
 		    " to write?)", store->path, sql_error(store->sql));
 		goto fail;
 	}
-	if (place_refuse(store, access == STORE_OWNER) < 0)
+	if (place_refuse(store, writes) < 0)
 		goto fail;
-	pragmas = mem_printf("PRAGMA synchronous = FULL; PRAGMA trusted_schema = OFF;"
-	    " PRAGMA cache_size = -%d; PRAGMA query_only = %d",
-	    access == STORE_OWNER ? OWNER_CACHE_KIB : READER_CACHE_KIB, access == STORE_READER);
+	pragmas = mem_printf("PRAGMA synchronous = %s; PRAGMA trusted_schema = OFF;"
+	    " PRAGMA cache_size = -%d; PRAGMA query_only = %d; PRAGMA wal_autocheckpoint = %d",
+	    access == STORE_COPY ? "NORMAL" : "FULL", writes ? OWNER_CACHE_KIB : READER_CACHE_KIB,
+	    !writes, access == STORE_COPY ? COPY_CHECKPOINT_PAGES : OWN_CHECKPOINT_PAGES);
 	outcome = sql_execute(store->sql, pragmas);
 	free(pragmas);
 	if (outcome != 0) {
 		fault_log(store, "cannot be set up");
 		goto fail;
 	}
-	if (access == STORE_OWNER) {
-		if (schema_upgrade(store) < 0)
+	if (writes) {
+		if (schema_upgrade(store, access) < 0)
 			goto fail;
 	} else if (schema_check(store) < 0) {
 		goto fail;
@@ -72,6 +84,8 @@ store_open(const char *name, enum store_access access)
 	if (place_begin(store) < 0 || read_prepare(store) < 0)
 		goto fail;
 	if (access == STORE_OWNER && append_prepare(store) < 0)
+		goto fail;
+	if (access == STORE_COPY && copy_prepare(store) < 0)
 		goto fail;
 	return store;
 fail:

@@ -9,9 +9,11 @@
 #include "app/store/sqlite/fault.h"
 #include "app/store/sqlite/handle.h"
 #include "app/store/sqlite/replaced.h"
-#include "app/store/sqlite/schema.h"
+#include "app/store/sqlite/schema_copy.h"
+#include "app/store/sqlite/segment.h"
 #include "lib/buf.h"
 #include "lib/clock.h"
+#include "lib/mem.h"
 #include "lib/sql.h"
 
 enum {
@@ -23,23 +25,70 @@ enum {
 	COST_RUN = 6,
 };
 
-#define MESSAGE_COLUMNS "id, user, topic, event, data, expires_at"
+#define MESSAGE_COLUMNS "id, user, topic, event, data, expires_at, created_at"
+
+/* What differs between the two kinds of file. In each the segments rise with the ids,
+ * and no row of a segment is below segment * segment_ids. */
+struct kind {
+	const char *table, *segment, *bounds;
+	int64_t segment_ids;
+};
+
+static const struct kind own = {
+	.table = "message",
+	.segment = SEGMENT_OF("id"),
+	.segment_ids = SEGMENT_IDS,
+	.bounds = "SELECT (SELECT min(id) FROM message),"
+	    " max(coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'message'), 0),"
+	    "  coalesce((SELECT max(id) FROM message), 0)),"
+	    " trimmed, name IS NOT NULL FROM rowcast_state",
+};
+
+static const struct kind copy = {
+	.table = "rowcast_copy",
+	.segment = "segment",
+	.segment_ids = 1,
+	.bounds = "SELECT (SELECT min(id) FROM rowcast_copy WHERE id > trimmed),"
+	    " max(newest, trimmed), trimmed, name IS NOT NULL FROM rowcast_state",
+};
+
+static const struct kind *
+kind_of(const struct store *store)
+{
+	return store->is_copy ? &copy : &own;
+}
+
+/* prepare_taken takes the text. */
+static int
+prepare_taken(struct store *store, struct sql_statement **statement, char *text)
+{
+	int rc = sql_prepare(store->sql, statement, text);
+
+	free(text);
+	return rc;
+}
 
 int
 read_prepare(struct store *store)
 {
+	const struct kind *kind;
+
+	store->is_copy = schema_copy_is(store);
+	kind = kind_of(store);
+	store->table = kind->table;
 	if (sql_prepare(store->sql, &store->begin, "BEGIN") != 0
 	    || sql_prepare(store->sql, &store->commit, "COMMIT") != 0
 	    || sql_prepare(store->sql, &store->data_version, "PRAGMA data_version") != 0
-	    || sql_prepare(store->sql, &store->bounds,
-	        "SELECT (SELECT min(id) FROM message),"
-	        " max(coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'message'), 0),"
-	        "  coalesce((SELECT max(id) FROM message), 0)),"
-	        " (SELECT trimmed FROM rowcast_state)") != 0
-	    || sql_prepare(store->sql, &store->read_all,
-	        "SELECT " MESSAGE_COLUMNS " FROM message WHERE id > ?1 ORDER BY id") != 0
-	    || sql_prepare(store->sql, &store->first_from,
-	        "SELECT min(id) FROM message WHERE id >= ?1") != 0)
+	    || sql_prepare(store->sql, &store->bounds, kind->bounds) != 0
+	    || prepare_taken(store, &store->read_all,
+	        mem_printf("SELECT " MESSAGE_COLUMNS " FROM %s WHERE id > ?1 ORDER BY id",
+	            kind->table)) != 0
+	    || prepare_taken(store, &store->first_segment,
+	        mem_printf("SELECT %s FROM %s WHERE id > ?1 ORDER BY id LIMIT 1",
+	            kind->segment, kind->table)) != 0
+	    || prepare_taken(store, &store->next_segment,
+	        mem_printf("SELECT %s FROM %s WHERE %s > ?1 ORDER BY %s LIMIT 1",
+	            kind->segment, kind->table, kind->segment, kind->segment)) != 0)
 		return fault_log(store, "prepare");
 	return 0;
 }
@@ -54,8 +103,12 @@ store_bounds(struct store *store, struct store_bounds *bounds)
 		bounds->oldest = sql_is_null(store->bounds, 0) ? bounds->newest + 1
 		    : sql_int64(store->bounds, 0);
 		bounds->trimmed = sql_int64(store->bounds, 2);
-		bounds->given = bounds->newest;
-		rc = 0;
+		/* What another machine has given is not known here. */
+		bounds->given = store->is_copy ? INT64_MAX : bounds->newest;
+		if (sql_int64(store->bounds, 3) == store->is_copy)
+			rc = 0;
+		else
+			replaced_by_copy(store);
 	} else {
 		fault_log(store, "its first and last id cannot be read");
 	}
@@ -65,21 +118,23 @@ store_bounds(struct store *store, struct store_bounds *bounds)
 
 /* prepare_filtered returns the statement for filters with n_topics topics, bound but
  * for the segment. Within a segment each kind of row that matches is a run of
- * the index (schema.h); SQLite merges the runs by id as it reads. */
+ * the index (segment.h); SQLite merges the runs by id as it reads. */
 static struct sql_statement *
 prepare_filtered(struct store *store, int64_t after, const struct filter *filter)
 {
+	const struct kind *kind = kind_of(store);
+
 	if (store->read_filtered == NULL || store->n_topics != filter->n_topics) {
 		struct buf sql = BUF_EMPTY;
 		char *text;
 		int rc;
 
 		for (size_t i = 0; i <= filter->n_topics; i++)
-			for (int own = 0; own < 2; own++) {
-				buf_printf(&sql, "%sSELECT " MESSAGE_COLUMNS " FROM message WHERE"
-				    " " SCHEMA_SEGMENT("id") " = ?1 AND id > ?2 AND user IS %s"
-				    " AND topic IS ",
-				    sql.len > 0 ? " UNION ALL " : "", own ? "?3" : "NULL");
+			for (int of_user = 0; of_user < 2; of_user++) {
+				buf_printf(&sql, "%sSELECT " MESSAGE_COLUMNS " FROM %s WHERE"
+				    " %s = ?1 AND id > ?2 AND user IS %s AND topic IS ",
+				    sql.len > 0 ? " UNION ALL " : "", kind->table, kind->segment,
+				    of_user ? "?3" : "NULL");
 				if (i == 0)
 					buf_add_str(&sql, "NULL");
 				else
@@ -141,6 +196,7 @@ pass_rows(struct sql_statement *rows, struct reading *reading)
 			.data = text_at(rows, 4),
 			.data_len = sql_bytes(rows, 4),
 			.expiry = { !sql_is_null(rows, 5), sql_int64(rows, 5) },
+			.created_at = sql_int64(rows, 6),
 		};
 
 		reading->upto = m.id;
@@ -155,6 +211,21 @@ pass_rows(struct sql_statement *rows, struct reading *reading)
 	return outcome;
 }
 
+/* find_segment sets *segment to what the statement, first_segment or next_segment, finds
+ * after that. SQL_ROW, SQL_DONE where there is none, or -1. */
+static int
+find_segment(struct sql_statement *statement, int64_t after, int64_t *segment)
+{
+	int outcome;
+
+	sql_bind_int64(statement, 1, after);
+	outcome = sql_step(statement);
+	if (outcome == SQL_ROW)
+		*segment = sql_int64(statement, 0);
+	sql_reset(statement);
+	return outcome;
+}
+
 /* pass_filtered does it for the rows that match the filter, in each segment that
  * has rows after `after`. Looking for a segment and at each of its runs costs,
  * whether there is a row in them or not. */
@@ -164,33 +235,25 @@ pass_filtered(struct store *store, int64_t after, const struct filter *filter,
 {
 	struct sql_statement *rows = prepare_filtered(store, after, filter);
 	int cost = COST_RUN * (2 * ((int)filter->n_topics + 1) + 1);
-	int64_t from = after, segment;
+	int64_t segment;
 	int outcome;
 
 	if (rows == NULL)
 		return -1;
-	for (;;) {
-		sql_bind_int64(store->first_from, 1, from);
-		outcome = sql_step(store->first_from);
-		if (outcome == SQL_ROW && sql_is_null(store->first_from, 0))
-			outcome = SQL_DONE;
-		segment = sql_int64(store->first_from, 0) / SCHEMA_SEGMENT_IDS;
-		sql_reset(store->first_from);
-		if (outcome != SQL_ROW)
-			return outcome;
+	outcome = find_segment(store->first_segment, after, &segment);
+	while (outcome == SQL_ROW) {
 		sql_bind_int64(rows, 1, segment);
 		outcome = pass_rows(rows, reading);
 		if (outcome != SQL_DONE)
 			return outcome;
-		if (segment == INT64_MAX / SCHEMA_SEGMENT_IDS)
-			return SQL_DONE;
-		from = (segment + 1) * SCHEMA_SEGMENT_IDS;
+		outcome = find_segment(store->next_segment, segment, &segment);
 		reading->left -= cost;
-		if (reading->left <= 0) {
-			reading->upto = from - 1;
+		if (outcome == SQL_ROW && reading->left <= 0) {
+			reading->upto = segment * kind_of(store)->segment_ids - 1;
 			return SQL_ROW;
 		}
 	}
+	return outcome;
 }
 
 int
@@ -199,6 +262,7 @@ store_read(struct store *store, int64_t after, const struct filter *filter,
 {
 	struct reading reading = { .take_row = take_row, .context = context, .now = clock_wall_s(),
 	    .left = STORE_SCAN_MAX, .cost = filter == NULL ? COST_ROW : COST_FOUND_ROW };
+	int64_t from;
 	int outcome;
 
 	*upto = after;
@@ -209,13 +273,17 @@ store_read(struct store *store, int64_t after, const struct filter *filter,
 	}
 	if (store_bounds(store, bounds) < 0 || replaced_check_newest(store, bounds->newest))
 		goto fail;
+	/* Rows that are trimmed are gone, though in a copy some may still stand. */
+	from = after > bounds->trimmed ? after : bounds->trimmed;
 	if (filter == NULL) {
-		sql_bind_int64(store->read_all, 1, after);
+		sql_bind_int64(store->read_all, 1, from);
 		outcome = pass_rows(store->read_all, &reading);
 	} else {
-		outcome = pass_filtered(store, after, filter, &reading);
+		outcome = pass_filtered(store, from, filter, &reading);
 	}
 	*upto = outcome == SQL_ROW && reading.upto < bounds->newest ? reading.upto : bounds->newest;
+	if (*upto < after && after <= bounds->given)
+		*upto = after;
 	if (outcome != SQL_ROW && outcome != SQL_DONE)
 		fault_log(store, "its messages cannot be read");
 	sql_run(store->commit);

@@ -19,6 +19,7 @@
  *     what happened                  others have              on the way out
  *     a link was turned              the old file, with us    closed as ever
  *     an older state restored        the same, with us        closed as ever
+ *     made a machine's copy          the same, with us        closed as ever
  *     file deleted, moved            nothing by the name      written back to the old
  *       (or its whole folder)                                 file, -wal left empty
  *     another renamed over it        not open yet             the same: else who opens it
@@ -89,6 +90,13 @@ replaced_check_newest(struct store *store, int64_t newest)
 	if (!store->replaced)
 		set_replaced(store, "got an older state, from a backup perhaps,");
 	return true;
+}
+
+void
+replaced_by_copy(struct store *store)
+{
+	if (!store->replaced)
+		set_replaced(store, "was made a copy of a log that several machines share");
 }
 
 /* write_back brings what only our -wal has to the file that is open, and leaves that

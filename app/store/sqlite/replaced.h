@@ -18,6 +18,10 @@ bool replaced_check(struct store *store);
  * noticed. */
 bool replaced_check_newest(struct store *store, int64_t newest);
 
+/* replaced_by_copy notes, and logs, that a file with messages of its own was made a
+ * machine's copy: ids are of the log then, and `message` takes rows for that. */
+void replaced_by_copy(struct store *store);
+
 /* replaced_end does, before the handle is closed, what is to be done where the store
  * was replaced: replaced.c has the table. Not for a store that is not yet open. */
 void replaced_end(struct store *store);

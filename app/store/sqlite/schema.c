@@ -22,6 +22,9 @@
 
 #include "app/store/sqlite/fault.h"
 #include "app/store/sqlite/handle.h"
+#include "app/store/sqlite/refusal.h"
+#include "app/store/sqlite/schema_copy.h"
+#include "app/store/sqlite/segment.h"
 #include "lib/clock.h"
 #include "lib/log.h"
 #include "lib/mem.h"
@@ -38,28 +41,6 @@ enum {
 /* 2^53 - 1, the highest number that is exact in a browser. */
 #define ID_MAX "9007199254740991"
 
-/* The end of the year 2099. Above it lies what is no second but a millisecond. */
-#define TIME_MAX "4102444800"
-
-/* is_float(column): is it what SQLite makes of a whole number that was bound as
- * floating point? The column is text, so nobody sees the number that was. SQLite
- * makes "42.0" and "1.0e+15" of it, and nothing else that is read back as a whole
- * number stays as it was. The two first questions spare most names the others:
- * such a text begins with a digit or a minus, and has a point. */
-#define IS_FLOAT(column) \
-	"(" column " < ':' AND instr(" column ", '.')\n" \
-	"      AND CAST(CAST(" column " AS REAL) AS TEXT) = " column "\n" \
-	"      AND (abs(CAST(" column " AS REAL)) >= 9007199254740992.0\n" \
-	"        OR CAST(CAST(" column " AS REAL) AS INTEGER) = CAST(" column " AS REAL)))"
-
-/* Of the columns that name somebody or something. */
-#define NAME_REFUSED(name) \
-	"    WHEN NEW." name " IS NOT NULL AND length(CAST(NEW." name " AS BLOB)) > 255\n" \
-	"    THEN RAISE(ABORT, '" name " must not be over 255 bytes: choose a shorter one')\n" \
-	"    WHEN NEW." name " IS NOT NULL AND " IS_FLOAT("NEW." name) "\n" \
-	"    THEN RAISE(ABORT, '" name " is a whole number that was bound as floating point" \
-	" (42.0 is not 42): bind it as text or as an integer')\n"
-
 /* What each step adds to the schema of the step before. */
 static const char *const schema_steps[] = {
 	/* 1 */
@@ -73,23 +54,7 @@ static const char *const schema_steps[] = {
 	"    DEFAULT (CAST(strftime('%s','now') AS INTEGER)),  -- Unix seconds\n"
 	"  expires_at INTEGER,  -- Unix seconds; not sent from then on; NULL: never\n"
 	"  key TEXT UNIQUE,     -- the same key again inserts nothing (POST /msg)\n"
-	"  CONSTRAINT \"data must be text without U+0000\"\n"
-	"    CHECK (typeof(data) = 'text' AND instr(data, char(0)) = 0),\n"
-	"  CONSTRAINT \"data must not be over 1 MiB\"\n"
-	"    CHECK (length(CAST(data AS BLOB)) <= 1048576),\n"
-	"  CONSTRAINT \"event must be text without a line break\"\n"
-	"    CHECK (event IS NULL OR (typeof(event) = 'text' AND instr(event, char(10)) = 0\n"
-	"      AND instr(event, char(13)) = 0 AND instr(event, char(0)) = 0)),\n"
-	"  CONSTRAINT \"user must be NULL or text, not empty and without U+0000\"\n"
-	"    CHECK (user IS NULL OR (typeof(user) = 'text' AND user <> ''\n"
-	"      AND instr(user, char(0)) = 0)),\n"
-	"  CONSTRAINT \"topic must be NULL or text, not empty and without U+0000\"\n"
-	"    CHECK (topic IS NULL OR (typeof(topic) = 'text' AND topic <> ''\n"
-	"      AND instr(topic, char(0)) = 0)),\n"
-	"  CONSTRAINT \"created_at must be a number of Unix seconds\"\n"
-	"    CHECK (typeof(created_at) = 'integer'),\n"
-	"  CONSTRAINT \"expires_at must be NULL or a number of Unix seconds\"\n"
-	"    CHECK (expires_at IS NULL OR typeof(expires_at) = 'integer')\n"
+	REFUSAL_CHECKS
 	");\n"
 	"CREATE INDEX message_address ON message(user, topic);\n"
 	"CREATE INDEX message_expiry ON message(expires_at) WHERE expires_at IS NOT NULL;\n"
@@ -120,7 +85,7 @@ static const char *const schema_steps[] = {
 	/* 2: an index ends with the rowid, so within a segment each (user, topic)
 	 * is a run in the order of ids: a replay reads its own rows and no others. */
 	"DROP INDEX message_address;\n"
-	"CREATE INDEX message_address ON message(" SCHEMA_SEGMENT("id") ", user, topic);\n"
+	"CREATE INDEX message_address ON message(" SEGMENT_OF("id") ", user, topic);\n"
 	"UPDATE rowcast_schema SET version = 2;\n",
 	/* 3: what the constraints of step 1 do not refuse. A constraint cannot be
 	 * added, and rows that stand have to stay, so these are triggers; few, since
@@ -145,20 +110,7 @@ static const char *const schema_steps[] = {
 	"    WHEN NEW.id > " ID_MAX "\n"
 	"    THEN RAISE(ABORT, 'id would be above 2^53 - 1, where browsers cannot tell one from"
 	" the next: leave id out; where it was left out, begin a new file')\n"
-	"    WHEN NEW.created_at NOT BETWEEN 1 AND " TIME_MAX "\n"
-	"    THEN RAISE(ABORT, 'created_at must be Unix seconds, from 1 to the year 2100 (not"
-	" milliseconds): leave it out for now')\n"
-	"    WHEN NEW.expires_at NOT BETWEEN 1 AND " TIME_MAX "\n"
-	"    THEN RAISE(ABORT, 'expires_at must be Unix seconds, from 1 to the year 2100 (not"
-	" milliseconds), or NULL for never')\n"
-	NAME_REFUSED("user")
-	NAME_REFUSED("topic")
-	"    WHEN NEW.event IS NOT NULL AND length(CAST(NEW.event AS BLOB)) > 255\n"
-	"    THEN RAISE(ABORT, 'event must not be over 255 bytes: choose a shorter one')\n"
-	"    WHEN NEW.event IN ('error', 'open')\n"
-	"      OR (NEW.event >= 'rowcast.' AND NEW.event < 'rowcast/')\n"
-	"    THEN RAISE(ABORT, 'event must not be error, open or begin with rowcast., which mean"
-	" something else to browsers and rowcast: choose another name')\n"
+	REFUSAL_OF_NEW
 	"  END;\n"
 	"END;\n"
 	/* Not "UPDATE OF id": SET rowid, the same column, would pass it by. A time is
@@ -172,11 +124,11 @@ static const char *const schema_steps[] = {
 	"      OR NEW.event IS NOT OLD.event OR NEW.data IS NOT OLD.data\n"
 	"    THEN RAISE(ABORT, 'a published message cannot change: delete it and insert another')\n"
 	"    WHEN NEW.created_at IS NOT OLD.created_at\n"
-	"      AND NEW.created_at NOT BETWEEN 1 AND " TIME_MAX "\n"
+	"      AND NEW.created_at NOT BETWEEN 1 AND " REFUSAL_TIME_MAX "\n"
 	"    THEN RAISE(ABORT, 'created_at must be Unix seconds, from 1 to the year 2100 (not"
 	" milliseconds)')\n"
 	"    WHEN NEW.expires_at IS NOT OLD.expires_at\n"
-	"      AND NEW.expires_at NOT BETWEEN 1 AND " TIME_MAX "\n"
+	"      AND NEW.expires_at NOT BETWEEN 1 AND " REFUSAL_TIME_MAX "\n"
 	"    THEN RAISE(ABORT, 'expires_at must be Unix seconds, from 1 to the year 2100 (not"
 	" milliseconds), or NULL for never')\n"
 	"  END;\n"
@@ -189,6 +141,10 @@ static const char *const schema_steps[] = {
 	"INSERT INTO rowcast_state(trimmed) SELECT coalesce((SELECT min(id) - 1 FROM message),\n"
 	"  (SELECT seq FROM sqlite_sequence WHERE name = 'message'), 0);\n"
 	"UPDATE rowcast_schema SET version = 3;\n",
+	/* 4: a file may be a machine's copy (schema_copy.c), which older programs do not
+	 * know, so that they have to refuse it. Its name is NULL where it is none. */
+	"ALTER TABLE rowcast_state ADD COLUMN name TEXT;\n"
+	"UPDATE rowcast_schema SET version = 4;\n",
 };
 enum { SCHEMA_VERSION = sizeof(schema_steps) / sizeof(schema_steps[0]) };
 
@@ -200,10 +156,10 @@ is_marked(struct store *store)
 }
 
 /* version_of returns 0 for a file without our tables, -1 (logged) for one
- * that is not ours to touch. It asks several times, so the caller has begun a
+ * that is not ours to touch, or not in that way. It asks several times, so the caller has begun a
  * transaction: another process may be making the tables at this very moment. */
 static int64_t
-version_of(struct store *store)
+version_of(struct store *store, enum store_access access)
 {
 	int64_t version, marked = 0;
 
@@ -226,17 +182,17 @@ version_of(struct store *store)
 		    " choose another file", store->path);
 		return -1;
 	}
-	return version;
+	return version > 0 && schema_copy_refuse(store, access, is_marked(store)) < 0 ? -1 : version;
 }
 
 int64_t
-schema_version(struct store *store)
+schema_version(struct store *store, enum store_access access)
 {
 	int64_t version;
 
 	if (sql_execute(store->sql, "BEGIN") != 0)
 		return fault_log(store, "cannot be read");
-	version = version_of(store);
+	version = version_of(store, access);
 	sql_roll_back(store->sql);
 	return version;
 }
@@ -244,7 +200,7 @@ schema_version(struct store *store)
 int
 schema_check(struct store *store)
 {
-	int64_t version = schema_version(store);
+	int64_t version = schema_version(store, STORE_READER);
 
 	if (version == 0)
 		log_errorx("store: %s: holds no messages yet: start `rowcast serve` first",
@@ -280,17 +236,17 @@ use_wal(struct store *store)
 
 /* In one transaction, so that two processes that start at once do it once. */
 int
-schema_upgrade(struct store *store)
+schema_upgrade(struct store *store, enum store_access access)
 {
 	int64_t version;
 
 	/* Asked before anything is written, so that a file that is not ours to
 	 * touch stays as it is, and again below, since another may be quicker. */
-	if (schema_version(store) < 0)
+	if (schema_version(store, access) < 0)
 		return -1;
 	if (use_wal(store) != 0 || sql_execute(store->sql, "BEGIN IMMEDIATE") != 0)
 		return fault_log(store, "cannot be written");
-	version = version_of(store);
+	version = version_of(store, access);
 	if (version < 0)
 		return -1;
 	if (is_blank(store) || (version < SCHEMA_VERSION && is_marked(store))) {
@@ -305,6 +261,8 @@ schema_upgrade(struct store *store)
 	for (; version < SCHEMA_VERSION; version++)
 		if (sql_execute(store->sql, schema_steps[version]) != 0)
 			return fault_log(store, "its schema cannot be made");
+	if (access == STORE_COPY && schema_copy_make(store) != 0)
+		return fault_log(store, "its schema cannot be made");
 	if (sql_execute(store->sql, "COMMIT") != 0)
 		return fault_log(store, "its schema cannot be committed");
 	return 0;

@@ -1,6 +1,7 @@
 /* Retention in the SQLite store: what has expired, is too old or is beyond the
  * number to keep is deleted, a slice at a time. Run by the thread that has the
- * owner's handle, the writer's. What it keeps between slices is store->trim. */
+ * owner's handle, the writer's, or that of a copy, in which the log has decided what
+ * is too old. What it keeps between slices is store->trim. */
 
 #include "app/store/store.h"
 
@@ -23,10 +24,12 @@ static int
 delete_expired(struct store *store, wall_s now, int max_rows)
 {
 	struct sql_statement *statement;
-	int n = -1;
+	char *sql = mem_printf("DELETE FROM %s WHERE id IN (SELECT id FROM %s"
+	    " WHERE expires_at <= ?1 LIMIT ?2)", store->table, store->table);
+	int rc = sql_prepare(store->sql, &statement, sql), n = -1;
 
-	if (sql_prepare(store->sql, &statement, "DELETE FROM message WHERE id IN (SELECT id"
-	    " FROM message WHERE expires_at <= ?1 LIMIT ?2)") != 0)
+	free(sql);
+	if (rc != 0)
 		return -1;
 	sql_bind_int64(statement, 1, now);
 	sql_bind_int64(statement, 2, max_rows);
@@ -36,18 +39,19 @@ delete_expired(struct store *store, wall_s now, int max_rows)
 	return n;
 }
 
-/* delete_below deletes the oldest max_rows rows below an id, notes the highest of
+/* delete_upto deletes the oldest max_rows rows up to an id, notes the highest of
  * them as trimmed, and returns how many there were, or -1. */
 static int
-delete_below(struct store *store, int64_t id, int max_rows)
+delete_upto(struct store *store, int64_t id, int max_rows)
 {
 	struct sql_statement *rows;
 	int64_t highest = 0;
-	int outcome, n = 0;
-	char *sql;
+	char *sql = mem_printf("DELETE FROM %s WHERE id IN (SELECT id FROM %s WHERE id <= ?1"
+	    " ORDER BY id LIMIT ?2) RETURNING id", store->table, store->table);
+	int outcome = sql_prepare(store->sql, &rows, sql), n = 0;
 
-	if (sql_prepare(store->sql, &rows, "DELETE FROM message WHERE id IN (SELECT id FROM message"
-	    " WHERE id < ?1 ORDER BY id LIMIT ?2) RETURNING id") != 0)
+	free(sql);
+	if (outcome != 0)
 		return -1;
 	sql_bind_int64(rows, 1, id);
 	sql_bind_int64(rows, 2, max_rows);
@@ -110,7 +114,7 @@ find_surplus(struct store *store, int64_t keep_rows)
 static int
 delete_surplus(struct store *store, int max_rows)
 {
-	return store->trim.has_surplus ? delete_below(store, store->trim.surplus_below, max_rows) : 0;
+	return store->trim.has_surplus ? delete_upto(store, store->trim.surplus_below - 1, max_rows) : 0;
 }
 
 /* find_old returns the id below which every row is older than keep_for_s seconds
@@ -157,24 +161,44 @@ find_old(struct store *store, wall_s now, int64_t keep_for_s, int n)
 	return outcome < 0 ? -1 : below;
 }
 
+/* begin_trim: 0, or -1 (logged, unless merely busy). */
+static int
+begin_trim(struct store *store)
+{
+	int outcome;
+
+	sql_wait_for_locks(store->sql, LOCK_WAIT_MS);
+	outcome = sql_run(store->begin_write);
+	sql_wait_for_locks(store->sql, BUSY_WAIT_MS);
+	if (outcome != 0 && outcome != SQL_BUSY)
+		fault_log(store, "trim");
+	return outcome == 0 ? 0 : -1;
+}
+
+/* fail_trim: always -1. */
+static int
+fail_trim(struct store *store)
+{
+	fault_log(store, "old messages cannot be deleted");
+	sql_roll_back(store->sql);
+	return -1;
+}
+
 int
 store_trim(struct store *store, int64_t keep_for_s, int64_t keep_rows, int max_rows)
 {
 	wall_s now = clock_wall_s();
 	int64_t old_below;
-	int outcome, n, n_more;
+	int n, n_more;
 
-	sql_wait_for_locks(store->sql, LOCK_WAIT_MS);
-	outcome = sql_run(store->begin_write);
-	sql_wait_for_locks(store->sql, BUSY_WAIT_MS);
-	if (outcome != 0)
-		return outcome == SQL_BUSY ? -1 : fault_log(store, "trim");
+	if (begin_trim(store) < 0)
+		return -1;
 	n = delete_expired(store, now, max_rows);
 	if (n < 0)
 		goto fail;
 	if (keep_for_s > 0) {
 		old_below = find_old(store, now, keep_for_s, max_rows - n);
-		if (old_below < 0 || (n_more = delete_below(store, old_below, max_rows - n)) < 0)
+		if (old_below < 0 || (n_more = delete_upto(store, old_below - 1, max_rows - n)) < 0)
 			goto fail;
 		n += n_more;
 	}
@@ -188,7 +212,24 @@ store_trim(struct store *store, int64_t keep_for_s, int64_t keep_rows, int max_r
 		goto fail;
 	return n;
 fail:
-	fault_log(store, "old messages cannot be deleted");
-	sql_roll_back(store->sql);
-	return -1;
+	return fail_trim(store);
+}
+
+int
+store_trim_copy(struct store *store, int64_t upto, int max_rows)
+{
+	int64_t trimmed;
+	int n, n_more;
+
+	if (begin_trim(store) < 0)
+		return -1;
+	/* What was trimmed before this copy had it may stand here nevertheless. */
+	trimmed = sql_number(store->sql, "SELECT trimmed FROM rowcast_state", 0);
+	n = delete_expired(store, clock_wall_s(), max_rows);
+	if (n < 0)
+		return fail_trim(store);
+	n_more = delete_upto(store, upto > trimmed ? upto : trimmed, max_rows - n);
+	if (n_more < 0 || sql_run(store->commit) != 0)
+		return fail_trim(store);
+	return n + n_more;
 }

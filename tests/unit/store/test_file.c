@@ -114,7 +114,7 @@ lookalike(const char *name, const char *sql)
 	assert_int_equal(sqlite3_prepare_v2(foreign, "SELECT max(version) FROM rowcast_schema", -1,
 	    &version, NULL), SQLITE_OK);
 	assert_int_equal(sqlite3_step(version), SQLITE_ROW);
-	all = mem_printf("CREATE TABLE rowcast_state(trimmed); CREATE TABLE rowcast_schema(version INTEGER);"
+	all = mem_printf("CREATE TABLE rowcast_state(trimmed, name); CREATE TABLE rowcast_schema(version INTEGER);"
 	    "INSERT INTO rowcast_schema VALUES(%d); %s", sqlite3_column_int(version, 0), sql);
 	sqlite3_finalize(version);
 	store_name = file_with(name, all);
@@ -126,7 +126,7 @@ TEST(a_file_that_only_looks_like_ours_is_refused)
 {
 	static const char no_columns[] = "CREATE TABLE message(id INTEGER PRIMARY KEY AUTOINCREMENT)";
 	static const char no_key[] = "CREATE TABLE message(id INTEGER PRIMARY KEY AUTOINCREMENT,"
-	    " user, topic, event, data, expires_at)";
+	    " user, topic, event, data, expires_at, created_at)";
 
 	is_refused(lookalike("a.db", ""), STORE_READER, "no such table: ");
 	is_refused(lookalike("b.db", no_columns), STORE_READER, "prepare: no such column: user");

@@ -1225,7 +1225,7 @@ TEST(a_file_with_a_second_name_is_refused)
 		if (i == 0)
 			is_not_opened(name_of(second), STORE_OWNER, "has a second name (a hard link)");
 		capture_begin();
-		assert_int_equal(store_look(contract_name, &look), -1);
+		assert_int_equal(store_look(contract_name, STORE_OWNER, &look), -1);
 		assert_says(capture_end(), "has a second name (a hard link)");
 	}
 	unlink(second);
@@ -1703,7 +1703,7 @@ TEST(a_newer_schema_is_refused)
 	does("CREATE TABLE rowcast_schema(version INTEGER NOT NULL);"
 	    "INSERT INTO rowcast_schema VALUES(1), (99)");
 	foreign_close();
-	refuses(STORE_OWNER, "its schema has version 99, this rowcast knows up to 3:"
+	refuses(STORE_OWNER, "its schema has version 99, this rowcast knows up to 4:"
 	    " use a newer rowcast\n");
 	refuses(STORE_READER, "its schema has version 99");
 }
@@ -1714,7 +1714,7 @@ TEST(a_newer_file_of_our_own_is_refused)
 	foreign_open();
 	does("PRAGMA user_version = 99");
 	foreign_close();
-	refuses(STORE_OWNER, "its schema has version 99, this rowcast knows up to 3:"
+	refuses(STORE_OWNER, "its schema has version 99, this rowcast knows up to 4:"
 	    " use a newer rowcast\n");
 	refuses(STORE_READER, "its schema has version 99");
 }
@@ -1776,8 +1776,8 @@ TEST(a_reader_creates_nothing)
 TEST(a_new_file_is_marked_as_ours)
 {
 	assert_int_equal(number("PRAGMA application_id"), 0x726f7763);
-	assert_int_equal(number("PRAGMA user_version"), 3);
-	assert_int_equal(number("SELECT max(version) FROM rowcast_schema"), 3);
+	assert_int_equal(number("PRAGMA user_version"), 4);
+	assert_int_equal(number("SELECT max(version) FROM rowcast_schema"), 4);
 	assert_int_equal(number("SELECT 'wal' = journal_mode FROM pragma_journal_mode"), 1);
 }
 
@@ -2007,8 +2007,8 @@ TEST(an_older_schema_is_upgraded_in_place)
 	is_not_opened(contract_name, STORE_READER, "its schema has version 1: start this version's"
 	    " `rowcast serve` first, which upgrades it\n");
 	contract_store = open_as(STORE_OWNER);
-	assert_int_equal(number("PRAGMA user_version"), 3);
-	assert_int_equal(number("SELECT max(version) FROM rowcast_schema"), 3);
+	assert_int_equal(number("PRAGMA user_version"), 4);
+	assert_int_equal(number("SELECT max(version) FROM rowcast_schema"), 4);
 	/* What stood stays, and its key and its end may still be set. */
 	holds(3);
 	does("UPDATE message SET key = 'k'  WHERE id = 3; UPDATE message SET expires_at = 4102444800");
