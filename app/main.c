@@ -7,6 +7,7 @@
 
 #include "app/command/command.h"
 #include "app/serve/serve.h"
+#include "app/upstream/upstream.h"
 
 static const struct {
 	const char *name;
@@ -50,7 +51,7 @@ main(int argc, char *argv[])
 	const char *name = argc > 1 ? argv[1] : "";
 
 	if (strcmp(name, "--version") == 0) {
-		puts("rowcast " PACKAGE_VERSION);
+		printf("rowcast " PACKAGE_VERSION "\n%s\n", upstream_built_with());
 		return command_flush() == 0 ? 0 : 1;
 	}
 	if (is_help(name)) {

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "app/upstream/upstream.h"
 #include "lib/mem.h"
 
 void
@@ -39,6 +40,10 @@ command_conf_load(const struct command_conf *cc, struct conf *conf)
 {
 	if (conf_load(conf, cc->file, cc->options, cc->n_options) < 0)
 		return -1;
+	if (!upstream_is_possible(conf)) {
+		conf_free(conf);
+		return -1;
+	}
 	log_set_level(conf->log_level);
 	return 0;
 }

@@ -34,7 +34,8 @@ void command_conf_option(struct command_conf *cc, int option);
  * 2 after saying how it is used, and then there is nothing to free. */
 int command_conf_args(struct command_conf *cc, int argc, char *argv[], const char *usage);
 
-/* command_conf_load loads the configuration. -1: logged. */
+/* command_conf_load loads the configuration, as far as this program can do what it asks
+ * for. -1: logged. */
 int command_conf_load(const struct command_conf *cc, struct conf *conf);
 
 void command_conf_free(struct command_conf *cc);

@@ -48,6 +48,12 @@ static const struct setting settings[] = {
 	    setting_same_mode },
 	{ "store", "sqlite:/var/lib/rowcast/rowcast.db", setting_read_store, TO(store), 0, 0, false,
 	    setting_same_string },
+	{ "upstream", NULL, setting_read_upstream, TO(upstream), 0, 0, false, setting_same_upstream },
+	{ "upstream_key", "rowcast", setting_read_upstream_key, TO(upstream_key), 0, 0, false,
+	    setting_same_string },
+	{ "upstream_replicas", "", setting_read_replicas, TO(upstream_replicas), 0, 0, false,
+	    setting_same_int },
+	{ "node", "", setting_read_node, TO(node), 0, 0, false, setting_same_string },
 	{ "jwt_alg", "HS256", setting_read_alg, TO(jwt_alg), 0, 0, false, NULL },
 	{ "jwt_key_file", NULL, setting_read_key_file, TO(jwt_key_files), 0, 0, false, NULL },
 	{ "jwt_user_claim", "sub", setting_read_claim, TO(jwt_user_claim), 0, 0, false, NULL },
@@ -182,10 +188,27 @@ load_option(struct load *load, const char *option)
 	}
 	name = mem_strndup(option, (size_t)(equals - option));
 	if (!set(load, 0, name, equals + 1, why)) {
-		log_errorx("conf: -o %s: %s", option, why);
+		/* A value may hold a password, and this may be kept. */
+		log_errorx("conf: -o %s: %s", strncmp(name, "upstream", strlen("upstream")) == 0
+		    ? name : option, why);
 		load->n_faults++;
 	}
 	free(name);
+}
+
+/* settle_upstream: what of several settings hangs together. */
+static void
+settle_upstream(struct load *load)
+{
+	struct conf *conf = load->conf;
+
+	if (conf->upstream_replicas < 0)
+		conf->upstream_replicas = conf->upstream.kind == SETTING_REDIS_SENTINEL ? 1 : 0;
+	if (conf->upstream.kind != SETTING_NO_UPSTREAM && conf->keep_for_s == 0 && conf->keep_rows == 0) {
+		log_errorx("conf: %s: with `upstream`, keep_for or keep_rows must be above 0: Redis keeps "
+		    "the messages in its memory", load->file);
+		load->n_faults++;
+	}
 }
 
 int
@@ -211,6 +234,7 @@ conf_load(struct conf *conf, const char *file, char *const options[], size_t n_o
 		    "or the public key, that tokens are checked with", load.file);
 		load.n_faults++;
 	}
+	settle_upstream(&load);
 	if (load.n_faults == 0)
 		return 0;
 	conf_free(conf);
@@ -237,6 +261,9 @@ conf_free(struct conf *conf)
 {
 	free(conf->listen);
 	free(conf->store);
+	setting_drop_upstream(&conf->upstream);
+	free(conf->upstream_key);
+	free(conf->node);
 	free(conf->jwt_alg);
 	setting_drop_key_files(&conf->jwt_key_files);
 	free(conf->jwt_user_claim);

@@ -13,6 +13,7 @@
 #include <sys/types.h>
 #include <sys/un.h>
 
+#include "app/setting/host.h"
 #include "lib/log.h"
 #include "lib/mem.h"
 #include "lib/units.h"
@@ -20,7 +21,6 @@
 /* Picked, not tuned. */
 #define CLAIM_MAX_BYTES 255
 #define ORIGINS_MAX 64 /* each request compares them one by one */
-#define PORT_MAX 65535
 
 /* refuse writes into why what is wrong with the value, and returns false for the
  * reader to return. */
@@ -177,27 +177,6 @@ setting_read_optional(const struct setting *setting __attribute__((unused)), voi
 	return true;
 }
 
-/* is_port: a number from 1 to PORT_MAX in plain digits. */
-static bool
-is_port(const char *text)
-{
-	size_t len = strspn(text, "0123456789");
-	long port = len > 0 && len <= 5 && text[len] == '\0' ? strtol(text, NULL, 10) : 0;
-
-	return port >= 1 && port <= PORT_MAX;
-}
-
-/* is_host: a name, an IPv4 address or an IPv6 address in brackets; it need not
- * exist. */
-static bool
-is_host(const char *text, size_t len)
-{
-	if (len >= 4 && text[0] == '[' && text[len - 1] == ']')
-		return strspn(text + 1, "0123456789abcdefABCDEF:.") == len - 2;
-	return len > 0 && strspn(text, "abcdefghijklmnopqrstuvwxyz"
-	    "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-") >= len;
-}
-
 bool
 setting_read_listen(const struct setting *setting __attribute__((unused)), void *field,
     const char *value, char *why)
@@ -213,8 +192,8 @@ setting_read_listen(const struct setting *setting __attribute__((unused)), void 
 		if (strlen(path) > path_max)
 			return refuse(why, "the path of a unix socket may have %zu bytes at most",
 			    path_max);
-	} else if (colon == NULL || !is_host(value, (size_t)(colon - value)) ||
-	    !is_port(colon + 1)) {
+	} else if (colon == NULL || !host_is_name(value, (size_t)(colon - value)) ||
+	    !host_is_port(colon + 1)) {
 		return refuse(why, "expected unix:/PATH or HOST:PORT such as 127.0.0.1:9000");
 	}
 	replace(field, value);
@@ -338,12 +317,12 @@ is_origin(const char *origin)
 	if (strpbrk(host, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") != NULL)
 		return false;
 	host_len = host[0] == '[' ? strcspn(host, "]") + 1 : strcspn(host, ":");
-	if (host_len > strlen(host) || !is_host(host, host_len))
+	if (host_len > strlen(host) || !host_is_name(host, host_len))
 		return false;
 	port = host + host_len;
 	if (*port == '\0')
 		return true;
-	if (*port != ':' || !is_port(port + 1) || port[1] == '0')
+	if (*port != ':' || !host_is_port(port + 1) || port[1] == '0')
 		return false;
 	return !(strcmp(port, ":80") == 0 && strncmp(origin, "http:", 5) == 0) &&
 	    !(strcmp(port, ":443") == 0 && strncmp(origin, "https:", 6) == 0);

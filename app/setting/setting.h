@@ -37,7 +37,7 @@ struct setting_origins {
 
 /* Where the log is that several machines share. */
 struct setting_upstream {
-	enum {
+	enum setting_upstream_kind {
 		SETTING_NO_UPSTREAM,
 		SETTING_REDIS,           /* redis://, rediss://: hosts[0] */
 		SETTING_REDIS_UNIX,      /* unix:PATH */
@@ -92,6 +92,15 @@ setting_fn setting_read_key_file; /* struct setting_key_files: adds one to it */
 setting_fn setting_read_claim;    /* a claim that can name a user */
 setting_fn setting_read_origins;  /* struct setting_origins, separated by blanks */
 setting_fn setting_read_level;    /* enum log_level */
+
+/* The log that several machines share; in upstream.c. */
+setting_fn setting_read_upstream;      /* struct setting_upstream */
+setting_fn setting_read_upstream_key;  /* a Redis key, printable, without blanks and braces */
+setting_fn setting_read_replicas;      /* int; empty: -1, which means as `upstream` says */
+setting_fn setting_read_node;          /* a machine's name; empty: the host's */
+setting_same_fn setting_same_upstream;
+setting_same_fn setting_same_int;
+void setting_drop_upstream(struct setting_upstream *upstream);
 
 /* For the fields of these readers: size_t, mode_t, a string (never NULL), origins. */
 setting_same_fn setting_same_size;

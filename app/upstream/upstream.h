@@ -37,6 +37,13 @@ struct upstream;
 /* upstream_is_built: is there an implementation in this program? */
 bool upstream_is_built(void);
 
+/* upstream_built_with says which, for --version: "with Redis (...)". */
+const char *upstream_built_with(void);
+
+/* upstream_is_possible: can this program use what the setting `upstream` names, if it
+ * names anything? false: logged. */
+bool upstream_is_possible(const struct conf *conf);
+
 /* upstream_open does not connect. conf is copied, as far as it is needed. */
 struct upstream *upstream_open(const struct conf *conf);
 void upstream_close(struct upstream *log);  /* NULL: nothing */

@@ -11,18 +11,10 @@
 #include <stdint.h>
 
 #include "app/setting/conf.h"
+#include "app/upstream/redis/value.h"
 #include "lib/clock.h"
 
-enum redis_kind {
-	REDIS_NIL,
-	REDIS_INTEGER,
-	REDIS_TEXT,     /* a status or a string, any bytes */
-	REDIS_ARRAY,
-	REDIS_ERROR,    /* what Redis answered, such as "NOREPLICAS ..." */
-};
-
 struct redis;
-struct redis_value;  /* an answer: a value or an array of them */
 
 struct redis *redis_new(const struct conf *conf);
 void redis_free(struct redis *redis);          /* NULL: nothing */
@@ -50,16 +42,13 @@ void redis_send(struct redis *redis, size_t n, const char *const args[], const s
  * the commands, which the caller frees; NULL: none came before the deadline, or the
  * connection was lost: it is dropped, and what was asked is unknown. */
 struct redis_value *redis_receive(struct redis *redis, mono_us deadline);
-void redis_value_free(struct redis_value *value);  /* NULL: nothing */
 
 /* redis_take_error: drops the connection where an error says that it leads nowhere,
  * and returns the upstream_outcome that it stands for (UPSTREAM_FULL for OOM). */
 int redis_take_error(struct redis *redis, const struct redis_value *error);
 
-enum redis_kind redis_kind(const struct redis_value *value);
-int64_t redis_integer(const struct redis_value *value);            /* of a REDIS_INTEGER; else 0 */
-const char *redis_text(const struct redis_value *value, size_t *len);  /* lent, with a NUL behind it; of a TEXT or ERROR, else NULL */
-size_t redis_count(const struct redis_value *value);               /* of an ARRAY; else 0 */
-const struct redis_value *redis_at(const struct redis_value *value, size_t i);
+/* redis_why says why the last redis_connect failed, or what the last error or loss was
+ * about: a sentence without an end, good until the next call. */
+const char *redis_why(const struct redis *redis);
 
 #endif

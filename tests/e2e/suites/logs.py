@@ -119,7 +119,7 @@ def _lines(site, since):
 
 
 def the_first_lines_say_which_rowcast_this_is(site):
-    version = subprocess.run([site.rowcast.program, '--version'], capture_output=True, text=True).stdout.strip()
+    version = subprocess.run([site.rowcast.program, '--version'], capture_output=True, text=True).stdout.splitlines()[0]
     with site.store_in(site.new_folder('first-lines')):
         store = f'store sqlite:{site.db}'
         for inserted, deleted, ready in ((0, 0, 'no messages yet'), (3, 0, 'messages 1 to 3'), (0, 2, 'messages 3 to 3'),

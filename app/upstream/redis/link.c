@@ -1,0 +1,449 @@
+/* A connection, which waits for nothing but in `await`, for socket, deadline and
+ * interruption at once. What hiredis does is read, take answers apart, and speak TLS
+ * where it was built for that; its own connecting would try one address of a host, and
+ * its own writing moves all that is unsent with each write, which with 64 MiB of
+ * messages takes seconds. */
+
+#include "app/upstream/redis/link.h"
+
+#include <errno.h>
+#include <hiredis.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "lib/buf.h"
+#include "lib/mem.h"
+
+struct link {
+	redisContext *context;   /* owns the descriptor */
+	int wake_fd;
+	bool tls;
+	struct buf out;          /* what is to be sent, of it `sent` is */
+	size_t sent;
+	size_t piece;            /* behind `sent`, what hiredis is about to write (TLS) */
+	size_t n_expected;       /* answers */
+};
+
+/* ---- waiting ---- */
+
+enum awaited { READY, LATE, WOKEN };
+
+/* await waits for the events, or a hang-up. */
+static enum awaited
+await(int fd, short events, int wake_fd, mono_us deadline)
+{
+	struct pollfd fds[] = { { .fd = fd, .events = events }, { .fd = wake_fd, .events = POLLIN } };
+
+	for (;;) {
+		mono_us left = deadline - clock_mono_us();
+		struct timespec wait = { 0 };
+
+		if (left > 0)
+			wait = (struct timespec){ left / 1000000, left % 1000000 * 1000 };
+		if (ppoll(fds, 2, &wait, NULL) < 0 && errno != EINTR)
+			return LATE;  /* no memory; the next try may have some */
+		if (fds[1].revents != 0)
+			return WOKEN;
+		if (fds[0].revents != 0)
+			return READY;
+		if (left <= 0)
+			return LATE;
+	}
+}
+
+static void
+tell(char why[LINK_WHY_BYTES], const char *what)
+{
+	snprintf(why, LINK_WHY_BYTES, "%s", what);
+}
+
+static void
+tell_errno(char why[LINK_WHY_BYTES], int error)
+{
+	char text[LINK_WHY_BYTES];
+
+	tell(why, strerror_r(error, text, sizeof(text)));
+}
+
+static void
+tell_awaited(char why[LINK_WHY_BYTES], enum awaited awaited)
+{
+	tell(why, awaited == WOKEN ? "interrupted" : "no answer in time");
+}
+
+/* ---- answers, as hiredis finds them ---- */
+
+/* place_of returns where an answer, or a part of one, goes. */
+static struct redis_value *
+place_of(const redisReadTask *task)
+{
+	if (task->parent == NULL)
+		return mem_zalloc(sizeof(struct redis_value));
+	return &((struct redis_value *)task->parent->obj)->items[task->idx];
+}
+
+static void *
+take_string(const redisReadTask *task, char *text, size_t len)
+{
+	struct redis_value *value = place_of(task);
+
+	value->kind = task->type == REDIS_REPLY_ERROR ? REDIS_ERROR : REDIS_TEXT;
+	value->text = mem_strndup(text, len);
+	value->len = len;
+	return value;
+}
+
+#if HIREDIS_MAJOR < 1
+static void *
+take_array(const redisReadTask *task, int n)
+#else
+static void *
+take_array(const redisReadTask *task, size_t n)
+#endif
+{
+	struct redis_value *value = place_of(task);
+
+	value->kind = REDIS_ARRAY;
+	value->n = (size_t)n;
+	value->items = mem_zalloc((value->n + 1) * sizeof(value->items[0]));
+	return value;
+}
+
+static void *
+take_integer(const redisReadTask *task, long long integer)
+{
+	struct redis_value *value = place_of(task);
+
+	value->kind = REDIS_INTEGER;
+	value->integer = integer;
+	return value;
+}
+
+static void *
+take_nil(const redisReadTask *task)
+{
+	return place_of(task);
+}
+
+static void
+drop_answer(void *value)
+{
+	redis_value_free(value);
+}
+
+static redisReplyObjectFunctions takers = {
+	.createString = take_string,
+	.createArray = take_array,
+	.createInteger = take_integer,
+	.createNil = take_nil,
+	.freeObject = drop_answer,
+};
+
+/* ---- TLS ---- */
+
+#ifdef HAVE_HIREDIS_SSL
+#include "app/upstream/redis/tls.h"
+
+bool
+link_has_tls(void)
+{
+	return true;
+}
+
+static int
+start_tls(struct link *link, const struct link_place *place, char why[LINK_WHY_BYTES])
+{
+	link->tls = true;
+	return tls_start(link->context, place->host, why, LINK_WHY_BYTES);
+}
+#else
+bool
+link_has_tls(void)
+{
+	return false;
+}
+
+static int
+start_tls(struct link *link __attribute__((unused)),
+    const struct link_place *place __attribute__((unused)), char why[LINK_WHY_BYTES])
+{
+	tell(why, "this rowcast was built without TLS for Redis");
+	return -1;
+}
+#endif
+
+/* ---- connecting ---- */
+
+/* connect_to returns a connected descriptor, or -1. */
+static int
+connect_to(const struct sockaddr *address, socklen_t len, int wake_fd, mono_us deadline,
+    char why[LINK_WHY_BYTES])
+{
+	int fd = socket(address->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	int error = 0, one = 1;
+	socklen_t error_len = sizeof(error);
+	enum awaited awaited;
+
+	if (fd < 0) {
+		tell_errno(why, errno);
+		return -1;
+	}
+	if (address->sa_family != AF_UNIX)
+		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+	if (connect(fd, address, len) < 0) {
+		/* A unix socket whose backlog is full says EAGAIN: it has to be asked anew. */
+		if (errno != EINPROGRESS) {
+			tell_errno(why, errno);
+			goto fail;
+		}
+		awaited = await(fd, POLLOUT, wake_fd, deadline);
+		if (awaited != READY) {
+			tell_awaited(why, awaited);
+			goto fail;
+		}
+		if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &error_len) < 0)
+			error = errno;
+		if (error != 0) {
+			tell_errno(why, error);
+			goto fail;
+		}
+	}
+	return fd;
+
+fail:
+	close(fd);
+	return -1;
+}
+
+static int
+connect_unix(const char *path, int wake_fd, mono_us deadline, char why[LINK_WHY_BYTES])
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+
+	if (strlen(path) >= sizeof(address.sun_path)) {
+		tell(why, "the path is too long");
+		return -1;
+	}
+	strcpy(address.sun_path, path);
+	return connect_to((const struct sockaddr *)&address, sizeof(address), wake_fd, deadline, why);
+}
+
+/* connect_host tries each address of the host; what is left of the time is shared by
+ * those that are left, so that one that does not answer leaves some for the next. */
+static int
+connect_host(const char *host, int port, int wake_fd, mono_us deadline, char why[LINK_WHY_BYTES])
+{
+	struct addrinfo hints = { .ai_socktype = SOCK_STREAM,
+		.ai_flags = AI_NUMERICHOST | AI_NUMERICSERV };
+	struct addrinfo *list, *each;
+	char service[16];
+	int error, fd = -1, n_left = 0;
+
+	snprintf(service, sizeof(service), "%d", port);
+	/* An address is asked of nobody. */
+	error = getaddrinfo(host, service, &hints, &list);
+	if (error != 0) {
+		hints.ai_flags = AI_NUMERICSERV | AI_ADDRCONFIG;
+		error = getaddrinfo(host, service, &hints, &list);
+	}
+	if (error != 0) {
+		snprintf(why, LINK_WHY_BYTES, "no address is known of this host: %s", gai_strerror(error));
+		return -1;
+	}
+	for (each = list; each != NULL; each = each->ai_next)
+		n_left++;
+	for (each = list; each != NULL && fd < 0; each = each->ai_next, n_left--) {
+		mono_us now = clock_mono_us();
+
+		fd = connect_to(each->ai_addr, each->ai_addrlen, wake_fd,
+		    deadline > now ? now + (deadline - now) / n_left : deadline, why);
+	}
+	freeaddrinfo(list);
+	return fd;
+}
+
+struct link *
+link_open(const struct link_place *place, int wake_fd, mono_us deadline, char why[LINK_WHY_BYTES])
+{
+	int fd = place->path != NULL ? connect_unix(place->path, wake_fd, deadline, why)
+	    : connect_host(place->host, place->port, wake_fd, deadline, why);
+	struct link *link;
+
+	if (fd < 0)
+		return NULL;
+	link = mem_zalloc(sizeof(*link));
+	link->wake_fd = wake_fd;
+	link->context = redisConnectFd(fd);
+	if (link->context == NULL || link->context->err != 0) {
+		tell(why, "hiredis has no memory");
+		if (link->context == NULL)
+			close(fd);
+		goto fail;
+	}
+	/* Taken for a blocking one, which the descriptor is not. */
+	link->context->flags &= ~REDIS_BLOCK;
+	link->context->reader->fn = &takers;
+	if (place->tls && start_tls(link, place, why) != 0)
+		goto fail;
+	return link;
+
+fail:
+	link_close(link);
+	return NULL;
+}
+
+void
+link_close(struct link *link)
+{
+	if (link == NULL)
+		return;
+	if (link->context != NULL)
+		redisFree(link->context);
+	buf_free(&link->out);
+	free(link);
+}
+
+/* ---- commands and answers ---- */
+
+void
+link_send(struct link *link, size_t n, const char *const args[], const size_t lens[])
+{
+	buf_printf(&link->out, "*%zu\r\n", n);
+	for (size_t i = 0; i < n; i++) {
+		size_t len = lens != NULL ? lens[i] : strlen(args[i]);
+
+		buf_printf(&link->out, "$%zu\r\n", len);
+		buf_add(&link->out, args[i], len);
+		buf_add(&link->out, "\r\n", 2);
+	}
+	link->n_expected++;
+}
+
+/* has_unsent also lets go of what is sent. */
+static bool
+has_unsent(struct link *link)
+{
+	if (link->sent < link->out.len)
+		return true;
+	if (link->out.len > 0) {
+		buf_free(&link->out);
+		link->sent = 0;
+	}
+	return false;
+}
+
+static int
+write_plain(struct link *link)
+{
+	ssize_t n = send(link->context->fd, link->out.bytes + link->sent, link->out.len - link->sent,
+	    MSG_NOSIGNAL);
+
+	if (n < 0)
+		return errno == EAGAIN || errno == EINTR ? 0 : -1;
+	link->sent += (size_t)n;
+	return 0;
+}
+
+/* write_tls passes it on in pieces of this size, since hiredis moves what is left of one. */
+enum { TLS_PIECE_BYTES = 64 * 1024 };
+
+static int
+write_tls(struct link *link)
+{
+	size_t left = link->out.len - link->sent;
+	int done = 0;
+
+	if (link->piece == 0) {
+		link->piece = left < TLS_PIECE_BYTES ? left : TLS_PIECE_BYTES;
+		if (redisAppendFormattedCommand(link->context, link->out.bytes + link->sent,
+		    link->piece) != REDIS_OK)
+			return -1;
+	}
+	if (redisBufferWrite(link->context, &done) != REDIS_OK)
+		return -1;
+	if (done) {
+		link->sent += link->piece;
+		link->piece = 0;
+	}
+	return 0;
+}
+
+/* Within TLS a write may wait for something to read and the other way round, and
+ * hiredis does not tell: so it is tried again after this time at the latest. */
+enum { TLS_AGAIN_US = 5000 };
+
+static enum awaited
+await_link(struct link *link, mono_us deadline)
+{
+	int fd = link->context->fd;
+	mono_us again = clock_mono_us() + TLS_AGAIN_US;
+	enum awaited awaited;
+
+	if (!has_unsent(link))
+		return await(fd, POLLIN, link->wake_fd, deadline);
+	if (!link->tls)
+		return await(fd, POLLIN | POLLOUT, link->wake_fd, deadline);
+	awaited = await(fd, POLLIN, link->wake_fd, again < deadline ? again : deadline);
+	return awaited == LATE && again < deadline ? READY : awaited;
+}
+
+static void
+tell_lost(const struct link *link, char why[LINK_WHY_BYTES])
+{
+	const redisContext *context = link->context;
+
+	if (context->err == 0)
+		tell_errno(why, errno);
+	else if (context->err == REDIS_ERR_EOF)
+		tell(why, "the connection was closed");
+	else
+		tell(why, context->errstr);  /* of the system or the protocol */
+}
+
+struct redis_value *
+link_receive(struct link *link, mono_us deadline, char why[LINK_WHY_BYTES])
+{
+	void *answer = NULL;
+
+	for (;;) {
+		enum awaited awaited;
+
+		/* Who closes a connection may have said why: that is read still. */
+		if (has_unsent(link) && (link->tls ? write_tls(link) : write_plain(link)) < 0)
+			link->sent = link->out.len;
+		if (redisGetReplyFromReader(link->context, &answer) != REDIS_OK)
+			break;
+		if (answer != NULL) {
+			link->n_expected--;
+			return answer;
+		}
+		awaited = await_link(link, deadline);
+		if (awaited != READY) {
+			tell_awaited(why, awaited);
+			return NULL;
+		}
+		/* Reads nothing, and says so with 0, where it was for writing. */
+		if (redisBufferRead(link->context) != REDIS_OK)
+			break;
+	}
+	tell_lost(link, why);
+	return NULL;
+}
+
+bool
+link_is_quiet(struct link *link)
+{
+	struct pollfd fd = { .fd = link->context->fd, .events = POLLIN };
+
+	if (link->n_expected > 0 || has_unsent(link))
+		return true;
+	return poll(&fd, 1, 0) == 0;
+}
