@@ -51,6 +51,7 @@ struct redis {
 	uint64_t n_connects;
 	mono_us ask_at;                 /* when a Sentinel is to be asked */
 	mono_us refused_at;             /* 0: it was not refused */
+	bool is_unwilling;              /* it answered that it leads nowhere now */
 	char why[WHY_BYTES];
 };
 
@@ -58,8 +59,8 @@ struct redis {
 
 static struct {
 	pthread_mutex_t lock;
-	bool is_away;
-	mono_us told_at;    /* that it is; 0: never */
+	bool is_away;       /* and it is said */
+	mono_us away_at;    /* when that was said last; 0: never */
 	mono_us errors_at;  /* that it does not do what it is asked; 0: never */
 } told = { .lock = PTHREAD_MUTEX_INITIALIZER };
 
@@ -74,15 +75,15 @@ is_due(mono_us *last)
 	return true;
 }
 
+/* tell_away: one that comes and goes is said to be away once a minute, and back as often. */
 static void
 tell_away(const struct redis *redis)
 {
 	pthread_mutex_lock(&told.lock);
-	if (!told.is_away)
-		told.told_at = 0;
-	told.is_away = true;
-	if (is_due(&told.told_at))
+	if (is_due(&told.away_at)) {
+		told.is_away = true;
 		log_warnx("upstream: %s", redis->why);
+	}
 	pthread_mutex_unlock(&told.lock);
 }
 
@@ -119,6 +120,12 @@ because(struct redis *redis, const char *format, ...)
 	va_start(ap, format);
 	vsnprintf(redis->why + n, sizeof(redis->why) - (size_t)n, format, ap);
 	va_end(ap);
+}
+
+const char *
+redis_place(const struct redis *redis)
+{
+	return redis->place;
 }
 
 const char *
@@ -273,6 +280,7 @@ redis_take_error(struct redis *redis, const struct redis_value *error)
 		if (is_error(text, passing[i].word)) {
 			because(redis, "%s", passing[i].why);
 			redis_drop(redis);
+			redis->is_unwilling = true;
 			tell_away(redis);
 			return UPSTREAM_AWAY;
 		}
@@ -474,10 +482,17 @@ sooner(mono_us one, mono_us other)
 	return one < other ? one : other;
 }
 
+/* again says when to try again. */
+static mono_us
+again(void)
+{
+	return clock_mono_us() + random_between(AGAIN_MIN_MS, AGAIN_MAX_MS) * 1000;
+}
+
 int
 redis_connect(struct redis *redis, mono_us deadline)
 {
-	int outcome = UPSTREAM_AWAY;
+	int outcome;
 
 	if (redis->link != NULL && !redis_is_interrupted(redis)) {
 		if (!link_is_quiet(redis->link))  /* it was closed while nothing was asked */
@@ -494,6 +509,10 @@ redis_connect(struct redis *redis, mono_us deadline)
 		if (clock_mono_us() < redis->refused_at + SECOND_US && !redis_is_interrupted(redis))
 			return UPSTREAM_REFUSED;
 	}
+	/* It might connect at once, and answer the same, as fast as it is asked. */
+	if (redis->is_unwilling)
+		pause_until(redis, sooner(deadline, again()));
+	redis->is_unwilling = false;
 	while (!redis_is_interrupted(redis)) {
 		outcome = try(redis, sooner(deadline, clock_mono_us() + TRY_US));
 		if (outcome == 0)
@@ -508,8 +527,7 @@ redis_connect(struct redis *redis, mono_us deadline)
 		tell_away(redis);
 		if (clock_mono_us() >= deadline)
 			break;
-		pause_until(redis, sooner(deadline, clock_mono_us()
-		    + random_between(AGAIN_MIN_MS, AGAIN_MAX_MS) * 1000));
+		pause_until(redis, sooner(deadline, again()));
 		if (clock_mono_us() >= deadline)
 			break;
 	}

@@ -47,6 +47,10 @@ struct redis_value *redis_receive(struct redis *redis, mono_us deadline);
  * and returns the upstream_outcome that it stands for (UPSTREAM_FULL for OOM). */
 int redis_take_error(struct redis *redis, const struct redis_value *error);
 
+/* redis_place says where it is connected to, or was last: "host:port", or a path; good
+ * until the next redis_connect. */
+const char *redis_place(const struct redis *redis);
+
 /* redis_why says why the last redis_connect failed, or what the last error or loss was
  * about: a sentence without an end, good until the next call. */
 const char *redis_why(const struct redis *redis);
