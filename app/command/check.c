@@ -1,11 +1,13 @@
 /* rowcast check: reads the configuration and the keys as rowcast serve would, and looks
- * at the store and the socket that it would open. What cannot work is an error, what
- * may not is a warning. It goes through all of it, so that one run tells all there is
- * to correct. One thread; it makes nothing, and connects to nobody. */
+ * at the store and the socket that it would open, and at the log upstream. What cannot
+ * work is an error, what may not is a warning: an upstream that is away may be back when
+ * it is needed. It goes through all of it, so that one run tells all there is to correct.
+ * One thread; it makes nothing, and connects to nobody but that log. */
 
 #include <inttypes.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -16,6 +18,7 @@
 #include "app/fastcgi/listener.h"
 #include "app/hub/hub.h"
 #include "app/store/store.h"
+#include "app/upstream/upstream.h"
 
 static const char usage[] = "check [-c FILE] [-o KEY=VALUE]...";
 
@@ -85,6 +88,30 @@ tell_of_store(const struct conf *conf, const struct store_look *look)
 		    look->bounds.newest);
 }
 
+/* look_upstream says in *what, which the caller frees, how it is. An outcome; 0 where
+ * none is named, and then *what is NULL. */
+static int
+look_upstream(const struct conf *conf, char **what)
+{
+	struct upstream *log;
+	int outcome;
+
+	*what = NULL;
+	if (conf->upstream.kind == SETTING_NO_UPSTREAM)
+		return 0;
+	log = upstream_open(conf);
+	outcome = upstream_look(log, what);
+	upstream_close(log);
+	return outcome;
+}
+
+static void
+tell_of_upstream(const char *what, int outcome)
+{
+	if (what != NULL)
+		printf("upstream: %s%s\n", outcome == 0 ? "" : "away: ", what);
+}
+
 static void
 tell_of_listener(const struct conf *conf, int outcome)
 {
@@ -104,7 +131,9 @@ check(const struct conf *conf, const struct command_conf *cc)
 	int store = store_look(conf->store, conf->upstream.kind == SETTING_NO_UPSTREAM
 	    ? STORE_OWNER : STORE_COPY, &look);
 	int listener = listener_look(conf);
-	bool failed = auth == NULL || store < 0 || listener < 0;
+	char *upstream;
+	int outcome = look_upstream(conf, &upstream);
+	bool failed = auth == NULL || store < 0 || listener < 0 || outcome == UPSTREAM_REFUSED;
 
 	auth_close(auth);
 	warn_of_heartbeat(conf);
@@ -113,10 +142,12 @@ check(const struct conf *conf, const struct command_conf *cc)
 	if (!failed) {
 		tell_of_file(cc);
 		tell_of_store(conf, &look);
+		tell_of_upstream(upstream, outcome);
 		tell_of_listener(conf, listener);
 		if (geteuid() == 0)
 			puts("root may open any file: ask as the user that runs rowcast, too");
 	}
+	free(upstream);
 	return failed ? 1 : 0;
 }
 
