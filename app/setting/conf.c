@@ -174,6 +174,14 @@ load_file(struct load *load, const char *file)
 	}
 }
 
+/* may_hold_password: would it be told by repeating the option? That of a key that is
+ * mistyped, too. */
+static bool
+may_hold_password(const char *option)
+{
+	return strncmp(option, "upstream=", strlen("upstream=")) == 0 || strchr(option, '@') != NULL;
+}
+
 static void
 load_option(struct load *load, const char *option)
 {
@@ -182,15 +190,13 @@ load_option(struct load *load, const char *option)
 	char *name;
 
 	if (equals == NULL) {
-		log_errorx("conf: -o %s: expected KEY=VALUE", option);
+		log_errorx("conf: -o %s: expected KEY=VALUE", may_hold_password(option) ? "..." : option);
 		load->n_faults++;
 		return;
 	}
 	name = mem_strndup(option, (size_t)(equals - option));
 	if (!set(load, 0, name, equals + 1, why)) {
-		/* A value may hold a password, and this may be kept. */
-		log_errorx("conf: -o %s: %s", strncmp(name, "upstream", strlen("upstream")) == 0
-		    ? name : option, why);
+		log_errorx("conf: -o %s: %s", may_hold_password(option) ? name : option, why);
 		load->n_faults++;
 	}
 	free(name);

@@ -72,12 +72,26 @@ line_refused(const char *line, const char *why)
 	free(text);
 }
 
+/* host_name returns what this host is called. */
+static const char *
+host_name(void)
+{
+	static char name[256];
+
+	assert_int_equal(gethostname(name, sizeof(name) - 1), 0);
+	return name;
+}
+
 TEST(the_defaults_are_those_of_the_manual)
 {
 	loads("jwt_key_file = /etc/rowcast/key", NULL);
 	assert_string_equal(conf.listen, "unix:/run/rowcast/rowcast.sock");
 	assert_int_equal(conf.listen_mode, 0660);
 	assert_string_equal(conf.store, "sqlite:/var/lib/rowcast/rowcast.db");
+	assert_int_equal(conf.upstream.kind, SETTING_NO_UPSTREAM);
+	assert_string_equal(conf.upstream_key, "rowcast");
+	assert_int_equal(conf.upstream_replicas, 0);
+	assert_string_equal(conf.node, host_name());
 	assert_string_equal(conf.jwt_alg, "HS256");
 	assert_int_equal(conf.jwt_key_files.n, 1);
 	assert_string_equal(conf.jwt_key_files.paths[0], "/etc/rowcast/key");
@@ -106,6 +120,10 @@ TEST(a_file_sets_every_key)
 	loads("listen = 127.0.0.1:9000\n"
 	    "listen_mode = 0600\n"
 	    "store = sqlite:/tmp/x.db\n"
+	    "upstream = redis://[::1]:7000/2\n"
+	    "upstream_key = app:messages\n"
+	    "upstream_replicas = 2\n"
+	    "node = web-1\n"
 	    "jwt_alg = ES384\n"
 	    "jwt_key_file = /new\n"
 	    "jwt_key_file = /old\n"
@@ -126,6 +144,13 @@ TEST(a_file_sets_every_key)
 	assert_string_equal(conf.listen, "127.0.0.1:9000");
 	assert_int_equal(conf.listen_mode, 0600);
 	assert_string_equal(conf.store, "sqlite:/tmp/x.db");
+	assert_int_equal(conf.upstream.kind, SETTING_REDIS);
+	assert_string_equal(conf.upstream.hosts[0].name, "::1");
+	assert_int_equal(conf.upstream.hosts[0].port, 7000);
+	assert_int_equal(conf.upstream.db, 2);
+	assert_string_equal(conf.upstream_key, "app:messages");
+	assert_int_equal(conf.upstream_replicas, 2);
+	assert_string_equal(conf.node, "web-1");
 	assert_string_equal(conf.jwt_alg, "ES384");
 	assert_int_equal(conf.jwt_key_files.n, 2);
 	assert_string_equal(conf.jwt_key_files.paths[0], "/new");
@@ -410,6 +435,163 @@ TEST(origins_look_as_browsers_send_them)
 	line_refused(line, "allow_origin: 64 origins are the most there can be");
 }
 
+/* ---- upstream ---- */
+
+/* upstream_loads leaves it in conf, which is to be freed. */
+static void
+upstream_loads(const char *value)
+{
+	char *text = mem_printf("jwt_key_file = /k\nupstream = %s\n", value);
+
+	loads(text, NULL);
+	free(text);
+}
+
+TEST(upstream_is_one_redis)
+{
+	upstream_loads("redis://127.0.0.1:6379");
+	assert_int_equal(conf.upstream.kind, SETTING_REDIS);
+	assert_false(conf.upstream.tls);
+	assert_int_equal(conf.upstream.n_hosts, 1);
+	assert_string_equal(conf.upstream.hosts[0].name, "127.0.0.1");
+	assert_int_equal(conf.upstream.hosts[0].port, 6379);
+	assert_null(conf.upstream.user);
+	assert_null(conf.upstream.password);
+	assert_int_equal(conf.upstream.db, 0);
+	assert_int_equal(conf.upstream_replicas, 0);
+	conf_free(&conf);
+
+	upstream_loads("rediss://redis.example:6380/15");
+	assert_true(conf.upstream.tls);
+	assert_int_equal(conf.upstream.db, 15);
+	conf_free(&conf);
+
+	upstream_loads("unix:/run/redis/redis.sock");
+	assert_int_equal(conf.upstream.kind, SETTING_REDIS_UNIX);
+	assert_string_equal(conf.upstream.path, "/run/redis/redis.sock");
+	assert_int_equal(conf.upstream.n_hosts, 0);
+	conf_free(&conf);
+	line_loads("upstream =");
+	line_loads("upstream = redis://127.0.0.1:6379/");
+}
+
+TEST(upstream_is_what_sentinels_know)
+{
+	upstream_loads("redis-sentinel://app:pw@10.0.0.1:26379,[fe80::1]:26380,s3.example:1/mymaster");
+	assert_int_equal(conf.upstream.kind, SETTING_REDIS_SENTINEL);
+	assert_int_equal(conf.upstream.n_hosts, 3);
+	assert_string_equal(conf.upstream.hosts[1].name, "fe80::1");
+	assert_int_equal(conf.upstream.hosts[1].port, 26380);
+	assert_string_equal(conf.upstream.hosts[2].name, "s3.example");
+	assert_string_equal(conf.upstream.master, "mymaster");
+	assert_string_equal(conf.upstream.user, "app");
+	assert_string_equal(conf.upstream.password, "pw");
+	assert_int_equal(conf.upstream_replicas, 1);
+	conf_free(&conf);
+	/* What is said counts, whether before or behind it. */
+	loads("jwt_key_file = /k\nupstream_replicas = 0\nupstream = redis-sentinel://h:1/m\n", NULL);
+	assert_int_equal(conf.upstream_replicas, 0);
+	conf_free(&conf);
+}
+
+TEST(credentials_are_percent_decoded)
+{
+	upstream_loads("redis://us%3Aer:p%40%2f%25%C3%A4:@h:1");
+	assert_string_equal(conf.upstream.user, "us:er");
+	assert_string_equal(conf.upstream.password, "p@/%\xc3\xa4:");
+	conf_free(&conf);
+	upstream_loads("redis://:only@h:1");
+	assert_null(conf.upstream.user);
+	assert_string_equal(conf.upstream.password, "only");
+	conf_free(&conf);
+}
+
+/* Each is told without a byte of the value, which may hold the password. */
+TEST(what_is_wrong_with_upstream_is_told_without_it)
+{
+	static const struct { const char *value, *why; } wrong[] = {
+		{ "http://zq7:zq7@h:1", "upstream: expected redis://HOST:PORT" },
+		{ "zq7", "upstream: expected redis://HOST:PORT" },
+		{ "redis://zq7@h:1", "USER:PASSWORD" },
+		{ "redis://zq7:@h:1", "USER:PASSWORD" },
+		{ "redis://u:zq7%@h:1", "percent-encoded" },
+		{ "redis://u:zq7%4@h:1", "percent-encoded" },
+		{ "redis://u:zq7%00@h:1", "percent-encoded" },
+		{ "redis://u%zz:zq7@h:1", "percent-encoded" },
+		{ "redis://u:zq/7@h:1", "in a password / is written %2F" },
+		{ "redis://u:zq7@h", "expected HOST:PORT" },
+		{ "redis://u:zq7@h:", "expected HOST:PORT" },
+		{ "redis://u:zq7@h:0", "expected HOST:PORT" },
+		{ "redis://u:zq7@h:65536", "expected HOST:PORT" },
+		{ "redis://u:zq7@:1", "expected HOST:PORT" },
+		{ "redis://u:zq7@h:1,i:2", "expected HOST:PORT" },
+		{ "redis://u:zq7@::1:6379", "expected HOST:PORT" },
+		{ "redis://u:zq7@h:1/zq7", "the number of a database" },
+		{ "redis://u:zq7@h:1/-1", "the number of a database" },
+		{ "redis://u:zq7@h:1/99999", "the number of a database" },
+		{ "redis-sentinel://u:zq7@h:1", "the name that the Sentinels have" },
+		{ "redis-sentinel://u:zq7@h:1/", "the name that the Sentinels have" },
+		{ "redis-sentinel://u:zq7@h:1,/m", "expected HOST:PORT" },
+		{ "redis-sentinel://u:zq7@/m", "expected HOST:PORT" },
+		{ "redis-sentinel://h:1,h:2,h:3,h:4,h:5,h:6,h:7,h:8,h:9,h:10,h:11,h:12,h:13,h:14,h:15,"
+		    "h:16,h:17/m", "16 Sentinels are the most" },
+		{ "unix:zq7", "must begin with '/'" },
+		{ "unix:/", "must begin with '/'" },
+	};
+
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+		char *line = mem_printf("upstream = %s", wrong[i].value);
+		char *text = mem_printf("jwt_key_file = /k\n%s\n", line);
+		char *option = mem_printf("upstream=%s", wrong[i].value);
+		const char *said;
+
+		line_refused(line, wrong[i].why);
+		said = refused(text, NULL);
+		assert_null(strstr(said, "zq7"));
+		said = refused("jwt_key_file = /k\n", LIST(option));
+		assert_says(said, "conf: -o upstream: ");
+		assert_says(said, wrong[i].why);
+		assert_null(strstr(said, "zq7"));
+		free(option);
+		free(text);
+		free(line);
+	}
+	assert_null(strstr(refused("jwt_key_file = /k\n", LIST("upsteram=redis://u:zq7@h:1")), "zq7"));
+	assert_null(strstr(refused("jwt_key_file = /k\n", LIST("redis://u:zq7@h:1")), "zq7"));
+}
+
+TEST(what_goes_with_upstream_keeps_to_its_bounds)
+{
+	line_refused("upstream_key =", "upstream_key: expected a name of 1 to 128 printable characters");
+	line_refused("upstream_key = a b", "without blanks and braces");
+	line_refused("upstream_key = {a}b", "without blanks and braces");
+	line_refused("upstream_key = \xc3\xa4", "printable");
+	line_loads("upstream_replicas = 16");
+	line_loads("upstream_replicas =");
+	line_refused("upstream_replicas = 17", "upstream_replicas: must be from 0 to 16");
+	line_refused("upstream_replicas = -1", "must be from 0 to 16");
+	line_refused("upstream_replicas = 1k", "must be from 0 to 16");
+	line_loads("node = a");
+	line_refused("node = a b", "node: expected a name of at most 64 printable characters");
+	line_refused("node = \x7f", "printable");
+	line_refused("node = 0123456789012345678901234567890123456789012345678901234567890123"
+	    "4", "at most 64");
+}
+
+TEST(with_upstream_something_bounds_the_log)
+{
+	const char *said = refused("jwt_key_file = /k\nupstream = redis://h:1\nkeep_for = 0\n"
+	    "keep_rows = 0\n", NULL);
+
+	assert_says(said, "with `upstream`, keep_for or keep_rows must be above 0");
+	loads("jwt_key_file = /k\nupstream = redis://h:1\nkeep_for = 0\n", NULL);
+	conf_free(&conf);
+	loads("jwt_key_file = /k\nupstream = redis://h:1\nkeep_rows = 0\n", NULL);
+	conf_free(&conf);
+	loads("jwt_key_file = /k\nkeep_for = 0\nkeep_rows = 0\n", NULL);
+	conf_free(&conf);
+}
+
 /* need_restart: what conf_need_restart says when only this line is added. */
 static void
 need_restart(const char *line, const char *keys)
@@ -431,18 +613,49 @@ need_restart(const char *line, const char *keys)
 	free(text);
 }
 
+TEST(a_part_of_upstream_is_a_change_of_it)
+{
+	static const char *const others[] = {
+		"redis://u:p@h:2", "redis://u:p@i:1", "redis://u:q@h:1", "redis://v:p@h:1", "redis://:p@h:1",
+		"redis://h:1", "redis://u:p@h:1/1", "rediss://u:p@h:1", "redis-sentinel://u:p@h:1/m", "unix:/h",
+	};
+	struct conf before;
+
+	upstream_loads("redis://u:p@h:1");
+	before = conf;
+	upstream_loads("redis://u:p@h:1/0");
+	assert_null(conf_need_restart(&before, &conf));
+	conf_free(&conf);
+	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
+		char *told;
+
+		upstream_loads(others[i]);
+		told = conf_need_restart(&before, &conf);
+		assert_non_null(told);
+		assert_int_equal(strncmp(told, "upstream", strlen("upstream")), 0);
+		free(told);
+		conf_free(&conf);
+	}
+	conf_free(&before);
+}
+
 TEST(what_needs_a_restart_is_named_where_its_value_changed)
 {
 	need_restart("listen = unix:/other", "listen");
 	need_restart("listen_mode = 0600", "listen_mode");
 	need_restart("store = sqlite:/other", "store");
+	need_restart("upstream = redis://h:1", "upstream");
+	need_restart("upstream = redis-sentinel://h:1/m", "upstream, upstream_replicas");
+	need_restart("upstream_key = other", "upstream_key");
+	need_restart("upstream_replicas = 1", "upstream_replicas");
+	need_restart("node = another", "node");
 	need_restart("workers = 4", "workers");
 	need_restart("allow_origin = https://a.example", "allow_origin");
 	need_restart("workers = 4\nlisten = 127.0.0.1:1\nheartbeat = 20s\nstore = sqlite:/other",
 	    "listen, store, workers");
 	/* The same in other words. */
 	need_restart("listen = unix:/run/rowcast/rowcast.sock\nlisten_mode = 660\nworkers = 32\n"
-	    "allow_origin =  \nstore = sqlite:/var/lib/rowcast/rowcast.db", NULL);
+	    "upstream =\nupstream_replicas = 0\nnode =\nallow_origin =  \nstore = sqlite:/var/lib/rowcast/rowcast.db", NULL);
 	/* All that is reloaded. */
 	need_restart("jwt_key_file = /l\njwt_alg = ES256\njwt_user_claim = uid\njwt_issuer = i\n"
 	    "jwt_audience = a\nheartbeat = 20s\nretry = 1s\nmax_streams = 1\n"
@@ -469,6 +682,13 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(words_are_taken_from_their_lists),
 	cmocka_unit_test(a_claim_with_another_meaning_cannot_name_the_user),
 	cmocka_unit_test(origins_look_as_browsers_send_them),
+	cmocka_unit_test(upstream_is_one_redis),
+	cmocka_unit_test(upstream_is_what_sentinels_know),
+	cmocka_unit_test(credentials_are_percent_decoded),
+	cmocka_unit_test(what_is_wrong_with_upstream_is_told_without_it),
+	cmocka_unit_test(what_goes_with_upstream_keeps_to_its_bounds),
+	cmocka_unit_test(with_upstream_something_bounds_the_log),
+	cmocka_unit_test(a_part_of_upstream_is_a_change_of_it),
 	cmocka_unit_test(what_needs_a_restart_is_named_where_its_value_changed),
 };
 
