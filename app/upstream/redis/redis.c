@@ -22,6 +22,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "app/upstream/redis/error.h"
 #include "app/upstream/redis/link.h"
 #include "app/upstream/redis/primary.h"
 #include "app/upstream/upstream.h"
@@ -224,101 +225,23 @@ redis_drop(struct redis *redis)
 
 /* ---- what errors mean ---- */
 
-static bool
-begins(const char *text, const char *word)
-{
-	return strncmp(text, word, strlen(word)) == 0;
-}
-
-/* is_error: does the error begin with this word? One that ended a script before Redis 7
- * has it in the middle, behind a minus. */
-static bool
-is_error(const char *text, const char *word)
-{
-	const char *minus = text;
-
-	if (begins(text, word))
-		return true;
-	while ((minus = strchr(minus + 1, '-')) != NULL)
-		if (begins(minus + 1, word))
-			return true;
-	return false;
-}
-
-/* because_of_permission: Redis says which command, or which kind of thing, in quotes; what else
- * it says may hold the user's name. */
-static void
-because_of_permission(struct redis *redis, const char *text)
-{
-	const char *quoted = strchr(text, '\'');
-	size_t len = quoted != NULL ? strcspn(quoted + 1, "'") : 0;
-
-	because(redis, "the user of `upstream` may not do %.*s%s: the README, \"Several machines\", "
-	    "has the line that gives it what rowcast needs (ACL SETUSER)",
-	    len > 0 && len < 40 ? (int)len : 0, len > 0 ? quoted + 1 : "",
-	    len > 0 && len < 40 ? "" : "all that it has to, or not with this `upstream_key`");
-}
-
-/* Errors that pass by themselves: another one is the primary, or this one not yet. */
-static const struct { const char *word, *why; } passing[] = {
-	{ "READONLY", "is no longer the primary" },
-	{ "LOADING", "is loading its data" },
-	{ "MASTERDOWN", "is a replica that has lost its primary" },
-	{ "NOREPLICAS", "has too few replicas to take anything (min-replicas-to-write)" },
-	{ "UNBLOCKED", "is no longer the primary" },
-	{ "BUSY ", "is busy with somebody's script" },
-	{ "ERR WAIT cannot be used with replica", "is no longer the primary" },
-	{ "ERR max number of clients", "has as many clients as it takes (maxclients)" },
-};
-
 int
 redis_take_error(struct redis *redis, const struct redis_value *error)
 {
-	const char *text = redis_text(error, NULL);
+	char why[ERROR_WHY_BYTES];
+	bool leaves;
+	int outcome = error_read(redis_text(error, NULL), why, &leaves);
 
-	for (size_t i = 0; i < sizeof(passing) / sizeof(passing[0]); i++)
-		if (is_error(text, passing[i].word)) {
-			because(redis, "%s", passing[i].why);
-			redis_drop(redis);
-			redis->is_unwilling = true;
-			tell_away(redis);
-			return UPSTREAM_AWAY;
-		}
-	if (is_error(text, "OOM")) {
-		because(redis, "its memory is full (maxmemory): nothing is stored");
-		tell_error(redis);
-		return UPSTREAM_FULL;
-	}
-	if (is_error(text, "MISCONF")) {
-		because(redis, "it takes nothing since it cannot write to its disk (MISCONF): "
-		    "its own log says why");
-		tell_error(redis);
-		return UPSTREAM_FULL;
-	}
-	if (is_error(text, "NOPERM"))
-		because_of_permission(redis, text);
-	else if (is_error(text, "NOAUTH"))
-		because(redis, "it asks for a password: `upstream` takes one, as in "
-		    "redis://USER:PASSWORD@HOST:PORT");
-	else if (is_error(text, "WRONGPASS"))
-		because(redis, "it does not know the user and password of `upstream`");
-	else if (begins(text, "ERR AUTH") || begins(text, "ERR Client sent AUTH"))
-		because(redis, "`upstream` has a password, but its default user has none: name a user, "
-		    "or leave the password out");
-	else if (begins(text, "DENIED"))
-		because(redis, "it talks to its own machine only, since it has no password (protected-mode)");
-	else if (is_error(text, "WRONGTYPE"))
-		because(redis, "under `upstream_key`, or one of the keys beside it, lies what is not rowcast's");
-	else if (is_error(text, "MOVED ") || is_error(text, "CROSSSLOT") || is_error(text, "CLUSTERDOWN"))
-		because(redis, "it is a Redis Cluster, of which one stream would use one machine: "
-		    "rowcast takes a primary with replicas, and Sentinel");
-	else
-		because(redis, "it answers: %.200s", text);
-	/* A new connection starts with AUTH again. */
-	if (is_error(text, "NOAUTH"))
+	because(redis, "%s", why);
+	if (leaves)
 		redis_drop(redis);
-	tell_error(redis);
-	return UPSTREAM_REFUSED;
+	if (outcome == UPSTREAM_AWAY) {
+		redis->is_unwilling = true;
+		tell_away(redis);
+	} else {
+		tell_error(redis);
+	}
+	return outcome;
 }
 
 /* ---- connecting ---- */
@@ -385,10 +308,6 @@ greet(struct redis *redis, mono_us deadline)
 		if (answer == NULL) {
 			because(redis, "%s", lost);
 			outcome = UPSTREAM_AWAY;
-		} else if (redis_kind(answer) == REDIS_ERROR && begins(redis_text(answer, NULL), "ERR DB ")) {
-			because(redis, "it has no database %d", where->db);
-			tell_error(redis);
-			outcome = UPSTREAM_REFUSED;
 		} else if (redis_kind(answer) == REDIS_ERROR) {
 			outcome = redis_take_error(redis, answer);
 		}

@@ -88,7 +88,7 @@ TEST(the_database_is_the_one_that_is_named)
 	answers(redis, "OK", LIST("SET", "where", "three"));
 	redis_cli_says(&server, "three", LIST("-n", "3", "GET", "where"));
 	redis_free(redis);
-	is_refused(none, "no database 9999");
+	is_refused(none, "no database of the number");
 	free(none);
 	free(url);
 }
