@@ -76,7 +76,7 @@ is(const char *text, const char *word)
 static void
 tell_permission(const char *text, char why[ERROR_WHY_BYTES])
 {
-	const char *quoted = strchr(text, '\'');
+	const char *quoted = is(text, "NOPERM") ? strchr(text, '\'') : NULL;
 	size_t len = quoted != NULL ? strcspn(quoted + 1, "'") : 0;
 	bool is_command = len > 0 && len < 40;
 
@@ -90,7 +90,7 @@ int
 error_read(const char *text, char why[ERROR_WHY_BYTES], bool *leaves)
 {
 	*leaves = false;
-	if (is(text, "NOPERM")) {
+	if (is(text, "NOPERM") || is(text, "ERR The user executing the script can't")) {
 		tell_permission(text, why);
 		return UPSTREAM_REFUSED;
 	}

@@ -150,6 +150,8 @@ static redisReplyObjectFunctions takers = {
 /* ---- TLS ---- */
 
 #ifdef HAVE_HIREDIS_SSL
+#include <hiredis_ssl.h>
+
 #include "app/upstream/redis/tls.h"
 
 bool
@@ -158,11 +160,22 @@ link_has_tls(void)
 	return true;
 }
 
+/* start_tls: the handshake goes on with what is sent. */
 static int
 start_tls(struct link *link, const struct link_place *place, char why[LINK_WHY_BYTES])
 {
+	struct ssl_st *session = tls_new(place->host);
+
+	if (session == NULL) {
+		tell(why, "TLS cannot be set up");
+		return -1;
+	}
 	link->tls = true;
-	return tls_start(link->context, place->host, why, LINK_WHY_BYTES);
+	if (redisInitiateSSL(link->context, session) == REDIS_OK)
+		return 0;
+	tell(why, link->context->errstr);
+	tls_free(session);
+	return -1;
 }
 #else
 bool

@@ -1,14 +1,13 @@
-/* TLS to Redis, where hiredis was built with it. */
+/* A TLS session with Redis, which hiredis_ssl then speaks. Any thread. */
 #ifndef APP_UPSTREAM_REDIS_TLS_H
 #define APP_UPSTREAM_REDIS_TLS_H
 
-#include <stddef.h>
+struct ssl_st;
 
-struct redisContext;
-
-/* tls_start begins TLS on a connection: the server's certificate has to be that host's,
- * signed by whom this system trusts. The handshake goes on with what is sent. 0 or -1:
- * why says why not. */
-int tls_start(struct redisContext *context, const char *host, char *why, size_t why_size);
+/* tls_new returns a session that takes no other server's certificate than that host's,
+ * signed by whom this system trusts (SSL_CERT_FILE, SSL_CERT_DIR); NULL: it cannot be
+ * had. tls_free is for one that nobody has taken over. */
+struct ssl_st *tls_new(const char *host);
+void tls_free(struct ssl_st *session);
 
 #endif

@@ -138,7 +138,7 @@ TEST(a_permission_that_is_missing_is_named)
 	struct redis *redis;
 	struct redis_value *value;
 
-	redis_server_start(&strict, LIST("user able on >s3cret ~rowcast -@all +role +xadd +auth",
+	redis_server_start(&strict, LIST("user able on >s3cret ~rowcast -@all +role +eval +auth",
 	    "user unable on >s3cret ~* -@all +auth"));
 	url = mem_printf("redis://unable:s3cret@127.0.0.1:%d", strict.port);
 	is_refused(url, "may not do role: the README");
@@ -146,10 +146,15 @@ TEST(a_permission_that_is_missing_is_named)
 	url = mem_printf("redis://able:s3cret@127.0.0.1:%d", strict.port);
 	redis = connection_to(url);
 	assert_int_equal(redis_connect(redis, in_ms(PATIENCE_MS)), 0);
-	value = ask(redis, LIST("XADD", "another", "*", "data", "x"));
+	value = ask(redis, LIST("EVAL", "return 1", "1", "another"));
 	assert_int_equal(redis_kind(value), REDIS_ERROR);
 	assert_int_equal(redis_take_error(redis, value), UPSTREAM_REFUSED);
 	assert_says(redis_why(redis), "upstream_key");
+	redis_value_free(value);
+	value = ask(redis, LIST("EVAL", "return redis.call('XLEN', KEYS[1])", "1", "rowcast"));
+	assert_int_equal(redis_kind(value), REDIS_ERROR);
+	assert_int_equal(redis_take_error(redis, value), UPSTREAM_REFUSED);
+	assert_says(redis_why(redis), "the README");
 	redis_value_free(value);
 	redis_free(redis);
 	free(url);
