@@ -1,8 +1,10 @@
-/* Freeing a message: it touches nothing but the message that it is given. */
+/* Messages as values: nothing here touches more than what it is given. */
 
 #include "app/store/message.h"
 
 #include <stdlib.h>
+
+#include "lib/buf.h"
 
 void
 message_free(struct message *m)
@@ -13,4 +15,20 @@ message_free(struct message *m)
 	free(m->data);
 	free(m->key);
 	*m = (struct message){ 0 };
+}
+
+char *
+message_scope_key(const char *publisher, const char *key)
+{
+	struct buf scoped = BUF_EMPTY;
+
+	for (; *publisher != '\0'; publisher++) {
+		if (*publisher == '/' || *publisher == '%')
+			buf_printf(&scoped, "%%%02X", (unsigned)*publisher);
+		else
+			buf_add_char(&scoped, *publisher);
+	}
+	buf_add_char(&scoped, '/');
+	buf_add_str(&scoped, key);
+	return buf_take(&scoped);
 }

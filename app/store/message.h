@@ -32,4 +32,8 @@ struct message {
 /* message_free frees the strings, which the message owns, not the struct. */
 void message_free(struct message *m);
 
+/* message_scope_key returns, for the caller to free, a key that no other publisher can
+ * also make: the slash between the two is the only one that is not escaped. */
+char *message_scope_key(const char *publisher, const char *key);
+
 #endif

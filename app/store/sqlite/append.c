@@ -55,24 +55,6 @@ append_prepare(struct store *store)
 	return 0;
 }
 
-/* scoped_key makes a key that no other publisher can also make: the slash
- * between the two is the only one that is not escaped. */
-static char *
-scoped_key(const char *publisher, const char *key)
-{
-	struct buf scoped = BUF_EMPTY;
-
-	for (; *publisher != '\0'; publisher++) {
-		if (*publisher == '/' || *publisher == '%')
-			buf_printf(&scoped, "%%%02X", (unsigned)*publisher);
-		else
-			buf_add_char(&scoped, *publisher);
-	}
-	buf_add_char(&scoped, '/');
-	buf_add_str(&scoped, key);
-	return buf_take(&scoped);
-}
-
 /* find_key sets m->id to the row that has the key. 0, SQL_CONSTRAINT where none
  * has it, or what sql_step says. */
 static int
@@ -134,7 +116,7 @@ insert_keyless(struct store *store, struct message *m)
 static int
 insert_keyed(struct store *store, struct append *append, struct message *m)
 {
-	char *scoped = scoped_key(append->publisher, m->key);
+	char *scoped = message_scope_key(append->publisher, m->key);
 	bool inserted;
 	int outcome = insert_one(store, m, scoped, &inserted);
 
