@@ -11,11 +11,40 @@
 #include "app/upstream/redis/redis.h"
 #include "app/upstream/upstream.h"
 
+/* What upstream_read keeps. */
+struct handle_read {
+	struct redis_value *entries;  /* the last answer, which the news are lent from; NULL: none */
+	struct message *messages;     /* room for `capacity` */
+	int64_t *erased;              /* the same */
+	size_t capacity;
+	char position[64];            /* in Redis's form, where `after` stands: an id may be none of ours */
+	int64_t after;                /* 0: not known */
+	size_t n_entries, n_bytes;    /* of late, for how many are asked for at once */
+	uint64_t n_refused;           /* since the log said so */
+	mono_us refused_said_at, lacking_said_at;
+};
+
+/* What upstream_forward keeps: the `once` of the batch before. */
+struct handle_forward {
+	char (*once)[33];
+	size_t n;
+};
+
 struct upstream {
 	struct redis *redis;
 	char *key;           /* of the stream: the setting upstream_key */
 	char *prefix;        /* "{key}:", of everything else of ours */
 	int n_replicas;      /* upstream_replicas, resolved */
+	char writer[33];     /* upstream_append: random, of this handle alone; "": none yet */
+	uint64_t group;      /* the number of its last group */
+	struct handle_read read;
+	struct handle_forward forward;
+	size_t n_trim;       /* upstream_trim: entries of a slice; 0: none was made yet */
+	mono_us refusal_said_at;  /* script_receive */
 };
+
+/* What upstream_close frees besides. */
+void read_free(struct upstream *log);
+void forward_free(struct upstream *log);
 
 #endif

@@ -51,6 +51,8 @@ upstream_close(struct upstream *log)
 {
 	if (log == NULL)
 		return;
+	read_free(log);
+	forward_free(log);
 	redis_free(log->redis);
 	free(log->key);
 	free(log->prefix);
