@@ -143,8 +143,7 @@ static const char *const schema_steps[] = {
 	"UPDATE rowcast_schema SET version = 3;\n",
 	/* 4: a file may be a machine's copy (schema_copy.c), which older programs do not
 	 * know, so that they have to refuse it. Its name is NULL where it is none. */
-	"ALTER TABLE rowcast_state ADD COLUMN name TEXT;\n"
-	"UPDATE rowcast_schema SET version = 4;\n",
+	"ALTER TABLE rowcast_state ADD COLUMN name TEXT; UPDATE rowcast_schema SET version = 4;\n",
 };
 enum { SCHEMA_VERSION = sizeof(schema_steps) / sizeof(schema_steps[0]) };
 
