@@ -27,7 +27,8 @@ enum {
 
 /* ARGV: above, now in ms, ms that a key is kept, how many `once` follow, these; then
  * of each row: once, the id to erase in Redis's form and as a number, or empty, and
- * ENTRY_ARGS. Returns how many messages had a key that was there already. */
+ * ENTRY_ARGS; a message that replaces has for the number `replaces`. An entry that this
+ * batch erases has its key no longer, though that was asked before the first write. Returns how many messages had a key that was there already. */
 static const struct script forward = {
 	LOGLUA_LOG LOGLUA_ADD
 	"local n_before, week = tonumber(ARGV[4]), '604800000'\n"
@@ -40,17 +41,25 @@ static const struct script forward = {
 	"  if not known[at] and key ~= '' and old[key] == nil then old[key] = keyed_entry(key) end\n"
 	"end\n"
 	"if below(log.last, ARGV[1]) then rewind(ARGV[1]) end\n"
-	"local dropped, erased = 0, 0\n"
+	"local dropped, erased, gone = 0, 0, {}\n"
+	"local function erase(i, number)\n"
+	"  erased = erased + redis.call('XDEL', K, i)\n"
+	"  redis.call('SET', P .. 'erased:' .. i, '', 'PX', week)\n"
+	"  gone[i] = true\n"
+	"  return add({ 'erase', number })\n"
+	"end\n"
 	"for at = 5 + n_before, #ARGV, 9 do\n"
 	"  local i, key = known[at], ARGV[at + 3]\n"
 	"  if not i then\n"
 	"    if ARGV[at + 1] ~= '' then\n"
-	"      erased = erased + redis.call('XDEL', K, ARGV[at + 1])\n"
-	"      redis.call('SET', P .. 'erased:' .. ARGV[at + 1], '', 'PX', week)\n"
-	"      i = add({ 'erase', ARGV[at + 2] })\n"
-	"    elseif key ~= '' and old[key] then\n"
+	"      i = erase(ARGV[at + 1], ARGV[at + 2])\n"
+	"    elseif key ~= '' and old[key] and not gone[old[key]] and ARGV[at + 2] == '' then\n"
 	"      i = '=' .. old[key]\n"
 	"    else\n"
+	"      if key ~= '' and old[key] and not gone[old[key]] then\n"
+	"        local ms, seq = parts(old[key])\n"
+	"        erase(old[key], string.format('%.0f', (ms - 1577836800000) * 4096 + seq))\n"
+	"      end\n"
 	"      i = add(fields_at(at + 3))\n"
 	"      if key ~= '' then\n"
 	"        redis.call('SET', P .. 'key:' .. key, i, 'PX', ARGV[3])\n"
@@ -144,6 +153,8 @@ upstream_forward(struct upstream *log, const struct outgoing *rows, size_t n,
 			entry_write(&none, NULL, times[i], of_row + 3, of_row_lens + 3);
 			of_row[3 + ENTRY_ARGS - 1] = "";
 		} else {
+			if (row->replaces)
+				snprintf(erase[i][1], sizeof(erase[i][1]), "replaces");
 			entry_write(&row->message, row->message.key, times[i], of_row + 3, of_row_lens + 3);
 		}
 		of_row[1] = erase[i][0];

@@ -106,6 +106,60 @@ TEST(an_erasure_deletes_the_entry_and_tells_of_it)
 	upstream_close(log);
 }
 
+/* A DELETE and an INSERT in one transaction. */
+TEST(a_key_that_the_same_batch_frees_is_free)
+{
+	struct upstream *log = log_open(&server, 0);
+	struct outgoing first = row_of('a', "first", "k", 0), rows[2];
+	struct upstream_news news;
+
+	begin();
+	must_forward(log, &first, 1);
+	assert_int_equal(upstream_read(log, 0, 0, 0, &news), 0);
+	rows[0] = row_of('b', NULL, NULL, news.messages[0].id);
+	rows[1] = row_of('c', "second", "k", 0);
+	for (int i = 0; i < 2; i++)
+		assert_int_equal(must_forward(log, rows, 2), 0);
+	assert_int_equal(upstream_read(log, news.upto, news.anchor, 0, &news), 0);
+	assert_int_equal(news.n_erased, 1);
+	assert_int_equal(news.n, 1);
+	assert_string_equal(news.messages[0].data, "second");
+	upstream_close(log);
+}
+
+/* INSERT OR REPLACE: whoever has the key, also a row of the same batch, is erased. */
+TEST(a_row_that_replaces_erases_what_has_its_key)
+{
+	struct upstream *log = log_open(&server, 0);
+	struct outgoing rows[4] = { row_of('a', "first", "k", 0), row_of('b', "second", "k", 0),
+		row_of('c', "third", "k", 0), row_of('d', "other", "l", 0) };
+	struct upstream_news news;
+	int64_t first;
+
+	for (int i = 1; i < 4; i++)
+		rows[i].replaces = true;
+	begin();
+	must_forward(log, rows, 1);
+	assert_int_equal(upstream_read(log, 0, 0, 0, &news), 0);
+	first = news.messages[0].id;
+	for (int i = 0; i < 2; i++)
+		assert_int_equal(must_forward(log, rows + 1, 3), 0);
+	assert_int_equal(length(), 4);
+	assert_int_equal(upstream_read(log, news.upto, news.anchor, 0, &news), 0);
+	assert_int_equal(news.floor, 0);
+	assert_int_equal(news.n_erased, 2);
+	assert_int_equal(news.erased[0], first);
+	assert_true(news.erased[1] > first);
+	assert_int_equal(news.n, 2);
+	assert_string_equal(news.messages[0].data, "third");
+	assert_string_equal(news.messages[0].key, "k");
+	assert_string_equal(news.messages[1].data, "other");
+	/* It has the key now, for who comes next. */
+	rows[0] = row_of('e', "fourth", "k", 0);
+	assert_int_equal(must_forward(log, rows, 1), 1);
+	upstream_close(log);
+}
+
 TEST(erasing_what_one_has_read_last_is_no_gap_though_later_ones_are_erased_too)
 {
 	struct upstream *log = log_open(&server, 0);
@@ -206,6 +260,8 @@ main(void)
 		cmocka_unit_test(a_row_comes_once_whoever_brings_it_and_how_often),
 		cmocka_unit_test(a_key_that_is_there_drops_the_row_and_says_so),
 		cmocka_unit_test(an_erasure_deletes_the_entry_and_tells_of_it),
+		cmocka_unit_test(a_key_that_the_same_batch_frees_is_free),
+		cmocka_unit_test(a_row_that_replaces_erases_what_has_its_key),
 		cmocka_unit_test(erasing_what_one_has_read_last_is_no_gap_though_later_ones_are_erased_too),
 		cmocka_unit_test(what_was_brought_before_is_remembered_for_an_hour),
 		cmocka_unit_test(without_room_nothing_is_stored),
