@@ -30,6 +30,7 @@ enum {
 	N_HEAD = 5,            /* the script's args before the messages */
 	PAUSE_LOW_MS = 10,     /* before a group is asked for again; picked, not tuned */
 	PAUSE_HIGH_MS = 60,
+	TRY_MIN_US = 100000,   /* with less than that left it is not asked again: it would not be heard */
 };
 
 /* ARGV: the writer, the group's number, above, now in ms, ms that a key is kept; then
@@ -324,7 +325,8 @@ append_until_known(struct upstream *log, struct group *g, mono_us deadline)
 	bool is_unknown = false;
 	int outcome = UPSTREAM_AWAY;
 
-	while (clock_mono_us() < deadline) {
+	for (mono_us left = deadline - clock_mono_us(); left > 0;
+	    left = deadline - clock_mono_us() - TRY_MIN_US) {
 		struct redis_value *answer = append_call(log, &publish,
 		    N_HEAD + g->n_messages * ENTRY_ARGS, g->args, g->lens, deadline, &outcome);
 		bool is_done = answer != NULL && take_ids(g, answer);
