@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "app/hub/gap.h"
 #include "lib/mem.h"
 #include "lib/sse.h"
 
@@ -37,16 +38,21 @@ add_name(struct block *block, const char *name)
 	return (uint32_t)at;
 }
 
+static void
+reserve_entry(struct block *block)
+{
+	if (block->n < block->capacity)
+		return;
+	block->capacity = block->capacity != 0 ? 2 * block->capacity : 4;
+	block->entries = mem_realloc(block->entries, block->capacity * sizeof(*block->entries));
+}
+
 void
 block_add(struct block *block, const struct message *m)
 {
 	struct block_entry *entry;
 
-	if (block->n == block->capacity) {
-		block->capacity = block->capacity != 0 ? 2 * block->capacity : 4;
-		block->entries = mem_realloc(block->entries,
-		    block->capacity * sizeof(*block->entries));
-	}
+	reserve_entry(block);
 	entry = &block->entries[block->n++];
 	entry->id = m->id;
 	entry->expiry = m->expiry;
@@ -57,6 +63,21 @@ block_add(struct block *block, const struct message *m)
 	sse_event(&block->bytes, m->event, m->data, m->data_len);
 	entry->len = block->bytes.len - entry->at;
 	block->upto = m->id;
+}
+
+void
+block_add_gap(struct block *block, int64_t after, const struct store_bounds *bounds)
+{
+	struct block_entry gap = { .user = BLOCK_NO_NAME, .topic = BLOCK_NO_NAME,
+	    .at = block->bytes.len };
+
+	gap.id = gap_add(&block->bytes, GAP_EXPIRED, after, NULL, bounds);
+	gap.len = block->bytes.len - gap.at;
+	reserve_entry(block);
+	memmove(block->entries + 1, block->entries, block->n++ * sizeof(*block->entries));
+	block->entries[0] = gap;
+	if (block->upto < gap.id)
+		block->upto = gap.id;
 }
 
 static const char *

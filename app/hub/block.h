@@ -1,4 +1,5 @@
-/* A block: messages that were read together, each encoded once. Made in the
+/* A block: messages that were read together, each encoded once, and `rowcast.gap` before
+ * them where some were gone. Made in the
  * tail's thread, then owned by the hub's; one thread at a time touches it. */
 #ifndef APP_HUB_BLOCK_H
 #define APP_HUB_BLOCK_H
@@ -8,6 +9,7 @@
 #include <stdint.h>
 
 #include "app/store/message.h"
+#include "app/store/store.h"
 #include "lib/buf.h"
 #include "lib/mailbox.h"
 
@@ -16,7 +18,7 @@
 struct block_entry {
 	int64_t id;
 	struct expiry expiry;    /* not sent from then on */
-	size_t at;               /* its event starts at bytes.bytes + at */
+	size_t at;               /* its event starts at bytes.bytes + at, in whatever order */
 	size_t len;              /* and has so many bytes */
 	uint32_t user, topic;    /* offsets in names, or BLOCK_NO_NAME: for all, on any */
 };
@@ -26,7 +28,7 @@ struct block {
 	struct block_entry *entries;  /* owned, n of them, ids ascending */
 	size_t n;
 	size_t capacity;
-	struct buf bytes;        /* the events (HTML 9.2.5), one after the other */
+	struct buf bytes;        /* the events (HTML 9.2.5) */
 	struct buf names;        /* users and topics, each ended by NUL */
 	int64_t upto;            /* whoever has this block has seen everything up to here */
 };
@@ -36,6 +38,10 @@ void block_free(struct block *block);  /* NULL is fine */
 
 /* block_add encodes a message at the end; m is only read. */
 void block_add(struct block *block, const struct message *m);
+
+/* block_add_gap puts the event that tells of the gap between `after` and what the store
+ * holds, for everyone, before the messages, all of which are above it. */
+void block_add_gap(struct block *block, int64_t after, const struct store_bounds *bounds);
 
 /* Lent for as long as the block stands; NULL where the entry names none. */
 const char *block_user(const struct block *block, const struct block_entry *entry);

@@ -16,6 +16,7 @@
 #include <stdlib.h>
 
 #include "app/hub/block.h"
+#include "app/hub/gap.h"
 #include "app/hub/hub.h"
 #include "app/store/store.h"
 #include "lib/mailbox.h"
@@ -91,6 +92,10 @@ read_news(struct tail *tail, bool *more)
 		block_free(block);
 		return rc;
 	}
+	/* Where thousands of rows come at once and few are kept, retention may be here
+	 * first. Whoever has everything up to `last` is told as one that comes back is. */
+	if (gap_find(tail->last, &bounds) == GAP_EXPIRED)
+		block_add_gap(block, tail->last, &bounds);
 	*more = upto < bounds.newest;
 	block->upto = upto;
 	tail->last = upto;

@@ -1,5 +1,6 @@
 /* The tail: the one thread that reads new rows, encodes each once, and hands
- * them to the hub in the order of their ids. It is also who knows, for all other
+ * them to the hub in the order of their ids; and `rowcast.gap` in the place of those
+ * that retention deleted before they could be read. It is also who knows, for all other
  * threads, what ids the store holds and whether it can be read. */
 #ifndef APP_HUB_TAIL_H
 #define APP_HUB_TAIL_H

@@ -306,7 +306,6 @@ TEST(the_bounds_follow_whoever_commits_and_whoever_deletes)
 	end();
 }
 
-/* Who was answered 201 and then opens a stream stands above its own message. */
 /* Whether the tail has been awake since or not. */
 TEST(what_another_program_has_committed_is_the_newest_at_once)
 {
@@ -320,6 +319,7 @@ TEST(what_another_program_has_committed_is_the_newest_at_once)
 	end();
 }
 
+/* Who was answered 201 and then opens a stream stands above its own message. */
 TEST(what_this_process_has_committed_is_the_newest_at_once)
 {
 	begin();
@@ -364,6 +364,68 @@ TEST(without_a_store_there_is_no_tail)
 	free(path);
 }
 
+/* ---- what it comes too late for ---- */
+
+/* begin_trimmed begins with a live stream that has everything up to 3, rows up to 10,
+ * of which retention has kept keep_rows, and a tail that has read none above 3. */
+static void
+begin_trimmed(int64_t keep_rows)
+{
+	conf_of(&conf, NULL);
+	table_open(&table);
+	foreign = foreign_open(&table);
+	for (int i = 1; i <= 10; i++)
+		commit(&table, NULL, NULL, "row");
+	while (store_trim(table.store, 0, keep_rows, 100) > 0)
+		;
+	hub = hub_start(&conf, table.name, 3);
+	join(3);
+	tail = tail_start(table.name, 3, hub, NULL);
+}
+
+TEST(rows_that_retention_deletes_before_they_are_read_are_a_gap)
+{
+	begin_trimmed(2);
+	expect_event(&peer, "id: 8\nevent: rowcast.gap\n"
+	    "data: {\"reason\":\"expired\",\"requested\":\"3\",\"oldest\":9,\"newest\":10}");
+	expect_message(&peer, 9, "row");
+	expect_message(&peer, 10, "row");
+	foreign_run(foreign, "INSERT INTO message(data) VALUES('told once')");
+	expect_message(&peer, 11, "told once");
+	end();
+}
+
+TEST(rows_that_retention_deletes_after_they_were_read_are_none)
+{
+	begin_trimmed(7);
+	for (int i = 4; i <= 10; i++)
+		expect_message(&peer, i, "row");
+	assert_int_equal(store_trim(table.store, 0, 1, 100), 6);
+	foreign_run(foreign, "INSERT INTO message(data) VALUES('next')");
+	expect_message(&peer, 11, "next");
+	end();
+}
+
+TEST(where_all_are_gone_the_gap_alone_is_told)
+{
+	conf_of(&conf, NULL);
+	table_open(&table);
+	foreign = foreign_open(&table);
+	for (int i = 1; i <= 10; i++)
+		commit(&table, NULL, NULL, "row");
+	while (store_trim(table.store, 0, 1, 100) > 0)
+		;
+	foreign_run(foreign, "DELETE FROM message");
+	hub = hub_start(&conf, table.name, 3);
+	join(3);
+	tail = tail_start(table.name, 3, hub, NULL);
+	expect_event(&peer, "id: 10\nevent: rowcast.gap\n"
+	    "data: {\"reason\":\"expired\",\"requested\":\"3\",\"oldest\":11,\"newest\":10}");
+	foreign_run(foreign, "INSERT INTO message(data) VALUES('next')");
+	expect_message(&peer, 11, "next");
+	end();
+}
+
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(own_commits_arrive_when_the_tail_is_told),
 	cmocka_unit_test(foreign_commits_arrive_unasked),
@@ -381,6 +443,9 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(what_another_program_has_committed_is_the_newest_at_once),
 	cmocka_unit_test(what_this_process_has_committed_is_the_newest_at_once),
 	cmocka_unit_test(the_bounds_before_stand_while_the_store_cannot_be_read),
+	cmocka_unit_test(rows_that_retention_deletes_before_they_are_read_are_a_gap),
+	cmocka_unit_test(rows_that_retention_deletes_after_they_were_read_are_none),
+	cmocka_unit_test(where_all_are_gone_the_gap_alone_is_told),
 	cmocka_unit_test(without_a_store_there_is_no_tail),
 };
 
