@@ -24,8 +24,8 @@ struct page {
 	bool waits;
 	struct stream *stream;        /* whose it is; catch-up does not read it */
 	const struct filter *filter;  /* lent until the page is back */
-	int64_t after;                /* the stream's cursor */
-	enum gap gap;                 /* GAP_INVALID where asked so; else what gap_find says */
+	int64_t after;                /* the stream's cursor, or where it goes on from */
+	enum gap gap;                 /* as asked, where it is known; else what gap_find says */
 
 	bool failed;                  /* the store could not be read */
 	struct store_bounds bounds;   /* of the store at that moment */

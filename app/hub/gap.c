@@ -10,7 +10,7 @@
 enum gap
 gap_find(int64_t cursor, const struct store_bounds *bounds)
 {
-	if (cursor > bounds->newest)
+	if (cursor > bounds->given)
 		return GAP_AHEAD;
 	if (cursor < bounds->trimmed)
 		return GAP_EXPIRED;

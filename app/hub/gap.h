@@ -11,7 +11,7 @@
 enum gap {
 	GAP_NONE,
 	GAP_EXPIRED,   /* rows above the cursor have been deleted by retention */
-	GAP_AHEAD,     /* the store has never given the cursor as an id */
+	GAP_AHEAD,     /* nobody was ever given the cursor as an id */
 	GAP_INVALID,   /* what the client sent is no id at all; gap_find does not return it */
 };
 

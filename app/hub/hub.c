@@ -1,14 +1,14 @@
 /* The hub's loop, and what the outside may ask of it. One epoll loop owns all
  * streams: each turn closes those that were hung up on, admits those that want to
- * join (admission.c), sends live ones what is new (news.c), lets the others read
- * on from their cursors (replay.c), and does what is due by time (heartbeat.c).
+ * join (admission.c), sends live ones what is new (news.c), judges those that stand
+ * above it (ahead.c), lets the others read on from their cursors (replay.c), and does what is due by time (heartbeat.c).
  * What states a stream has, and how it comes from one to another, life.c says.
  *
  * Whatever a turn does for one user is bounded, and goes on in the next.
  *
  * hub_run and all that it calls are the hub's thread, which alone touches streams.
  * Other threads call what stands under "the outside", and that touches no more
- * than the inbox of the news, the mailbox `joining`, and what is atomic. */
+ * than the inbox of the news, what was heard of the log, the mailbox `joining`, and what is atomic. */
 
 #include "app/hub/hub.h"
 
@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #include "app/hub/admission.h"
+#include "app/hub/ahead.h"
 #include "app/hub/heartbeat.h"
 #include "app/hub/hub_state.h"
 #include "app/hub/life.h"
@@ -43,6 +44,7 @@ struct hub {
 	_Atomic bool stopping;
 	_Atomic int64_t retry_min_ms, retry_max_ms;
 	struct news news;
+	struct ahead ahead;
 
 	/* The thread's own. */
 	pthread_t thread;
@@ -163,6 +165,7 @@ hub_run(void *arg)
 		free_closed(hub);  /* their places are free for those that join now */
 		admission_run(&hub->admission, state, mailbox_take(&hub->joining));
 		news_run(&hub->news, state);
+		ahead_run(&hub->ahead, state);
 		replay_run(&hub->replay, state);
 		heartbeat_run(state);
 		free_closed(hub);
@@ -208,12 +211,14 @@ hub_start(const struct conf *conf, const char *store_name, int64_t sent)
 	TAILQ_INIT(&state->behind);
 	TAILQ_INIT(&state->ahead);
 	TAILQ_INIT(&state->closed);
+	TAILQ_INIT(&state->unproven);
 	admission_init(&hub->admission);
 	state->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	if (state->epoll_fd < 0)
 		fatal("hub: epoll_create1");
 	mailbox_init(&hub->joining);
 	news_init(&hub->news, &hub->joining, sent);
+	ahead_init(&hub->ahead);
 	if (replay_start(&hub->replay, store_name) < 0)
 		return NULL;  /* the program is about to end */
 	thread_start(&hub->thread, "hub", hub_run, hub);
@@ -230,7 +235,18 @@ void
 hub_join(struct hub *hub, struct stream *s, bool resumes)
 {
 	s->from_store = resumes;
+	/* One whose id is none begins at an id of ours. */
+	s->joined_at = resumes && s->invalid_id == NULL ? clock_mono_us() : 0;
 	mailbox_put(&hub->joining, &s->mail);
+}
+
+void
+hub_heard(struct hub *hub, int64_t newest, mono_us asked_at)
+{
+	ahead_hear(&hub->ahead, newest, asked_at);
+	/* Who comes to wait in this moment is judged by what is heard next. */
+	if (atomic_load(&hub->state.counters.n_unproven) > 0)
+		mailbox_wake(&hub->joining);
 }
 
 void
@@ -258,6 +274,7 @@ hub_stop(struct hub *hub)
 	timers_free(&hub->state.timers);
 	close(hub->state.epoll_fd);
 	news_free(&hub->news);
+	ahead_free(&hub->ahead);
 	mailbox_free(&hub->joining);
 	free(hub);
 }

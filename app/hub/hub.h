@@ -37,6 +37,14 @@ void hub_publish(struct hub *hub, struct block *block);
  * tells the gap where there is one; else it only stands at the cursor. Any thread. */
 void hub_join(struct hub *hub, struct stream *s, bool resumes);
 
+/* hub_heard is for a machine that shares a log with others: at asked_at, or later, the
+ * log had given no id above newest, and will give none that is not above it. So a
+ * stream that joined before asked_at and stands above newest has a cursor that is none
+ * of the log's: it is told the gap, and goes on from newest. Those whose cursors are
+ * the log's wait for this machine's copy, with heartbeats, for as long as that takes.
+ * Wakes the hub only where somebody waits to be judged. Any thread. */
+void hub_heard(struct hub *hub, int64_t newest, mono_us asked_at);
+
 /* What the hub is doing, for /status and /metrics. Any thread. */
 struct hub_counters {
 	uint64_t n_streams;      /* open now */

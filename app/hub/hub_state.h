@@ -1,5 +1,5 @@
 /* What the parts of the hub share: hub.c (the loop), life.c (the states of a
- * stream), admission.c (joining), replay.c (reading on) and heartbeat.c (time).
+ * stream), admission.c (joining), ahead.c, replay.c (reading on) and heartbeat.c (time).
  * All of them run in the hub's thread, and only there may this be touched; but
  * limits are written and counters read by any thread. What only one part needs
  * is not here. */
@@ -25,6 +25,7 @@ struct hub_state {
 	struct {
 		_Atomic uint64_t n_streams, n_joined, n_refused, n_delivered, n_gaps;
 		_Atomic int64_t sent;    /* a copy of the other, for other threads */
+		_Atomic size_t n_unproven;  /* streams in that list */
 	} counters;
 
 	int epoll_fd;                /* every open stream is watched here, with itself as data.ptr */
@@ -34,6 +35,7 @@ struct hub_state {
 	struct roster roster;        /* all streams from admission on, closed ones to the turn's end */
 	struct timers timers;        /* of the streams, see heartbeat.h */
 	struct stream_list behind, ahead, closed;  /* each holds the streams in that state */
+	struct stream_list unproven;  /* but those ahead whose cursor may be none of the log's */
 };
 
 #define HUB_COUNT(hub, what, n) \

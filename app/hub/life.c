@@ -9,8 +9,9 @@
  *        than the ▼ │  ▼                                │
  *     ring:  PAGING ┘  LIVE ────────────────────────────┘
  *
- * (AHEAD is LIVE a moment before the hub knows of the stream's newest message, or
- * has sent it to all: see direct.c.)
+ * (AHEAD is LIVE before the hub knows of the stream's newest message, or has sent it
+ * to all: see direct.c; or, where several machines share a log, before this one's
+ * copy has come to where another machine has left the stream: see ahead.c.)
  * Replays, slow readers and streams that join are all handled in this one way.
  *
  * A stream that waits for a page gets heartbeats like one that is live. Where its
@@ -36,12 +37,16 @@ life_set_state(struct hub_state *hub, struct stream *s, enum stream_state state)
 {
 	if (s->list != NULL)
 		TAILQ_REMOVE(s->list, s, link);
+	if (s->list == &hub->unproven)
+		HUB_COUNT(hub, n_unproven, -1);
 	s->state = state;
 	s->list = state == STREAM_BEHIND ? &hub->behind
-	    : state == STREAM_AHEAD ? &hub->ahead
+	    : state == STREAM_AHEAD ? (s->joined_at != 0 ? &hub->unproven : &hub->ahead)
 	    : state == STREAM_CLOSED ? &hub->closed : NULL;
 	if (s->list != NULL)
 		TAILQ_INSERT_TAIL(s->list, s, link);
+	if (s->list == &hub->unproven)
+		HUB_COUNT(hub, n_unproven, 1);
 }
 
 void

@@ -97,11 +97,23 @@ after_incomplete_write(void *hub, struct stream *s, int outcome)
 	life_after_write(hub, s, outcome);
 }
 
+/* catch_up_with settles those of a list of streams ahead that rounds have come up to. */
+static void
+catch_up_with(struct hub_state *hub, struct stream_list *ahead)
+{
+	struct stream *s, *next;
+
+	for (s = TAILQ_FIRST(ahead); s != NULL; s = next) {
+		next = TAILQ_NEXT(s, link);
+		if (s->cursor <= hub->sent)
+			life_set_by_cursor(hub, s);
+	}
+}
+
 static void
 run_round(struct news *news, struct hub_state *hub)
 {
 	struct round_tally tally;
-	struct stream *s, *next;
 
 	if (hub->sent >= news->upto) {
 		take_inbox(news, hub, false);
@@ -113,11 +125,8 @@ run_round(struct news *news, struct hub_state *hub)
 	HUB_COUNT(hub, n_delivered, tally.n_delivered);
 	pace_record(&news->pace, tally.n_written, hub->now);
 	direct_allow(&news->direct, tally.n_written);
-	for (s = TAILQ_FIRST(&hub->ahead); s != NULL; s = next) {
-		next = TAILQ_NEXT(s, link);
-		if (s->cursor <= hub->sent)
-			life_set_by_cursor(hub, s);
-	}
+	catch_up_with(hub, &hub->ahead);
+	catch_up_with(hub, &hub->unproven);
 	ring_forget(&hub->ring, hub->sent);
 }
 

@@ -25,10 +25,12 @@ enum {
 static void
 ask_for_page(struct replay *replay, struct hub_state *hub, struct stream *s)
 {
-	struct page *page = page_new(s, &s->filter, s->cursor);
+	struct page *page = page_new(s, &s->filter, s->is_refuted ? s->goes_on_from : s->cursor);
 
 	if (s->invalid_id != NULL)
 		page->gap = GAP_INVALID;
+	else if (s->is_refuted)
+		page->gap = GAP_AHEAD;
 	s->from_store = true;
 	s->page = page;
 	life_set_state(hub, s, STREAM_PAGING);
@@ -58,28 +60,48 @@ read_on(struct replay *replay, struct hub_state *hub, struct stream *s)
 	return STREAM_MAX_LOOKS - n_left;
 }
 
+/* add_gap adds the page's gap and returns the id that the stream goes on from. */
+static int64_t
+add_gap(struct buf *out, struct stream *s, const struct page *page)
+{
+	struct store_bounds bounds = page->bounds;
+
+	if (s->is_refuted) {
+		/* The newest is the log's. Where the oldest is above it, that has come since. */
+		bounds.newest = s->goes_on_from > bounds.oldest - 1 ? s->goes_on_from : bounds.oldest - 1;
+		s->is_refuted = false;
+		s->joined_at = 0;
+		return gap_add(out, GAP_AHEAD, s->cursor, NULL, &bounds);
+	}
+	return gap_add(out, page->gap, page->after, s->invalid_id, &bounds);
+}
+
 static void
 send_page(struct hub_state *hub, struct stream *s, const struct page *page)
 {
+	/* Above the newest there is nothing to read, and where the stream stands
+	 * another machine has brought it. */
+	int64_t upto = page->upto > page->after ? page->upto : page->after;
 	struct buf gap = BUF_EMPTY;
 	struct iovec iov[3];
 	size_t n = 0;
 	int outcome = 0;
 
-	s->cursor = page->upto;
 	/* At the end of the store the ring has the rest. */
-	if (page->upto >= page->bounds.newest)
+	if (upto >= page->bounds.newest)
 		s->from_store = false;
 	if (page->gap != GAP_NONE) {
-		s->told = gap_add(&gap, page->gap, page->after, s->invalid_id, &page->bounds);
+		s->told = add_gap(&gap, s, page);
 		free(s->invalid_id);
 		s->invalid_id = NULL;
 		iov[++n] = (struct iovec){ gap.bytes, gap.len };
 		HUB_COUNT(hub, n_gaps, 1);
-		/* No row is retained in between, however far the store has looked. */
-		if (s->cursor < s->told)
-			s->cursor = s->told;
+		/* No row is retained in between, however far the store has looked; and
+		 * above the newest nothing was read. */
+		if (upto < s->told || (page->gap == GAP_AHEAD && page->after > page->bounds.newest))
+			upto = s->told;
 	}
+	s->cursor = upto;
 	if (page->n > 0) {
 		s->told = page->last_id;
 		iov[++n] = (struct iovec){ page->events.bytes, page->events.len };

@@ -32,7 +32,7 @@ enum {
 enum stream_state {
 	STREAM_JOINING,   /* not in the roster yet */
 	STREAM_LIVE,      /* has been sent all that the hub has sent */
-	STREAM_AHEAD,     /* stands above that: it was sent more, or joined above it */
+	STREAM_AHEAD,     /* stands above that: it was sent more, or joined above it; see ahead.c */
 	STREAM_BEHIND,    /* can be written, has to read on from its cursor */
 	STREAM_PAGING,    /* catch-up reads a page for it */
 	STREAM_BLOCKED,   /* the socket takes no more: unsent holds the rest of the last write */
@@ -51,7 +51,7 @@ TAILQ_HEAD(stream_list, stream);
 struct stream {
 	struct mail mail;          /* on the way to the hub */
 	TAILQ_ENTRY(stream) link;
-	struct stream_list *list;  /* the hub's list of those that are ahead, behind or closed; or NULL */
+	struct stream_list *list;  /* the hub's list that life.c says, or NULL */
 	struct timer timer;        /* the next heartbeat, or the token's end; while joining, the end of waiting */
 	enum stream_state state;
 	int fd;                    /* -1 once closed */
@@ -60,8 +60,11 @@ struct stream {
 	struct mailbox *return_to; /* lent: where the connection goes at the end; NULL: nowhere */
 	bool accepts_events;       /* the request accepts text/event-stream */
 	bool from_store;           /* has to read the store before the ring: see life.c */
+	bool is_refuted;           /* the log never gave its cursor: see ahead.c */
 	bool probed;               /* a second heartbeat is due, to see who is still there */
 	int64_t cursor;            /* has been sent all up to here; unused while live */
+	int64_t goes_on_from;      /* where it is refuted: the log's newest */
+	mono_us joined_at;         /* its client had the cursor before; 0: it is known to be the log's */
 	int64_t told;              /* the last id sent to the client, in an event or by itself */
 	char *invalid_id;          /* owned: a Last-Event-ID that is none, until the gap is sent; or NULL */
 	struct page *page;         /* the one that catch-up has, or NULL; see replay.c */

@@ -43,7 +43,7 @@ struct tail {
 	struct mailbox wake;      /* used for its descriptor only: nothing is put inside */
 	_Atomic bool stopping, failing;
 	_Atomic int64_t oldest;   /* tail_bounds(); by the tail's thread only */
-	_Atomic int64_t newest;   /* and by the writer's; never lowered */
+	_Atomic int64_t newest;   /* and by whoever commits or hears; never lowered */
 	pthread_t thread;
 };
 
@@ -165,6 +165,12 @@ tail_committed(struct tail *tail, int64_t id)
 {
 	raise_newest(tail, id);
 	mailbox_wake(&tail->wake);
+}
+
+void
+tail_heard(struct tail *tail, int64_t id)
+{
+	raise_newest(tail, id);
 }
 
 void

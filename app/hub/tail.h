@@ -27,9 +27,15 @@ struct tail *tail_start(const char *store_name, int64_t after, struct hub *hub, 
 void tail_committed(struct tail *tail, int64_t id);
 
 /* tail_bounds returns what the store held when the tail last read it, at most a
- * second ago, and what tail_committed has told since. Where the store cannot be
+ * second ago, and what tail_committed and tail_heard have told since. Where the store cannot be
  * read it is what was there before. Does not wait. Any thread. */
 void tail_bounds(const struct tail *tail, struct store_bounds *bounds);
+
+/* tail_heard is for a machine that shares a log with others: the log has given this
+ * id, which this machine's copy may not have yet. A new stream begins above it:
+ * tail_newest and tail_bounds tell at least that id from then on. Wakes nobody, and
+ * says nothing of what was read or sent. Any thread. */
+void tail_heard(struct tail *tail, int64_t id);
 
 /* tail_newest returns the highest id that the store has given at this very moment,
  * whoever committed it: a stream that begins with what comes from now on begins

@@ -32,6 +32,7 @@ begin(int64_t n_rows)
 	TAILQ_INIT(&hub.behind);
 	TAILQ_INIT(&hub.ahead);
 	TAILQ_INIT(&hub.closed);
+	TAILQ_INIT(&hub.unproven);
 	hub.epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	assert_int_equal(replay_start(&replay, "the gate"), 0);
 	n_fds = 0;

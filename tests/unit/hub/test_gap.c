@@ -35,10 +35,14 @@ TEST(what_a_client_asked_for_cannot_leave_its_string_or_its_line)
 
 TEST(a_gap_is_found_below_what_was_trimmed_and_above_the_newest)
 {
-	struct store_bounds bounds = { .oldest = 8, .newest = 12, .trimmed = 7 };
-	struct store_bounds emptied = { .oldest = 13, .newest = 12, .trimmed = 12 };
+	struct store_bounds bounds = { .oldest = 8, .newest = 12, .trimmed = 7,
+	    .given = 12 };
+	struct store_bounds emptied = { .oldest = 13, .newest = 12, .trimmed = 12,
+	    .given = 12 };
 	struct store_bounds unused = { .oldest = 1, .newest = 0 };
-	struct store_bounds erased = { .oldest = 8, .newest = 12, .trimmed = 3 };
+	struct store_bounds copy = { .oldest = 8, .newest = 12, .trimmed = 7, .given = INT64_MAX };
+	struct store_bounds erased = { .oldest = 8, .newest = 12, .trimmed = 3,
+	    .given = 12 };
 
 	assert_int_equal(gap_find(1, &bounds), GAP_EXPIRED);
 	assert_int_equal(gap_find(6, &bounds), GAP_EXPIRED);
@@ -51,6 +55,9 @@ TEST(a_gap_is_found_below_what_was_trimmed_and_above_the_newest)
 	assert_int_equal(gap_find(13, &emptied), GAP_AHEAD);
 	assert_int_equal(gap_find(0, &unused), GAP_NONE);
 	assert_int_equal(gap_find(1, &unused), GAP_AHEAD);
+	/* Another machine may have come further. */
+	assert_int_equal(gap_find(13, &copy), GAP_NONE);
+	assert_int_equal(gap_find(6, &copy), GAP_EXPIRED);
 	/* A cursor like any other. */
 	assert_int_equal(gap_find(0, &bounds), GAP_EXPIRED);
 	/* What somebody erased, or what has expired, is none that was missed. */

@@ -426,6 +426,26 @@ TEST(where_all_are_gone_the_gap_alone_is_told)
 	end();
 }
 
+TEST(what_was_heard_of_the_log_is_the_newest_and_nothing_else)
+{
+	struct hub_counters counters;
+
+	begin();
+	foreign_run(foreign, "INSERT INTO message(data) VALUES('one')");
+	expect_message(&peer, 1, "one");
+	tail_heard(tail, 7);
+	assert_int_equal(tail_newest(tail), 7);
+	assert_int_equal(bounds().newest, 7);
+	tail_heard(tail, 5);
+	assert_int_equal(tail_newest(tail), 7);
+	foreign_run(foreign, "INSERT INTO message(data) VALUES('two')");
+	expect_message(&peer, 2, "two");
+	hub_count(hub, &counters);
+	assert_true(counters.sent <= 2);
+	assert_int_equal(tail_newest(tail), 7);
+	end();
+}
+
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(own_commits_arrive_when_the_tail_is_told),
 	cmocka_unit_test(foreign_commits_arrive_unasked),
@@ -446,6 +466,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(rows_that_retention_deletes_before_they_are_read_are_a_gap),
 	cmocka_unit_test(rows_that_retention_deletes_after_they_were_read_are_none),
 	cmocka_unit_test(where_all_are_gone_the_gap_alone_is_told),
+	cmocka_unit_test(what_was_heard_of_the_log_is_the_newest_and_nothing_else),
 	cmocka_unit_test(without_a_store_there_is_no_tail),
 };
 
