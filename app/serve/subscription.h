@@ -7,23 +7,20 @@
 
 #include "app/fastcgi/request.h"
 #include "app/hub/stream.h"
-
-enum { SUBSCRIPTION_FAULT_BYTES = 160 };
+#include "app/serve/query.h"
 
 struct subscription {
 	char **topics;        /* owned, n_topics of them, all different; STREAM_MAX_TOPICS fit */
 	size_t n_topics;
 	char *last_event_id;  /* owned, as it came; NULL: none, or an empty one */
 	enum stream_cursor cursor_form;
-	char fault[SUBSCRIPTION_FAULT_BYTES];  /* a sentence for the client */
+	char fault[QUERY_FAULT_BYTES];  /* a sentence for the client */
 };
 
 /* subscription_read fills *sub from the query, and from the header Last-Event-ID,
- * which wins. 0; or -1, and sub->fault says what is wrong: a parameter that is not
- * known, for it is easily misspelt and a stream without topics or history looks
- * like any other; a value that is not known; or one given twice that can be given
- * once. Names that begin with '_' are let pass: caches are kept off with them.
- * subscription_free is due in either case. */
+ * which wins. 0; or -1, and sub->fault says what is wrong, as query_read finds it: a
+ * stream without topics or history looks like any other, so what is misspelt is not
+ * let pass. subscription_free is due in either case. */
 int subscription_read(struct subscription *sub, const struct request *request);
 void subscription_free(struct subscription *sub);
 
