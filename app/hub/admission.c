@@ -84,6 +84,7 @@ admit(struct hub_state *hub, struct stream *s)
 		stream_free(s);
 	} else {
 		roster_add(&hub->roster, s);
+		tally_add(&hub->users, s->filter.user);
 		HUB_COUNT(hub, n_streams, 1);
 		HUB_COUNT(hub, n_joined, 1);
 		life_after_write(hub, s, stream_write_buf(s, &head, hub->now));

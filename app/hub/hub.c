@@ -8,7 +8,8 @@
  *
  * hub_run and all that it calls are the hub's thread, which alone touches streams.
  * Other threads call what stands under "the outside", and that touches no more
- * than the inbox of the news, what was heard of the log, the mailbox `joining`, and what is atomic. */
+ * than the inbox of the news, what was heard of the log, the tally of users, the
+ * mailbox `joining`, and what is atomic. */
 
 #include "app/hub/hub.h"
 
@@ -260,6 +261,12 @@ hub_count(struct hub *hub, struct hub_counters *counters)
 		.n_gaps = atomic_load(&hub->state.counters.n_gaps),
 		.sent = atomic_load(&hub->state.counters.sent),
 	};
+}
+
+struct tally *
+hub_users(struct hub *hub)
+{
+	return &hub->state.users;
 }
 
 void

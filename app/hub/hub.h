@@ -9,6 +9,7 @@
 #include "app/hub/block.h"
 #include "app/hub/stream.h"
 #include "app/setting/conf.h"
+#include "lib/tally.h"
 
 enum {
 	/* Descriptors that streams leave free for the store, /msg and new requests. */
@@ -55,6 +56,10 @@ struct hub_counters {
 	int64_t sent;            /* id up to which live streams have everything */
 };
 void hub_count(struct hub *hub, struct hub_counters *counters);
+
+/* hub_users lends the tally of the users and their open streams, until hub_stop. Any
+ * thread. */
+struct tally *hub_users(struct hub *hub);
 
 /* hub_stop sends live streams what was published before, tells every stream a
  * fresh `retry:`, ends it, and ends the thread. No other thread may be using

@@ -1,7 +1,7 @@
 /* What the parts of the hub share: hub.c (the loop), life.c (the states of a
  * stream), admission.c (joining), ahead.c, replay.c (reading on) and heartbeat.c (time).
  * All of them run in the hub's thread, and only there may this be touched; but
- * limits are written and counters read by any thread. What only one part needs
+ * limits are written and counters and users read by any thread. What only one part needs
  * is not here. */
 #ifndef APP_HUB_HUB_STATE_H
 #define APP_HUB_HUB_STATE_H
@@ -14,6 +14,7 @@
 #include "app/hub/roster.h"
 #include "app/hub/stream.h"
 #include "lib/clock.h"
+#include "lib/tally.h"
 #include "lib/timers.h"
 
 struct hub_state {
@@ -28,6 +29,7 @@ struct hub_state {
 		_Atomic size_t n_unproven;  /* streams in that list */
 	} counters;
 
+	struct tally users;          /* those in the roster; other threads read it */
 	int epoll_fd;                /* every open stream is watched here, with itself as data.ptr */
 	mono_us now;                 /* read once a turn of the loop */
 	int64_t sent;                /* live streams have been sent everything up to here */

@@ -113,6 +113,7 @@ life_free_closed(struct hub_state *hub)
 		TAILQ_REMOVE(&hub->closed, s, link);
 		s->list = NULL;
 		roster_remove(&hub->roster, s);
+		tally_remove(&hub->users, s->filter.user);
 		HUB_COUNT(hub, n_streams, -1);
 		if (s->page == NULL)
 			stream_free(s);

@@ -71,6 +71,7 @@ stream_of(const char *user, int64_t cursor, bool resumes)
 	fds[n_fds++] = pair[1];
 	assert_int_equal(epoll_ctl(hub.epoll_fd, EPOLL_CTL_ADD, s->fd, &event), 0);
 	roster_add(&hub.roster, s);
+	tally_add(&hub.users, user);
 	life_set_by_cursor(&hub, s);
 	heartbeat_set(&hub, s);
 	return s;
