@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "app/store/slice.h"
 #include "lib/buf.h"
 #include "lib/clock.h"
 #include "lib/log.h"
@@ -21,14 +22,7 @@
 #include "lib/thread.h"
 
 enum {
-	/* Whatever is submitted during a slice waits until it is done, so the rows in
-	 * one follow from how long the last took: 500 rows of a table of a million took 25 ms here. */
-	TRIM_MIN_ROWS = 20,
-	TRIM_MAX_ROWS = 1000,
-	TRIM_SLICE_US = 5000,  /* aimed at */
-	TRIM_IDLE_MS = 1000,   /* pause when there is nothing to trim */
-	TRIM_BUSY_MS = 10,     /* pause between slices while there is */
-	PROBE_MS = 1000,       /* after a commit that failed, between tries whether one would work */
+	PROBE_MS = 1000,  /* after a commit that failed, between tries whether one would work */
 };
 
 /* One publication, from submit to answer. */
@@ -50,9 +44,7 @@ struct writer {
 	_Atomic size_t n_waiting, n_waiting_bytes;  /* messages; of what is submitted */
 	_Atomic int64_t keep_for_s, keep_rows;
 	_Atomic bool stopping;
-	mono_us next_trim;
-	int trim_rows;               /* in the next slice */
-	size_t n_last_group;         /* messages in the last commit since a slice */
+	struct slice slice;          /* of retention */
 	mono_us next_probe;          /* while failing */
 	size_t n_failed_bytes;       /* of the last commit that failed */
 	struct {
@@ -171,7 +163,7 @@ commit(struct writer *writer, struct mail *mail)
 	}
 	rest = mail;
 	outcome = store_append(writer->store, appends, n);
-	writer->n_last_group = n_messages;
+	writer->slice.n_came = n_messages;
 	n_stored = count_stored(appends, n);
 	atomic_store(&writer->counters.failing, outcome != 0);
 	if (outcome == 0 || n_stored > 0) {
@@ -200,40 +192,19 @@ commit(struct writer *writer, struct mail *mail)
 	return rest;
 }
 
-/* next_slice lets the number of rows follow from how long n rows took. */
-static void
-next_slice(struct writer *writer, int n, mono_us took)
-{
-	int rows = writer->trim_rows;
-
-	if (took > TRIM_SLICE_US * 2)
-		rows = rows / 2 > TRIM_MIN_ROWS ? rows / 2 : TRIM_MIN_ROWS;
-	else if (n == rows && took < TRIM_SLICE_US && rows < TRIM_MAX_ROWS)
-		rows += rows / 4;
-	writer->trim_rows = rows;
-}
-
 static void
 trim(struct writer *writer)
 {
-	mono_us began = clock_mono_us(), took;
-	int rows = writer->trim_rows, n;
+	mono_us began = clock_mono_us();
+	int n;
 
-	if (began < writer->next_trim)
+	if (began < writer->slice.next)
 		return;
-	/* Where thousands are committed at once, as many have to be deleted, or the
-	 * table would outgrow its bounds for as long as that goes on. */
-	if ((size_t)rows < writer->n_last_group * 2)
-		rows = (int)writer->n_last_group * 2;
 	n = store_trim(writer->store, atomic_load(&writer->keep_for_s),
-	    atomic_load(&writer->keep_rows), rows);
-	took = clock_mono_us() - began;
+	    atomic_load(&writer->keep_rows), slice_rows(&writer->slice));
 	if (n > 0)
 		atomic_fetch_add(&writer->counters.n_trimmed, (uint64_t)n);
-	if (rows == writer->trim_rows)
-		next_slice(writer, n, took);
-	writer->n_last_group = 0;
-	writer->next_trim = began + took + (n == rows ? TRIM_BUSY_MS : TRIM_IDLE_MS) * 1000;
+	slice_done(&writer->slice, n, began);
 }
 
 /* probe finds out whether a commit that failed would work now, so that nobody has to
@@ -266,7 +237,7 @@ writer_run(void *arg)
 		probe(writer);
 		if (!last_round) {
 			/* Retention looks at least as often as a probe is due. */
-			mono_us wait = writer->next_trim - clock_mono_us();
+			mono_us wait = writer->slice.next - clock_mono_us();
 
 			mailbox_wait(&writer->submitted, wait > 0 ? (int)(wait / 1000) + 1 : 0);
 		}
@@ -289,7 +260,7 @@ writer_start(const struct conf *conf, struct store *store,
 	struct writer *writer = mem_zalloc(sizeof(*writer));
 
 	writer->store = store;
-	writer->trim_rows = TRIM_MIN_ROWS;
+	slice_init(&writer->slice);
 	writer->committed = committed;
 	writer->context = context;
 	writer_reload(writer, conf);
