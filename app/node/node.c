@@ -1,0 +1,113 @@
+/* Starting and stopping the threads of a node, in the order of the flow: what is inserted
+ * goes to the log by the forwarder, and comes back by the follower. Runs in main's thread,
+ * but for what others may ask, which is passed on. */
+
+#include "app/node/node.h"
+
+#include <stdlib.h>
+
+#include "app/node/follower.h"
+#include "app/node/forwarder.h"
+#include "app/node/retention.h"
+#include "app/upstream/upstream.h"
+#include "lib/clock.h"
+#include "lib/log.h"
+#include "lib/mem.h"
+
+struct node {
+	struct follower *follower;
+	struct forwarder *forwarder;
+	struct retention *retention;
+};
+
+/* claim_name says to the others that this machine is there. UPSTREAM_REFUSED: one of
+ * that name is (logged). */
+static int
+claim_name(const struct conf *conf, const char *copy)
+{
+	struct upstream *log = upstream_open(conf);
+	int rc = upstream_beat(log, conf->node, copy, NULL, 0, true);
+
+	upstream_close(log);
+	return rc;
+}
+
+struct node *
+node_start(const struct conf *conf, struct store *store, const struct node_wiring *wiring)
+{
+	mono_us until = clock_mono_us() + (mono_us)NODE_START_MS * 1000;
+	struct node *node = mem_zalloc(sizeof(*node));
+	struct store *second = store_open(conf->store, STORE_COPY);
+	struct store_position position;
+	mono_us left;
+	int rc;
+
+	if (second == NULL || store_position(second, &position) < 0) {
+		store_close(store);
+		goto fail;
+	}
+	node->follower = follower_start(conf, store, wiring);
+	if (node->follower == NULL)
+		goto fail;
+	/* While the follower connects. */
+	if (claim_name(conf, position.name) == UPSTREAM_REFUSED)
+		goto refused;
+	left = until - clock_mono_us();
+	rc = follower_wait(node->follower, left > 0 ? (int)(left / 1000) : 0);
+	if (rc == UPSTREAM_REFUSED)
+		goto refused;
+	if (rc != 0)
+		log_warnx("node: upstream is away; streams go on from the copy, and what is"
+		    " inserted waits until it is back");
+	node->forwarder = forwarder_start(conf, second, wiring);
+	node->retention = retention_start(conf);
+	return node;
+refused:
+	log_errorx("node: upstream refuses this machine: see above");
+	follower_stop(node->follower);
+fail:
+	store_close(second);
+	free(node);
+	return NULL;
+}
+
+void
+node_reload(struct node *node, const struct conf *conf)
+{
+	forwarder_reload(node->forwarder, conf);
+	retention_reload(node->retention, conf);
+}
+
+bool
+node_is_blank(struct node *node)
+{
+	return follower_is_blank(node->follower);
+}
+
+void
+node_count(struct node *node, struct node_counters *counters)
+{
+	struct follower_counters follower;
+	struct forwarder_counters forwarder;
+
+	follower_count(node->follower, &follower);
+	forwarder_count(node->forwarder, &forwarder);
+	*counters = (struct node_counters){
+		.is_up = follower.is_up,
+		.is_failing = follower.is_failing,
+		.n_outbox = forwarder.n_waiting,
+		.lag_s = follower.lag_s,
+		.n_refused = follower.n_refused,
+		.n_dropped = forwarder.n_dropped,
+		.n_trimmed = follower.n_trimmed,
+	};
+}
+
+void
+node_stop(struct node *node)
+{
+	retention_stop(node->retention);
+	forwarder_stop(node->forwarder);
+	follower_stop(node->follower);
+	free(node);
+}
