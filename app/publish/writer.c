@@ -2,6 +2,11 @@
  * group in one transaction, answers, and deletes a slice of what retention does not
  * keep. It alone uses the store's handle.
  *
+ * Where it publishes to a log that several machines share, it differs in what a
+ * `struct sink` says. There a group may take long, while the log is away or nobody knows
+ * whether it has the group: at most until the oldest of it has waited WRITER_PATIENCE_MS.
+ * Whoever has waited that long behind it is answered too, without having been asked for.
+ *
  * Any thread may submit, count and reload: what they share with it is the mailbox
  * and the atomics in struct writer. What it needs of a request comes with the
  * write, so the thread that submitted never waits for a commit. */
@@ -14,6 +19,7 @@
 #include <string.h>
 
 #include "app/store/slice.h"
+#include "app/upstream/upstream.h"
 #include "lib/buf.h"
 #include "lib/clock.h"
 #include "lib/log.h"
@@ -22,7 +28,7 @@
 #include "lib/thread.h"
 
 enum {
-	PROBE_MS = 1000,  /* after a commit that failed, between tries whether one would work */
+	PROBE_MS = 1000,       /* after a commit that failed, between tries whether one would work */
 };
 
 /* One publication, from submit to answer. */
@@ -33,11 +39,32 @@ struct write {
 	char *publisher;
 	struct reply reply;
 	size_t n_bytes;
+	mono_us submitted_at;
 	struct append append;
 };
 
+/* Where the writer commits to. */
+struct sink {
+	mono_us patience;            /* how long who publishes waits; 0: as long as append does */
+
+	/* append commits the group, whose oldest write has waited since then. 0, or an
+	 * outcome for which `sentence` says what is to be answered. */
+	int (*append)(struct writer *writer, struct append *appends[], size_t n, mono_us since);
+	const char *(*sentence)(int outcome);
+
+	/* is_for_all: are those behind in the queue to get the same answer? */
+	bool (*is_for_all)(int outcome);
+
+	void (*tend)(struct writer *writer);   /* after each round, once a second at least */
+	mono_us (*next)(struct writer *writer); /* when it has something to tend */
+	void (*close)(struct writer *writer);
+};
+
 struct writer {
-	struct store *store;
+	const struct sink *sink;
+	struct store *store;         /* one of the two, by the sink */
+	struct upstream *log;
+	writer_seen *seen;
 	struct mailbox submitted;
 	writer_committed *committed;
 	void *context;
@@ -85,25 +112,10 @@ answer_stored(struct write *w)
 }
 
 static void
-answer_failed(struct write *w, int outcome)
-{
-	const char *sentence = outcome == STORE_BUSY
-	    ? "nothing was stored: another program keeps the store locked; try again"
-	    : outcome == STORE_FULL
-	    ? "nothing was stored: there is no room left on the disk"
-	    : outcome == STORE_REPLACED
-	    ? "nothing was stored: the store's file was replaced or deleted; try again once"
-	    " rowcast has started anew"
-	    : "nothing was stored: the store cannot be written; see the log";
-
-	reply_error(&w->reply, 503, "Retry-After: 1\r\n", sentence);
-}
-
-static void
-answer(struct write *w, int outcome)
+answer(struct writer *writer, struct write *w, int outcome)
 {
 	if (!w->append.stored && !w->append.refused)
-		answer_failed(w, outcome);
+		reply_error(&w->reply, 503, "Retry-After: 1\r\n", writer->sink->sentence(outcome));
 	else if (w->append.refused)
 		reply_error(&w->reply, 400, NULL,
 		    "nothing was stored: the table refuses the message; see the log");
@@ -141,28 +153,39 @@ highest_id(struct append *const appends[], size_t n)
 	return highest;
 }
 
+/* is_over: has the write waited as long as the sink lets it? */
+static bool
+is_over(const struct writer *writer, const struct write *w, mono_us now)
+{
+	return writer->sink->patience > 0 && now - w->submitted_at >= writer->sink->patience;
+}
+
 /* commit takes a run of writes off the list, as many as make a group, and
  * commits and answers them. It returns the rest of the list. Where the commit was
  * busy there is no rest: those behind in the list have waited for the lock as long
- * as the group has, and get the same answer. */
+ * as the group has, and get the same answer. Those that have waited too long make a
+ * group of their own, which is only answered. */
 static struct mail *
 commit(struct writer *writer, struct mail *mail)
 {
 	struct append *appends[WRITER_GROUP_MESSAGES];
 	struct mail *first = mail, *rest, *next;
+	struct write *oldest = CONTAINER_OF(first, struct write, mail);
 	size_t n = 0, n_messages = 0, n_answered = 0, n_bytes = 0, n_stored;
+	mono_us now = writer->sink->patience > 0 ? clock_mono_us() : 0;
 	int outcome;
 
 	for (; mail != NULL; mail = mail->next) {
 		struct write *w = CONTAINER_OF(mail, struct write, mail);
 
-		if (n > 0 && n_messages + w->append.n > WRITER_GROUP_MESSAGES)
+		if (n > 0 && (n_messages + w->append.n > WRITER_GROUP_MESSAGES
+		    || is_over(writer, w, now) != is_over(writer, oldest, now)))
 			break;
 		appends[n++] = &w->append;
 		n_messages += w->append.n;
 	}
 	rest = mail;
-	outcome = store_append(writer->store, appends, n);
+	outcome = writer->sink->append(writer, appends, n, oldest->submitted_at);
 	writer->slice.n_came = n_messages;
 	n_stored = count_stored(appends, n);
 	atomic_store(&writer->counters.failing, outcome != 0);
@@ -172,7 +195,7 @@ commit(struct writer *writer, struct mail *mail)
 		atomic_fetch_add(&writer->counters.n_commits, 1);
 		atomic_fetch_add(&writer->counters.n_committed, n_stored);
 	}
-	if (outcome == STORE_BUSY)
+	if (writer->sink->is_for_all(outcome))
 		rest = NULL;
 	for (mail = first; mail != rest; mail = next) {
 		struct write *w = CONTAINER_OF(mail, struct write, mail);
@@ -180,7 +203,7 @@ commit(struct writer *writer, struct mail *mail)
 		next = mail->next;
 		n_answered += w->append.n;
 		n_bytes += w->n_bytes;
-		answer(w, outcome);
+		answer(writer, w, outcome);
 		write_free(w);
 	}
 	if (outcome != 0) {
@@ -190,6 +213,34 @@ commit(struct writer *writer, struct mail *mail)
 	atomic_fetch_sub(&writer->n_waiting, n_answered);
 	atomic_fetch_sub(&writer->n_waiting_bytes, n_bytes);
 	return rest;
+}
+
+/* ---- the store as the sink ---- */
+
+static int
+table_append(struct writer *writer, struct append *appends[], size_t n,
+    mono_us since __attribute__((unused)))
+{
+	return store_append(writer->store, appends, n);
+}
+
+static const char *
+table_sentence(int outcome)
+{
+	return outcome == STORE_BUSY
+	    ? "nothing was stored: another program keeps the store locked; try again"
+	    : outcome == STORE_FULL
+	    ? "nothing was stored: there is no room left on the disk"
+	    : outcome == STORE_REPLACED
+	    ? "nothing was stored: the store's file was replaced or deleted; try again once"
+	    " rowcast has started anew"
+	    : "nothing was stored: the store cannot be written; see the log";
+}
+
+static bool
+table_is_for_all(int outcome)
+{
+	return outcome == STORE_BUSY;
 }
 
 static void
@@ -219,6 +270,87 @@ probe(struct writer *writer)
 	writer->next_probe = clock_mono_us() + PROBE_MS * 1000;
 }
 
+/* Retention looks at least as often as a probe is due. */
+static void
+table_tend(struct writer *writer)
+{
+	trim(writer);
+	probe(writer);
+}
+
+static mono_us
+table_next(struct writer *writer)
+{
+	return writer->slice.next;
+}
+
+static void
+table_close(struct writer *writer)
+{
+	store_close(writer->store);
+}
+
+static const struct sink table_sink = {
+	0, table_append, table_sentence, table_is_for_all, table_tend, table_next, table_close,
+};
+
+/* ---- a log as the sink ---- */
+
+static int
+log_append(struct writer *writer, struct append *appends[], size_t n, mono_us since)
+{
+	mono_us until = since + writer->sink->patience;
+
+	/* The log may be there again, but who asks now has given up or is about to. */
+	if (clock_mono_us() >= until)
+		return UPSTREAM_AWAY;
+	return upstream_append(writer->log, appends, n, writer->seen(writer->context),
+	    atomic_load(&writer->keep_for_s), until);
+}
+
+static const char *
+log_sentence(int outcome)
+{
+	return outcome == UPSTREAM_UNKNOWN
+	    ? "it is not known whether the message was stored: send it again with the same key"
+	    : outcome == UPSTREAM_FULL
+	    ? "nothing was stored: there is no room left in the log that the machines share"
+	    : outcome == UPSTREAM_REFUSED
+	    ? "nothing was stored: the log that the machines share does not take it; see rowcast's"
+	    " own log"
+	    : "nothing was stored: the log that the machines share cannot be reached; try again";
+}
+
+static bool
+log_is_for_all(int outcome __attribute__((unused)))
+{
+	return false;
+}
+
+static void
+log_tend(struct writer *writer __attribute__((unused)))
+{
+}
+
+static mono_us
+log_next(struct writer *writer __attribute__((unused)))
+{
+	return clock_mono_us() + PROBE_MS * 1000;
+}
+
+static void
+log_close(struct writer *writer)
+{
+	upstream_close(writer->log);
+}
+
+static const struct sink log_sink = {
+	(mono_us)WRITER_PATIENCE_MS * 1000, log_append, log_sentence, log_is_for_all, log_tend,
+	log_next, log_close,
+};
+
+/* ---- the thread ---- */
+
 static void *
 writer_run(void *arg)
 {
@@ -233,11 +365,9 @@ writer_run(void *arg)
 			return NULL;
 		while (mail != NULL)
 			mail = commit(writer, mail);
-		trim(writer);
-		probe(writer);
+		writer->sink->tend(writer);
 		if (!last_round) {
-			/* Retention looks at least as often as a probe is due. */
-			mono_us wait = writer->slice.next - clock_mono_us();
+			mono_us wait = writer->sink->next(writer) - clock_mono_us();
 
 			mailbox_wait(&writer->submitted, wait > 0 ? (int)(wait / 1000) + 1 : 0);
 		}
@@ -253,13 +383,10 @@ writer_reload(struct writer *writer, const struct conf *conf)
 	atomic_store(&writer->keep_rows, conf->keep_rows);
 }
 
-struct writer *
-writer_start(const struct conf *conf, struct store *store,
-    writer_committed *committed, void *context)
+/* start starts a writer that has its sink. */
+static struct writer *
+start(struct writer *writer, const struct conf *conf, writer_committed *committed, void *context)
 {
-	struct writer *writer = mem_zalloc(sizeof(*writer));
-
-	writer->store = store;
 	slice_init(&writer->slice);
 	writer->committed = committed;
 	writer->context = context;
@@ -267,6 +394,29 @@ writer_start(const struct conf *conf, struct store *store,
 	mailbox_init(&writer->submitted);
 	thread_start(&writer->thread, "writer", writer_run, writer);
 	return writer;
+}
+
+struct writer *
+writer_start(const struct conf *conf, struct store *store,
+    writer_committed *committed, void *context)
+{
+	struct writer *writer = mem_zalloc(sizeof(*writer));
+
+	writer->sink = &table_sink;
+	writer->store = store;
+	return start(writer, conf, committed, context);
+}
+
+struct writer *
+writer_start_upstream(const struct conf *conf, struct upstream *log, writer_seen *seen,
+    writer_committed *committed, void *context)
+{
+	struct writer *writer = mem_zalloc(sizeof(*writer));
+
+	writer->sink = &log_sink;
+	writer->log = log;
+	writer->seen = seen;
+	return start(writer, conf, committed, context);
 }
 
 int
@@ -294,6 +444,7 @@ writer_submit(struct writer *writer, struct publication *p, const char *publishe
 	w->reply = *reply;
 	reply->conn = NULL;
 	w->n_bytes = n_bytes;
+	w->submitted_at = clock_mono_us();
 	w->messages = mem_alloc(w->publication.n * sizeof(*w->messages));
 	for (size_t i = 0; i < w->publication.n; i++)
 		w->messages[i] = w->publication.drafts[i].message;
@@ -324,6 +475,6 @@ writer_stop(struct writer *writer)
 	mailbox_wake(&writer->submitted);
 	pthread_join(writer->thread, NULL);
 	mailbox_free(&writer->submitted);
-	store_close(writer->store);
+	writer->sink->close(writer);
 	free(writer);
 }

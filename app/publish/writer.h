@@ -1,6 +1,9 @@
 /* The writer: the one thread that commits what /msg publishes. Whatever waits
  * goes into one transaction, so a commit's price is shared. Retention runs here
- * too, in slices between the commits. */
+ * too, in slices between the commits.
+ *
+ * It commits to the store or, where several machines share a log, to that: one call for
+ * a group, and the log's own retention. */
 #ifndef APP_PUBLISH_WRITER_H
 #define APP_PUBLISH_WRITER_H
 
@@ -11,12 +14,17 @@
 #include "app/setting/conf.h"
 #include "app/store/store.h"
 
+struct upstream;
+
 enum {
 	/* What waits to be committed; beyond, writer_submit refuses. */
 	WRITER_QUEUE_MESSAGES = 100000,
 	WRITER_QUEUE_BYTES = 64 << 20,
 
 	WRITER_GROUP_MESSAGES = 4096,  /* in one transaction; a larger publication goes alone */
+
+	/* Where there is a log, who publishes waits for it so long at most. */
+	WRITER_PATIENCE_MS = 10000,
 };
 
 enum writer_outcome {
@@ -34,12 +42,20 @@ typedef void writer_committed(void *context, int64_t id);
 struct writer *writer_start(const struct conf *conf, struct store *store,
     writer_committed *committed, void *context);
 
+/* The highest id that this machine knows to have been given: the log gives higher ones. */
+typedef int64_t writer_seen(void *context);
+
+/* writer_start_upstream takes the log, to which it publishes instead of a store. */
+struct writer *writer_start_upstream(const struct conf *conf, struct upstream *log,
+    writer_seen *seen, writer_committed *committed, void *context);
+
 /* writer_reload takes over the retention from conf. Any thread. */
 void writer_reload(struct writer *writer, const struct conf *conf);
 
 /* writer_submit takes what is in *p and *reply; publisher is copied. The reply
  * is sent after the commit: 201 (200 where the key was there), or 503 where the
- * store could not take it. WRITER_FULL: nothing was taken. Does not wait. Any
+ * store could not take it, or the log, or it is not known whether the log did.
+ * WRITER_FULL: nothing was taken. Does not wait. Any
  * thread. */
 int writer_submit(struct writer *writer, struct publication *p, const char *publisher,
     struct reply *reply);
@@ -49,12 +65,13 @@ struct writer_counters {
 	uint64_t n_committed;   /* messages */
 	uint64_t n_commits;
 	uint64_t n_trimmed;     /* messages deleted by retention */
-	bool failing;           /* a commit did not succeed, and would not now: asked once a second */
+	bool failing;           /* a commit did not succeed, and would not now: asked once a second;
+	                         * of a log, which cannot be asked: the last one did not */
 };
 void writer_count(struct writer *writer, struct writer_counters *counters);
 
 /* writer_stop commits and answers what was submitted, ends the thread and
- * closes the store. */
+ * closes the store, or the log. */
 void writer_stop(struct writer *writer);
 
 #endif
