@@ -69,9 +69,11 @@ take_filter(struct subscription *sub, struct identity *id)
 
 /* answer_unreadable is for when the store cannot be read: who can come back by
  * itself is told to, from where it would have begun, but for one whose id was
- * invalid, who is to be told the gap then. */
+ * invalid, who is to be told the gap then. A copy that is empty, and has not heard of
+ * the log yet, knows no id to begin at: who comes with one keeps it. */
 static void
-answer_unreadable(struct service *service, struct request *request, const struct stream *s)
+answer_unreadable(struct service *service, struct request *request, const struct stream *s,
+    bool blank)
 {
 	int64_t retry_ms = random_between(atomic_load(&service->retry_min_ms),
 	    atomic_load(&service->retry_max_ms));
@@ -80,13 +82,15 @@ answer_unreadable(struct service *service, struct request *request, const struct
 		struct buf block = BUF_EMPTY;
 
 		sse_retry(&block, retry_ms);
-		if (s->invalid_id == NULL)
+		if (s->invalid_id == NULL && !blank)
 			sse_id(&block, s->cursor);
 		buf_add_char(&block, '\n');
 		reply_event(&request->reply, &block);
 		buf_free(&block);
 	} else {
-		reply_retry(&request->reply, 503, retry_ms, "the store cannot be read; see the log");
+		reply_retry(&request->reply, 503, retry_ms, blank
+		    ? "upstream is away, and nothing of it is known here yet"
+		    : "the store cannot be read; see the log");
 	}
 }
 
@@ -94,6 +98,8 @@ static void
 open_stream(struct service *service, struct request *request, struct subscription *sub,
     struct identity *id)
 {
+	/* Asked before the newest id, which is known when it is no longer blank. */
+	bool blank = service->node != NULL && node_is_blank(service->node);
 	struct stream *s = stream_new(take_filter(sub, id));
 	bool resumes = set_cursor(s, sub->last_event_id, tail_newest(service->tail));
 
@@ -101,8 +107,8 @@ open_stream(struct service *service, struct request *request, struct subscriptio
 	s->expiry = id->expiry;
 	s->cursor_form = sub->cursor_form;
 	s->accepts_events = request_accepts_events(request);
-	if (tail_is_failing(service->tail)) {
-		answer_unreadable(service, request, s);
+	if (blank || tail_is_failing(service->tail)) {
+		answer_unreadable(service, request, s, blank);
 		stream_free(s);
 		return;
 	}

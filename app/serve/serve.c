@@ -3,7 +3,9 @@
  * worker, the writer, the tail and the hub. They are started from the last to the
  * first, so that each finds the next one there, and stopped from the first to the
  * last: nothing new comes in, what came in is committed, what was committed is
- * sent. The store has three handles: the writer's, the tail's and catch-up's. */
+ * sent. The store has three handles: the writer's, the tail's and catch-up's; where several
+ * machines share a log, the writer publishes to that and the node's threads have handles
+ * instead. */
 
 #include "app/serve/serve.h"
 
@@ -18,11 +20,14 @@
 #include "app/fastcgi/listener.h"
 #include "app/hub/hub.h"
 #include "app/hub/tail.h"
+#include "app/node/node.h"
 #include "app/publish/writer.h"
 #include "app/serve/service.h"
 #include "app/serve/workers.h"
 #include "app/store/store.h"
+#include "app/upstream/upstream.h"
 #include "lib/log.h"
+#include "lib/mem.h"
 
 /* Buffers from this size on go back to the system as soon as they are freed;
  * picked, not tuned: no message that /msg takes by default needs as much. */
@@ -110,6 +115,8 @@ reload(struct service *service, const struct command_conf *cc)
 		apply(service, &conf);
 		hub_reload(service->hub, &conf);
 		writer_reload(service->writer, &conf);
+		if (service->node != NULL)
+			node_reload(service->node, &conf);
 		warn_of_restart(service->conf, &conf);
 		warn_of_descriptors(&conf);
 		log_info("serve: keys, limits and retention are reloaded");
@@ -146,24 +153,80 @@ end_for_store(void)
 	kill(getpid(), SIGTERM);
 }
 
+/* ---- what writer and node tell and ask ---- */
+
 static void
-committed(void *tail, int64_t id)
+committed(void *context, int64_t id)
 {
-	tail_committed(tail, id);
+	struct service *service = context;
+
+	tail_committed(service->tail, id);
 }
 
-/* say_what is the first line of the log: whose it is. */
+static int64_t
+seen(void *context)
+{
+	struct service *service = context;
+	struct store_bounds bounds;
+
+	tail_bounds(service->tail, &bounds);
+	return bounds.newest;
+}
+
+static int64_t
+sent(void *context)
+{
+	struct service *service = context;
+	struct hub_counters counters;
+
+	hub_count(service->hub, &counters);
+	return counters.sent;
+}
+
+/* heard raises the newest first: who begins there is not to be taken for one that is
+ * ahead of the log. */
+static void
+heard(void *context, int64_t newest, mono_us asked_at)
+{
+	struct service *service = context;
+
+	tail_heard(service->tail, newest);
+	hub_heard(service->hub, newest, asked_at);
+}
+
+/* ---- the first lines of the log ---- */
+
+/* name_upstream: without credentials; the caller frees it. */
+static char *
+name_upstream(const struct setting_upstream *upstream)
+{
+	switch (upstream->kind) {
+	case SETTING_REDIS_UNIX:
+		return mem_printf(", upstream unix:%s", upstream->path);
+	case SETTING_REDIS_SENTINEL:
+		return mem_printf(", upstream %s as the Sentinels say", upstream->master);
+	case SETTING_REDIS:
+		return mem_printf(", upstream %s:%d", upstream->hosts[0].name,
+		    upstream->hosts[0].port);
+	default:
+		return mem_strdup("");
+	}
+}
+
+/* say_what is the first: whose it is. */
 static void
 say_what(const struct conf *conf)
 {
 	int fd = listener_passed();
+	char *upstream = name_upstream(&conf->upstream);
 
 	if (fd >= 0)
 		log_info("serve: rowcast " PACKAGE_VERSION " on the socket passed as descriptor %d,"
-		    " store %s", fd, conf->store);
+		    " store %s%s", fd, conf->store, upstream);
 	else
-		log_info("serve: rowcast " PACKAGE_VERSION " on %s, store %s", conf->listen,
-		    conf->store);
+		log_info("serve: rowcast " PACKAGE_VERSION " on %s, store %s%s", conf->listen,
+		    conf->store, upstream);
+	free(upstream);
 }
 
 /* say_ready does not count the messages, which takes long where there are many. */
@@ -177,6 +240,27 @@ say_ready(const struct store_bounds *bounds)
 	else
 		log_info("serve: ready, messages %" PRId64 " to %" PRId64, bounds->oldest,
 		    bounds->newest);
+}
+
+/* start_publishing starts the writer, and the node where there are other machines. Takes
+ * the store. -1: logged. */
+static int
+start_publishing(struct service *service, const struct conf *conf, struct store *store)
+{
+	const struct node_wiring wiring = {
+		.heard = heard, .followed = committed, .seen = seen, .sent = sent,
+		.context = service,
+	};
+
+	if (conf->upstream.kind == SETTING_NO_UPSTREAM) {
+		service->writer = writer_start(conf, store, committed, service);
+		return 0;
+	}
+	service->node = node_start(conf, store, &wiring);
+	if (service->node == NULL)
+		return -1;
+	service->writer = writer_start_upstream(conf, upstream_open(conf), seen, committed, service);
+	return 0;
 }
 
 static int
@@ -199,7 +283,8 @@ serve(const struct conf *conf, const struct command_conf *cc)
 	service.auth = auth_open(conf);
 	if (service.auth == NULL)
 		return 1;
-	store = store_open(conf->store, STORE_OWNER);
+	store = store_open(conf->store,
+	    conf->upstream.kind == SETTING_NO_UPSTREAM ? STORE_OWNER : STORE_COPY);
 	if (store == NULL || store_bounds(store, &bounds) < 0)
 		goto fail;
 	if (listener_open(&listener, conf) < 0)
@@ -212,7 +297,10 @@ serve(const struct conf *conf, const struct command_conf *cc)
 	    service.hub, end_for_store) : NULL;
 	if (service.tail == NULL)
 		exit(1);  /* logged; the store went away between two opens */
-	service.writer = writer_start(conf, store, committed, service.tail);
+	if (start_publishing(&service, conf, store) < 0) {
+		store = NULL;
+		goto stop;
+	}
 	at_intake = workers_service(&service);
 	intake = intake_start(listener.fd, &at_intake);
 	workers = workers_start(conf->n_workers, &service, intake);
@@ -224,6 +312,8 @@ serve(const struct conf *conf, const struct command_conf *cc)
 	intake_stop(intake);
 	workers_stop(workers);
 	writer_stop(service.writer);
+	if (service.node != NULL)
+		node_stop(service.node);
 	tail_stop(service.tail);
 	hub_stop(service.hub);
 	intake_free(intake);
@@ -231,6 +321,10 @@ serve(const struct conf *conf, const struct command_conf *cc)
 	auth_close(service.auth);
 	log_info("serve: done");
 	return atomic_load(&store_lost) ? 1 : 0;
+stop:
+	tail_stop(service.tail);
+	hub_stop(service.hub);
+	listener_close(&listener);
 fail:
 	store_close(store);
 	auth_close(service.auth);

@@ -12,6 +12,7 @@
 #include "app/fastcgi/intake.h"
 #include "app/fastcgi/request.h"
 #include "app/hub/tail.h"
+#include "app/node/node.h"
 #include "app/publish/writer.h"
 
 struct service {
@@ -20,6 +21,7 @@ struct service {
 	struct writer *writer;
 	struct tail *tail;
 	struct hub *hub;
+	struct node *node;         /* NULL where the machine is alone: no upstream is set */
 	mono_us started_at;
 	_Atomic size_t max_message_bytes;
 	_Atomic int64_t retry_min_ms, retry_max_ms;

@@ -5,6 +5,7 @@
 #include "app/serve/status.h"
 
 #include <inttypes.h>
+#include <string.h>
 
 #include "app/access/credentials.h"
 #include "lib/buf.h"
@@ -16,6 +17,8 @@ struct snapshot {
 	struct hub_counters hub;
 	struct writer_counters writer;
 	struct store_bounds store;
+	bool is_shared;           /* with other machines; then there is `node` */
+	struct node_counters node;
 	bool readable;            /* the store is */
 	int64_t uptime_s;
 };
@@ -28,9 +31,20 @@ take_snapshot(struct service *service)
 	hub_count(service->hub, &now.hub);
 	writer_count(service->writer, &now.writer);
 	tail_bounds(service->tail, &now.store);
+	now.is_shared = service->node != NULL;
+	if (now.is_shared) {
+		node_count(service->node, &now.node);
+		now.writer.n_trimmed += now.node.n_trimmed;
+	}
 	now.readable = !tail_is_failing(service->tail);
 	now.uptime_s = (clock_mono_us() - service->started_at) / 1000000;
 	return now;
+}
+
+static void
+answer_healthy(struct request *request, const char *text)
+{
+	reply_send(&request->reply, 200, NULL, "text/plain; charset=utf-8", text, strlen(text));
 }
 
 void
@@ -40,10 +54,12 @@ status_handle_health(struct service *service, struct request *request)
 
 	if (!now.readable)
 		reply_error(&request->reply, 503, NULL, "the store cannot be read; see the log");
-	else if (now.writer.failing)
+	else if (now.is_shared ? now.node.is_failing : now.writer.failing)
 		reply_error(&request->reply, 503, NULL, "the last commit did not succeed; see the log");
+	else if (now.is_shared && !now.node.is_up)
+		answer_healthy(request, "upstream is away");  /* its streams are worth keeping */
 	else
-		reply_send(&request->reply, 200, NULL, "text/plain; charset=utf-8", "ok", 2);
+		answer_healthy(request, "ok");
 }
 
 /* What is counted, once for both forms: name (in /metrics with rowcast_ before
@@ -63,6 +79,19 @@ status_handle_health(struct service *service, struct request *request)
 	METRIC(sent_id, gauge, "id up to which live streams have all", hub.sent) \
 	METRIC(uptime_seconds, gauge, "time since the start", uptime_s)
 
+/* And where several machines share a log: upstream. */
+#define SHARED_METRICS(METRIC) \
+	METRIC(upstream_up, gauge, "1 while the log that the machines share answers", node.is_up) \
+	METRIC(nodes, gauge, "machines that are alive", node.n_nodes) \
+	METRIC(outbox_messages, gauge, "rows inserted here that the log does not have yet", \
+	    node.n_outbox) \
+	METRIC(outbox_dropped_total, counter, "rows inserted here whose key others have", \
+	    node.n_dropped) \
+	METRIC(upstream_lag_seconds, gauge, "time since this machine had all that the log has", \
+	    node.lag_s) \
+	METRIC(upstream_refused_entries_total, counter, "entries of the log that are no message", \
+	    node.n_refused)
+
 void
 status_handle_metrics(struct service *service, struct request *request)
 {
@@ -73,6 +102,9 @@ status_handle_metrics(struct service *service, struct request *request)
 	buf_printf(&text, "# HELP rowcast_" #name " " help "\n# TYPE rowcast_" #name " " #type "\n" \
 	    "rowcast_" #name " %" PRId64 "\n", (int64_t)now.member);
 	METRICS(ADD)
+	if (now.is_shared) {
+		SHARED_METRICS(ADD)
+	}
 #undef ADD
 	reply_send(&request->reply, 200, NULL, "text/plain; version=0.0.4; charset=utf-8",
 	    text.bytes, text.len);
@@ -89,6 +121,9 @@ answer_status(struct service *service, struct request *request)
 #define ADD(name, type, help, member) \
 	buf_printf(&json, ",\"" #name "\":%" PRId64, (int64_t)now.member);
 	METRICS(ADD)
+	if (now.is_shared) {
+		SHARED_METRICS(ADD)
+	}
 #undef ADD
 	/* Only here, since to count it costs: /metrics is asked for by anybody. */
 	buf_printf(&json, ",\"allocated_bytes\":%zu}", mem_allocated());

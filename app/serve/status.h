@@ -5,7 +5,7 @@
 #include "app/serve/service.h"
 
 /* GET /healthz: 200 `ok` where the store could be read a second ago and the last
- * commit succeeded, else 503. */
+ * commit succeeded, else 503. Where only upstream is away: 200 `upstream is away`. */
 handler status_handle_health;
 
 /* GET /metrics: counters as Prometheus text, for whoever may reach the path. */
