@@ -209,7 +209,8 @@ int store_read_outbox(struct store *store, store_outgoing_row *row, void *contex
  * store_follow. */
 int store_empty_outbox(struct store *store, int64_t number);
 
-/* store_count_outbox: how many rows wait there, or -1 (logged). */
+/* store_count_outbox: how many rows wait there, from the first number to the last, or -1
+ * (logged). Costs the same however many they are. */
 int64_t store_count_outbox(struct store *store);
 
 #endif

@@ -77,7 +77,9 @@ store_empty_outbox(struct store *store, int64_t number)
 int64_t
 store_count_outbox(struct store *store)
 {
-	int64_t n = sql_number(store->sql, "SELECT count(*) FROM rowcast_outbox", -1);
+	/* By its two ends: to look at a million rows every second costs. */
+	int64_t n = sql_number(store->sql, "SELECT coalesce((SELECT max(number) FROM rowcast_outbox)"
+	    " - (SELECT min(number) FROM rowcast_outbox) + 1, 0)", -1);
 
 	return n < 0 ? fault_log(store, "its outbox cannot be counted") : n;
 }
