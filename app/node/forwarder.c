@@ -92,11 +92,21 @@ batch_empty(struct batch *batch)
 
 /* ---- the thread ---- */
 
+static void
+count_waiting(struct forwarder *f)
+{
+	int64_t n = store_count_outbox(f->store);
+
+	if (n >= 0)
+		atomic_store(&f->n_waiting, n);
+}
+
 /* pause_again waits, twice as long as the time before. */
 static void
 pause_again(struct forwarder *f)
 {
 	atomic_store(&f->is_stuck, true);
+	count_waiting(f);  /* others go on inserting */
 	mailbox_wait(&f->wake, f->again_ms);
 	f->again_ms = f->again_ms * 2 < AGAIN_LAST_MS ? f->again_ms * 2 : AGAIN_LAST_MS;
 }
@@ -167,15 +177,6 @@ empty(struct forwarder *f)
 	}
 	go_on(f);
 	return true;
-}
-
-static void
-count_waiting(struct forwarder *f)
-{
-	int64_t n = store_count_outbox(f->store);
-
-	if (n >= 0)
-		atomic_store(&f->n_waiting, n);
 }
 
 /* pass_on brings one batch to the log, if there is one, and sets *more: another may

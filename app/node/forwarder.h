@@ -27,7 +27,7 @@ void forwarder_reload(struct forwarder *forwarder, const struct conf *conf);
 
 /* Any thread. */
 struct forwarder_counters {
-	int64_t n_waiting;     /* rows of the outbox, a second ago at most */
+	int64_t n_waiting;     /* rows of the outbox, a few seconds ago at most */
 	uint64_t n_forwarded;  /* rows that the log has; those that were dropped too */
 	uint64_t n_dropped;    /* messages whose key was in the log already */
 };
