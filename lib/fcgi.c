@@ -47,6 +47,18 @@ add_record(struct buf *out, unsigned char type, const void *content, size_t len)
 	buf_add(out, content, len);
 }
 
+/* add_length adds the length of a name or a value (FastCGI 3.4). */
+static void
+add_length(struct buf *out, size_t len)
+{
+	if (len > 127) {
+		buf_add_char(out, (char)(0x80 | len >> 24));
+		buf_add_char(out, (char)(len >> 16));
+		buf_add_char(out, (char)(len >> 8));
+	}
+	buf_add_char(out, (char)len);
+}
+
 void
 fcgi_get(struct buf *out, const char *const params[])
 {
@@ -54,8 +66,8 @@ fcgi_get(struct buf *out, const char *const params[])
 	struct buf pairs = BUF_EMPTY;
 
 	for (; *params != NULL; params += 2) {
-		buf_add_char(&pairs, (char)strlen(params[0]));
-		buf_add_char(&pairs, (char)strlen(params[1]));
+		add_length(&pairs, strlen(params[0]));
+		add_length(&pairs, strlen(params[1]));
 		buf_add_str(&pairs, params[0]);
 		buf_add_str(&pairs, params[1]);
 	}
@@ -66,6 +78,24 @@ fcgi_get(struct buf *out, const char *const params[])
 	add_record(out, PARAMS, NULL, 0);
 	add_record(out, STDIN, NULL, 0);
 	buf_free(&pairs);
+}
+
+void
+fcgi_add_content(struct buf *out, const char *records, size_t n)
+{
+	const unsigned char *at = (const unsigned char *)records;
+
+	while (n >= FCGI_HEADER_BYTES) {
+		size_t len = (size_t)at[4] << 8 | at[5];
+		size_t whole = FCGI_HEADER_BYTES + len + at[6];
+
+		if (whole > n)
+			return;
+		if (at[1] == STDOUT)
+			buf_add(out, at + FCGI_HEADER_BYTES, len);
+		at += whole;
+		n -= whole;
+	}
 }
 
 /* ---- scanning ---- */

@@ -29,8 +29,12 @@ void fcgi_stdout_header(unsigned char header[FCGI_HEADER_BYTES], uint16_t reques
 void fcgi_end(unsigned char records[FCGI_END_BYTES], uint16_t request_id);
 
 /* fcgi_get adds a whole request without a body, of id 1, to out: params are
- * names and values in turn, ended by NULL, none over 127 bytes. */
+ * names and values in turn, ended by NULL, and fit in one record. */
 void fcgi_get(struct buf *out, const char *const params[]);
+
+/* fcgi_add_content adds what the FCGI_STDOUT records among these n bytes hold, as far as
+ * they are whole. */
+void fcgi_add_content(struct buf *out, const char *records, size_t n);
 
 enum fcgi_scan_state {
 	FCGI_SCAN_PARTIAL,   /* the parameters are not all there yet */

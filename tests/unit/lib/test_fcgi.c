@@ -186,6 +186,38 @@ TEST(a_get_carries_names_and_values_of_127_bytes)
 	assert_int_equal(scan(), FCGI_SCAN_WHOLE);
 }
 
+TEST(a_get_carries_longer_ones_too)
+{
+	char value[1001];
+	const char *params[] = { "N", value, NULL };
+
+	memset(value, 'v', 1000);
+	value[1000] = '\0';
+	buf_free(&request);
+	fcgi_get(&request, params);
+	assert_memory_equal(request.bytes + 24, "\1\x80\0\3\xe8Nvvv", 9);
+	assert_int_equal(scan(), FCGI_SCAN_WHOLE);
+}
+
+TEST(the_content_of_records_is_what_stdout_says_as_far_as_they_are_whole)
+{
+	static const char records[] = "\1\6\0\1\0\3\2\0abc--" "\1\7\0\1\0\2\0\0no"
+	    "\1\6\0\1\0\2\0\0de" "\1\6\0\1\0\0\0\0" "\1\6\0\1\0\2\1\0fg-";
+	static const char *const expected[] = { "", "abc", "abcde", "abcdefg" };
+
+	for (size_t n = 0; n < sizeof(records); n++) {
+		struct buf out = BUF_EMPTY;
+		char *copy = malloc(n + 1), *text;
+
+		memcpy(copy, records, n);  /* so that reading beyond it is noticed */
+		fcgi_add_content(&out, copy, n);
+		text = buf_take(&out);
+		assert_string_equal(text, expected[n < 13 ? 0 : n < 33 ? 1 : n < 52 ? 2 : 3]);
+		free(text);
+		free(copy);
+	}
+}
+
 TEST(a_request_cut_at_any_byte_is_known_for_what_it_is)
 {
 	size_t params_end;
@@ -729,6 +761,8 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(a_get_is_added_behind_what_is_there),
 	cmocka_unit_test(a_get_without_parameters_is_still_a_whole_request),
 	cmocka_unit_test(a_get_carries_names_and_values_of_127_bytes),
+	cmocka_unit_test(a_get_carries_longer_ones_too),
+	cmocka_unit_test(the_content_of_records_is_what_stdout_says_as_far_as_they_are_whole),
 	cmocka_unit_test(a_request_cut_at_any_byte_is_known_for_what_it_is),
 	cmocka_unit_test(padding_is_passed_over_and_waited_for),
 	cmocka_unit_test(ids_other_than_1_are_as_good_but_0_is_not),
