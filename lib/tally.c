@@ -176,23 +176,44 @@ tally_watch(struct tally *tally)
 	pthread_mutex_unlock(&tally->lock);
 }
 
+/* take_first takes the first of those that have changed off their list, and returns
+ * false where there is none. */
+static bool
+take_first(struct tally *tally, tally_row *row, void *context)
+{
+	struct tally_entry **before[TALLY_LEVELS], *entry = TAILQ_FIRST(&tally->changed);
+
+	if (entry == NULL)
+		return false;
+	TAILQ_REMOVE(&tally->changed, entry, link);
+	entry->has_changed = false;
+	if (row != NULL)
+		row(context, entry->name, entry->n);
+	if (entry->n == 0) {
+		find(tally, entry->name, before);
+		drop(entry, before);
+	}
+	return true;
+}
+
+void
+tally_unwatch(struct tally *tally)
+{
+	pthread_mutex_lock(&tally->lock);
+	while (take_first(tally, NULL, NULL))
+		;
+	tally->is_watched = false;
+	pthread_mutex_unlock(&tally->lock);
+}
+
 size_t
 tally_take_changed(struct tally *tally, size_t max, tally_row *row, void *context)
 {
-	struct tally_entry **before[TALLY_LEVELS], *entry;
 	size_t n = 0;
 
 	pthread_mutex_lock(&tally->lock);
-	for (; n < max && (entry = TAILQ_FIRST(&tally->changed)) != NULL; n++) {
-		TAILQ_REMOVE(&tally->changed, entry, link);
-		entry->has_changed = false;
-		if (row != NULL)
-			row(context, entry->name, entry->n);
-		if (entry->n == 0) {
-			find(tally, entry->name, before);
-			drop(entry, before);
-		}
-	}
+	while (n < max && take_first(tally, row, context))
+		n++;
 	pthread_mutex_unlock(&tally->lock);
 	return n;
 }

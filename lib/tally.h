@@ -45,10 +45,11 @@ typedef void tally_row(void *context, const char *name, size_t n);
 size_t tally_page(struct tally *tally, const char *after, size_t max, tally_row *row,
     void *context);
 
-/* tally_watch begins to note which names change. tally_take_changed passes those, each
+/* tally_watch begins to note which names change, until tally_unwatch. tally_take_changed passes those, each
  * once, with what there is now, which may be none, max at most; forgets that they had
  * changed, and returns how many. row NULL: only that. */
 void tally_watch(struct tally *tally);
+void tally_unwatch(struct tally *tally);
 size_t tally_take_changed(struct tally *tally, size_t max, tally_row *row, void *context);
 
 #endif

@@ -101,6 +101,14 @@ TEST(changes_are_noted_from_the_watch_on_each_once_with_what_is_there_now)
 	tally_remove(&tally, "b");
 	assert_int_equal(tally_take_changed(&tally, 10, NULL, NULL), 2);
 	changed_are(&tally, 10, "");
+	tally_add(&tally, "a");
+	tally_add(&tally, "b");
+	tally_remove(&tally, "b");
+	tally_unwatch(&tally);
+	page_is(&tally, NULL, 10, "a:1");
+	tally_remove(&tally, "a");
+	tally_watch(&tally);
+	changed_are(&tally, 10, "");
 }
 
 /* ---- against an array ---- */
@@ -177,8 +185,7 @@ TEST(whatever_comes_and_goes_it_is_what_a_plain_array_would_say)
 		while (model.n[i]-- > 0)
 			tally_remove(&tally, name_of(i));
 	}
-	while (tally_take_changed(&tally, 100, NULL, NULL) > 0)
-		;
+	tally_unwatch(&tally);
 }
 
 /* ---- from two threads ---- */
@@ -221,8 +228,7 @@ TEST(one_thread_reads_while_another_counts)
 	}
 	atomic_store(&is_over, true);
 	pthread_join(thread, NULL);
-	while (tally_take_changed(&shared, 100, NULL, NULL) > 0)
-		;
+	tally_unwatch(&shared);
 	page_is(&shared, NULL, 1, "");
 }
 
