@@ -123,9 +123,11 @@ struct upstream_user {
 };
 
 /* upstream_beat says that `node` is alive and that these users' streams have changed;
- * is_first: they are all there are. `copy` is its store's name (store_position): a
+ * is_first: they are all there are, but for those that follow at once. `copy` is its store's name (store_position): a
  * machine of that node's name with another copy that is alive is UPSTREAM_REFUSED
- * (logged), and nothing is changed. */
+ * (logged), and nothing is changed. UPSTREAM_UNKNOWN: also where the log does not know
+ * of what was said before, of all but the first. After any outcome but 0 what it knows
+ * of this node is not known, until all of its users are told anew. */
 int upstream_beat(struct upstream *log, const char *node, const char *copy,
     const struct upstream_user *users, size_t n, bool is_first);
 
@@ -133,15 +135,16 @@ int upstream_beat(struct upstream *log, const char *node, const char *copy,
 int upstream_leave(struct upstream *log, const char *node, const char *copy);
 
 struct upstream_node {
-	char *node;
-	size_t n_streams, n_users;
+	const char *node;
+	size_t n_streams, n_users;     /* of upstream_user_nodes: that user's streams, and 1 */
 	int64_t seen;                  /* Unix seconds */
 };
 
 /* Each answers with what the machines that are alive have said; arrays and strings
  * belong to the handle until its next call. upstream_users: in the order of bytes, those
  * after `after` (NULL: from the first), max at most, each once with the sum of its
- * streams. upstream_user_nodes: where one user has streams. */
+ * streams. upstream_user_nodes: where one user has streams, and how many. n_users NULL: they
+ * are not counted, which costs the log the most. */
 int upstream_nodes(struct upstream *log, const struct upstream_node **nodes, size_t *n,
     size_t *n_users);
 int upstream_users(struct upstream *log, const char *after, size_t max,

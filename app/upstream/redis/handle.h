@@ -30,6 +30,14 @@ struct handle_forward {
 	size_t n;
 };
 
+/* What presence.c keeps. */
+struct handle_presence {
+	struct redis_value *answer;   /* what the following are lent from; NULL: none */
+	struct upstream_node *nodes;  /* owned, and so are the users */
+	struct upstream_user *users;
+	uint64_t n_beats;
+};
+
 struct upstream {
 	struct redis *redis;
 	char *key;           /* of the stream: the setting upstream_key */
@@ -39,6 +47,7 @@ struct upstream {
 	uint64_t group;      /* the number of its last group */
 	struct handle_read read;
 	struct handle_forward forward;
+	struct handle_presence presence;
 	size_t n_trim;       /* upstream_trim: entries of a slice; 0: none was made yet */
 	mono_us refusal_said_at;  /* script_receive */
 };
@@ -46,5 +55,6 @@ struct upstream {
 /* What upstream_close frees besides. */
 void read_free(struct upstream *log);
 void forward_free(struct upstream *log);
+void presence_answers_free(struct upstream *log);
 
 #endif

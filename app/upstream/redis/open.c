@@ -53,6 +53,7 @@ upstream_close(struct upstream *log)
 		return;
 	read_free(log);
 	forward_free(log);
+	presence_answers_free(log);
 	redis_free(log->redis);
 	free(log->key);
 	free(log->prefix);
