@@ -32,7 +32,7 @@ print_help(FILE *to)
 	    "  rowcast token   --user U [--topic T]... [--scope S] [--ttl 1h]\n"
 	    "  rowcast publish [--user U | --topic T | --all] [--event E] [DATA]\n"
 	    "  rowcast tail    [--after ID] [--user U]\n"
-	    "  rowcast status\n"
+	    "  rowcast status  [--streams]\n"
 	    "  rowcast --version | --help\n\n", to);
 	for (size_t i = 0; i < N_COMMANDS; i++)
 		fprintf(to, "  %-8s %s\n", commands[i].name, commands[i].help);

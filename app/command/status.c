@@ -1,92 +1,69 @@
-/* rowcast status: asks the rowcast that listens on `listen` for /status, as a web
- * server would, and prints the answer. Whoever may connect to that socket may read
- * it. One thread; it opens the socket and no store. */
+/* rowcast status: asks the rowcast that listens on `listen` for /status, or for who is
+ * connected, and prints the answer. One thread; it opens the socket and no store. */
 
-#include <netdb.h>
+#include <getopt.h>
+#include <stdbool.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/socket.h>
-#include <sys/un.h>
-#include <unistd.h>
 
 #include "app/command/command.h"
-#include "app/fastcgi/listener.h"
-#include "app/fastcgi/request.h"
+#include "app/command/inquiry.h"
+#include "app/command/streams.h"
 #include "lib/buf.h"
-#include "lib/fcgi.h"
 
-static const char usage[] = "status [-c FILE] [-o KEY=VALUE]...";
+static const char usage[] = "status [--streams] [-c FILE] [-o KEY=VALUE]...";
 
-enum { ANSWER_MAX_BYTES = 64 << 10, ANSWER_WAIT_S = 5 };
-
-/* ask sends the request and reads until the other side hangs up. */
+/* print_status prints the object, a member a line: it has none but numbers and names. */
 static int
-ask(int fd, struct buf *answer)
+print_status(const struct conf *conf)
 {
-	static const char *const params[] = {
-		"REQUEST_METHOD", "GET", "SCRIPT_NAME", "/status", REQUEST_LOCAL_PARAM, "1", NULL,
-	};
-	struct timeval wait = { .tv_sec = ANSWER_WAIT_S };
-	struct buf request = BUF_EMPTY;
-	ssize_t n;
+	struct buf body = BUF_EMPTY;
 
-	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof(wait));
-	fcgi_get(&request, params);
-	n = send(fd, request.bytes, request.len, MSG_NOSIGNAL);
-	buf_free(&request);
-	while (n > 0 && answer->len < ANSWER_MAX_BYTES) {
-		n = recv(fd, buf_reserve(answer, ANSWER_MAX_BYTES), ANSWER_MAX_BYTES, 0);
-		if (n > 0)
-			answer->len += (size_t)n;
-	}
-	return n == 0 ? 0 : -1;
-}
-
-/* print_json prints the object inside the answer, a member a line. */
-static int
-print_json(struct buf *answer)
-{
-	char *from, *to;
-
-	buf_add_char(answer, '\0');
-	/* The answer is records; the object is short and lies in the first. */
-	from = memmem(answer->bytes, answer->len, "\r\n\r\n{", 5);
-	to = from != NULL ? memchr(from, '}', answer->len - (size_t)(from - answer->bytes)) : NULL;
-	if (to == NULL)
+	if (inquiry_get(conf, "/status", "", &body) < 0) {
+		buf_free(&body);
 		return -1;
-	for (from += 5; from < to; from++) {
-		if (*from == ',')
+	}
+	if (body.len < 2 || body.bytes[0] != '{' || body.bytes[body.len - 1] != '}') {
+		buf_free(&body);
+		return inquiry_is_foreign(conf);
+	}
+	for (size_t i = 1; i < body.len - 1; i++) {
+		if (body.bytes[i] == ',')
 			putchar('\n');
-		else if (*from == ':')
+		else if (body.bytes[i] == ':')
 			fputs(": ", stdout);
-		else if (*from != '"')
-			putchar(*from);
+		else if (body.bytes[i] != '"')
+			putchar(body.bytes[i]);
 	}
 	putchar('\n');
+	buf_free(&body);
 	return 0;
 }
 
 int
 command_status(int argc, char *argv[])
 {
+	static const struct option options[] = { { "streams", no_argument, NULL, 's' }, { 0 } };
 	struct command_conf cc = { 0 };
-	struct buf answer = BUF_EMPTY;
 	struct conf conf;
-	int fd, rc = -1;
+	bool streams = false;
+	int option, rc = -1;
 
-	if (command_conf_args(&cc, argc, argv, usage) != 0)
-		return 2;
+	while ((option = getopt_long(argc, argv, COMMAND_CONF_SHORT, options, NULL)) != -1) {
+		if (option == 's') {
+			streams = true;
+		} else if (option == '?') {
+			command_conf_free(&cc);
+			return command_usage(usage);
+		} else {
+			command_conf_option(&cc, option);
+		}
+	}
+	if (optind < argc) {
+		command_conf_free(&cc);
+		return command_usage(usage);
+	}
 	if (command_conf_load(&cc, &conf) == 0) {
-		fd = listener_connect(conf.listen);
-		if (fd < 0)
-			log_error("status: no rowcast answers on %s", conf.listen);
-		else if (ask(fd, &answer) < 0 || (rc = print_json(&answer)) < 0)
-			log_errorx("status: what answers on %s is not a rowcast of this version",
-			    conf.listen);
-		if (fd >= 0)
-			close(fd);
-		buf_free(&answer);
+		rc = streams ? streams_print(&conf) : print_status(&conf);
 		conf_free(&conf);
 	}
 	command_conf_free(&cc);

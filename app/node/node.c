@@ -8,6 +8,7 @@
 
 #include "app/node/follower.h"
 #include "app/node/forwarder.h"
+#include "app/node/presence.h"
 #include "app/node/retention.h"
 #include "app/upstream/upstream.h"
 #include "lib/clock.h"
@@ -18,19 +19,8 @@ struct node {
 	struct follower *follower;
 	struct forwarder *forwarder;
 	struct retention *retention;
+	struct presence *presence;
 };
-
-/* claim_name says to the others that this machine is there. UPSTREAM_REFUSED: one of
- * that name is (logged). */
-static int
-claim_name(const struct conf *conf, const char *copy)
-{
-	struct upstream *log = upstream_open(conf);
-	int rc = upstream_beat(log, conf->node, copy, NULL, 0, true);
-
-	upstream_close(log);
-	return rc;
-}
 
 struct node *
 node_start(const struct conf *conf, struct store *store, const struct node_wiring *wiring)
@@ -50,7 +40,8 @@ node_start(const struct conf *conf, struct store *store, const struct node_wirin
 	if (node->follower == NULL)
 		goto fail;
 	/* While the follower connects. */
-	if (claim_name(conf, position.name) == UPSTREAM_REFUSED)
+	node->presence = presence_start(conf, position.name, wiring->users);
+	if (node->presence == NULL)
 		goto refused;
 	left = until - clock_mono_us();
 	rc = follower_wait(node->follower, left > 0 ? (int)(left / 1000) : 0);
@@ -64,6 +55,8 @@ node_start(const struct conf *conf, struct store *store, const struct node_wirin
 	return node;
 refused:
 	log_errorx("node: upstream refuses this machine: see above");
+	if (node->presence != NULL)
+		presence_stop(node->presence);
 	follower_stop(node->follower);
 fail:
 	store_close(second);
@@ -95,6 +88,7 @@ node_count(struct node *node, struct node_counters *counters)
 	*counters = (struct node_counters){
 		.is_up = follower.is_up,
 		.is_failing = follower.is_failing,
+		.n_nodes = presence_n_nodes(node->presence),
 		.n_outbox = forwarder.n_waiting,
 		.lag_s = follower.lag_s,
 		.n_refused = follower.n_refused,
@@ -103,9 +97,16 @@ node_count(struct node *node, struct node_counters *counters)
 	};
 }
 
+struct presence *
+node_presence(struct node *node)
+{
+	return node->presence;
+}
+
 void
 node_stop(struct node *node)
 {
+	presence_stop(node->presence);
 	retention_stop(node->retention);
 	forwarder_stop(node->forwarder);
 	follower_stop(node->follower);

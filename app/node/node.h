@@ -18,6 +18,7 @@
 enum { NODE_START_MS = 2000 };
 
 struct node;
+struct presence;
 
 /* node_start takes the store, a STORE_COPY handle, and starts the threads. It returns
  * when the log has answered, or after NODE_START_MS: without the log it goes on trying.
@@ -32,6 +33,9 @@ void node_reload(struct node *node, const struct conf *conf);
 /* node_is_blank: the copy is empty and the log has not been heard of yet, so that there
  * is no id that a new stream could begin at. Any thread. */
 bool node_is_blank(struct node *node);
+
+/* node_presence lends what answers /presence, until node_stop. Any thread. */
+struct presence *node_presence(struct node *node);
 
 /* For /status, /metrics and /healthz. Any thread. */
 struct node_counters {

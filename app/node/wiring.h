@@ -8,6 +8,8 @@
 
 #include "lib/clock.h"
 
+struct tally;
+
 struct node_wiring {
 	/* The log had given no id above `newest` at asked_at, or later. */
 	void (*heard)(void *context, int64_t newest, mono_us asked_at);
@@ -22,7 +24,8 @@ struct node_wiring {
 	 * what is above it is not deleted yet, or they would miss it without a word. */
 	int64_t (*sent)(void *context);
 
-	void *context;  /* lent */
+	struct tally *users;  /* lent: those who are connected here, and their streams */
+	void *context;        /* lent */
 };
 
 #endif

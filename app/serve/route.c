@@ -8,6 +8,7 @@
 
 #include "app/serve/events.h"
 #include "app/serve/msg.h"
+#include "app/serve/presence.h"
 #include "app/serve/status.h"
 #include "lib/mem.h"
 
@@ -21,6 +22,7 @@ static const struct {
 	{ "/healthz", "GET, HEAD", status_handle_health },
 	{ "/metrics", "GET, HEAD", status_handle_metrics },
 	{ "/status", "GET, HEAD", status_handle_status },
+	{ "/presence", "GET, HEAD", presence_handle },
 };
 
 enum { REQUESTED_HEADERS_MAX_BYTES = 1024 };  /* of a preflight; picked, not tuned */
@@ -111,7 +113,7 @@ answer_by_head(struct service *service, struct request *request, size_t *i)
 	request->reply.allow_origin = allowed_origin(service->conf, request->origin);
 	if (*i == N_ROUTES) {
 		reply_error(&request->reply, 404, NULL, "there is nothing at this path; rowcast"
-		    " answers /events, /msg, /healthz, /metrics and /status");
+		    " answers /events, /msg, /healthz, /metrics, /status and /presence");
 	} else if (strcmp(request->method, "OPTIONS") == 0 && request->reply.allow_origin != NULL) {
 		answer_preflight(request, routes[*i].methods);
 	} else if (!allows(routes[*i].methods, request->method)) {

@@ -249,7 +249,7 @@ start_publishing(struct service *service, const struct conf *conf, struct store 
 {
 	const struct node_wiring wiring = {
 		.heard = heard, .followed = committed, .seen = seen, .sent = sent,
-		.context = service,
+		.users = hub_users(service->hub), .context = service,
 	};
 
 	if (conf->upstream.kind == SETTING_NO_UPSTREAM) {

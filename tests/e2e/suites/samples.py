@@ -106,7 +106,7 @@ def what_goes_on_is_for_this_machine_alone(site):
             connection.close()
 
     admin = site.token(site.user(), scope='rowcast:admin')
-    for word, shown in (('metrics', b'rowcast_'), ('status', b'{')):
+    for word, shown in (('metrics', b'rowcast_'), ('status', b'{'), ('presence', b'{')):
         encoded = f'%{ord(word[0]):02x}{word[1:-1]}%{ord(word[-1]):02X}'
         for path in (f'/{word}', f'/x/{word}', f'/{encoded}', f'/x/{encoded}', f'//{word}', f'/x//{word}', f'//x///{encoded}',
                      f'/./{word}', f'/x/../{word}', f'/healthz/../{word}', f'/healthz/%2e%2e/{word}', f'/events/{word}',

@@ -17,11 +17,13 @@
 #include "app/node/wiring.h"
 #include "app/upstream/upstream.h"
 #include "lib/mem.h"
+#include "lib/tally.h"
 
 struct machine {
 	struct conf conf;
 	struct table table;            /* its name only: the copy of this machine */
 	struct node_wiring wiring;
+	struct tally users;            /* nobody */
 	_Atomic int64_t newest;        /* heard of, or followed */
 	_Atomic int64_t followed, sent;
 	_Atomic int n_heard;
@@ -80,7 +82,7 @@ machine_open(struct machine *m, const struct redis_server *log, const char *name
 	char *file = mem_printf("copy-%d.db", number++), *path = path_in_folder(file);
 
 	*m = (struct machine){ .wiring = {
-		machine_heard, machine_followed, machine_seen, machine_sent, m,
+		machine_heard, machine_followed, machine_seen, machine_sent, &m->users, m,
 	} };
 	conf_of(&m->conf, LIST(upstream, node, "keep_for = 0", "keep_rows = 1000000"));
 	free(m->conf.store);
