@@ -26,6 +26,7 @@ struct link {
 	redisContext *context;   /* owns the descriptor */
 	int wake_fd;
 	bool tls;
+	bool has_answered;       /* so the handshake of TLS is over */
 	struct buf out;          /* what is to be sent, of it `sent` is */
 	size_t sent;
 	size_t piece;            /* behind `sent`, what hiredis is about to write (TLS) */
@@ -389,8 +390,8 @@ write_tls(struct link *link)
 	return 0;
 }
 
-/* Within TLS a write may wait for something to read and the other way round, and
- * hiredis does not tell: so it is tried again after this time at the latest. */
+/* Within a handshake of TLS a write may wait for something to read, and hiredis does not
+ * tell: so it is tried again after this time at the latest. */
 enum { TLS_AGAIN_US = 5000 };
 
 static enum awaited
@@ -402,7 +403,7 @@ await_link(struct link *link, mono_us deadline)
 
 	if (!has_unsent(link))
 		return await(fd, POLLIN, link->wake_fd, deadline);
-	if (!link->tls)
+	if (!link->tls || link->has_answered)
 		return await(fd, POLLIN | POLLOUT, link->wake_fd, deadline);
 	awaited = await(fd, POLLIN, link->wake_fd, again < deadline ? again : deadline);
 	return awaited == LATE && again < deadline ? READY : awaited;
@@ -413,7 +414,10 @@ tell_lost(const struct link *link, char why[LINK_WHY_BYTES])
 {
 	const redisContext *context = link->context;
 
-	if (context->err == 0)
+	if (link->tls && !link->has_answered)  /* hiredis may not know why either */
+		tell(why, "TLS failed: the certificate has to be of that host, and signed by whom this "
+		    "system trusts");
+	else if (context->err == 0)
 		tell_errno(why, errno);
 	else if (context->err == REDIS_ERR_EOF)
 		tell(why, "the connection was closed");
@@ -429,13 +433,16 @@ link_receive(struct link *link, mono_us deadline, char why[LINK_WHY_BYTES])
 	for (;;) {
 		enum awaited awaited;
 
+		if (has_unsent(link) && link->tls && write_tls(link) < 0)
+			break;
 		/* Who closes a connection may have said why: that is read still. */
-		if (has_unsent(link) && (link->tls ? write_tls(link) : write_plain(link)) < 0)
+		if (has_unsent(link) && !link->tls && write_plain(link) < 0)
 			link->sent = link->out.len;
 		if (redisGetReplyFromReader(link->context, &answer) != REDIS_OK)
 			break;
 		if (answer != NULL) {
 			link->n_expected--;
+			link->has_answered = true;
 			return answer;
 		}
 		awaited = await_link(link, deadline);

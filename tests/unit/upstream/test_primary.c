@@ -78,24 +78,12 @@ TEST(a_name_that_no_sentinel_knows_is_refused)
 	free(other);
 }
 
-TEST(without_any_sentinel_the_connection_that_there_is_stays)
-{
-	struct redis *redis = connection_to(url);
-
-	assert_int_equal(redis_connect(redis, in_ms(PATIENCE_MS)), 0);
-	redis_server_hang(&sentinel);
-	clock_ahead_us += 2000000;  /* it is time to ask */
-	assert_int_equal(redis_connect(redis, in_ms(PATIENCE_MS)), 0);
-	assert_int_equal(redis_n_connects(redis), 1);
-	redis_server_wake(&sentinel);
-	redis_free(redis);
-}
-
 /* Killed: the connection breaks, and the Sentinel names the replica after a while. */
 TEST(when_the_primary_is_killed_the_next_one_is_found)
 {
 	struct redis *redis = connection_to(url);
 	int old = primary.port, next = replica.port;
+	char *next_port = mem_printf("%d", next);
 
 	assert_int_equal(redis_connect(redis, in_ms(PATIENCE_MS)), 0);
 	assert_int_equal(port_of(redis), old);
@@ -104,9 +92,11 @@ TEST(when_the_primary_is_killed_the_next_one_is_found)
 	assert_int_equal(redis_connect(redis, in_ms(PATIENCE_MS)), 0);
 	assert_int_equal(port_of(redis), next);
 	answers(redis, "OK", LIST("SET", "written", "here"));
-	/* The other way round from here on; it is made a replica by the Sentinel. */
+	/* The other way round from here on. The Sentinel would see to it, after some 10 s. */
 	redis_server_again(&primary);
+	redis_cli_says(&primary, "OK", LIST("REPLICAOF", "127.0.0.1", next_port));
 	WAIT_FOR(strstr(redis_cli(&primary, LIST("ROLE")), "connected") != NULL);
+	free(next_port);
 	redis_free(redis);
 }
 
@@ -131,13 +121,27 @@ TEST(an_old_primary_that_wakes_is_left)
 	redis_free(redis);
 }
 
+TEST(without_any_sentinel_the_connection_that_there_is_stays)
+{
+	struct redis *redis = connection_to(url);
+
+	assert_int_equal(redis_connect(redis, in_ms(PATIENCE_MS)), 0);
+	redis_server_hang(&sentinel);
+	clock_ahead_us += 2000000;  /* it is time to ask */
+	assert_int_equal(redis_connect(redis, in_ms(PATIENCE_MS)), 0);
+	assert_int_equal(redis_n_connects(redis), 1);
+	redis_server_wake(&sentinel);
+	redis_free(redis);
+}
+
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(a_sentinel_names_the_primary),
 	cmocka_unit_test(a_sentinel_that_is_gone_or_hangs_is_passed_over),
 	cmocka_unit_test(a_name_that_no_sentinel_knows_is_refused),
-	cmocka_unit_test(without_any_sentinel_the_connection_that_there_is_stays),
 	cmocka_unit_test(when_the_primary_is_killed_the_next_one_is_found),
 	cmocka_unit_test(an_old_primary_that_wakes_is_left),
+	/* Last: a Sentinel that has slept for long does nothing for 30 s. */
+	cmocka_unit_test(without_any_sentinel_the_connection_that_there_is_stays),
 };
 
 int
