@@ -18,8 +18,9 @@ enum {
 
 /* ARGV: the machine, now in ms, for how many ms entries are kept and how many of them
  * (0: no bound), how many are looked at. Returns how many were deleted, 1 where there
- * is more, how many were looked at and their bytes. Redis deletes expired keys by its
- * own clock, and what is old is found by ours, as all else that we keep. */
+ * is more, how many were looked at and their bytes. What is old is found by Redis's clock,
+ * which the ids are of: by the clock of whichever machine has the lease, one that runs
+ * ahead would delete everything for all. */
 static const struct script trim = {
 	LOGLUA_LOG
 	"way = write_nothing\n"
@@ -32,8 +33,10 @@ static const struct script trim = {
 	"local refusal = look(now)\n"
 	"if refusal then return refusal end\n"
 	"local excess = keep_rows > 0 and log.length - keep_rows or 0\n"
+	"local time = redis.call('TIME')\n"
+	"local oldest_ms = time[1] * 1000 + math.floor(time[2] / 1000) - keep_ms\n"
 	"local function is_due(n, entry)\n"
-	"  return n <= excess or (keep_ms > 0 and parts(entry[1]) < now - keep_ms)\n"
+	"  return n <= excess or (keep_ms > 0 and parts(entry[1]) < oldest_ms)\n"
 	"end\n"
 	"if not log.first or not is_due(1, log.first) then return { 0, 0, 0, 0 } end\n"
 	"local slice = redis.call('XRANGE', K, '-', '+', 'COUNT', ARGV[5])\n"
