@@ -61,6 +61,7 @@ struct follower {
 	_Atomic mono_us stop_at;   /* the last read begins before */
 	_Atomic bool is_blank, is_up, is_failing;
 	_Atomic mono_us complete_at;
+	_Atomic int64_t keep_for_s;
 	_Atomic uint64_t n_refused, n_trimmed;
 	pthread_t thread;
 };
@@ -226,7 +227,9 @@ trim(struct follower *f)
 
 	if (began < f->slice.next)
 		return;
-	n = store_trim_copy(f->store, f->floor < sent ? f->floor : sent, slice_rows(&f->slice));
+	/* Not before all of it was sent, or live streams would not see the row of a gap. */
+	n = store_trim_copy(f->store, f->floor <= sent ? f->floor : 0,
+	    atomic_load(&f->keep_for_s), slice_rows(&f->slice));
 	if (n > 0)
 		atomic_fetch_add(&f->n_trimmed, (uint64_t)n);
 	slice_done(&f->slice, n, began);
@@ -262,6 +265,12 @@ follower_run(void *arg)
 
 /* ---- what other threads call ---- */
 
+void
+follower_reload(struct follower *f, const struct conf *conf)
+{
+	atomic_store(&f->keep_for_s, conf->keep_for_s);
+}
+
 struct follower *
 follower_start(const struct conf *conf, struct store *store, const struct node_wiring *wiring)
 {
@@ -278,6 +287,7 @@ follower_start(const struct conf *conf, struct store *store, const struct node_w
 	f->again_ms = AGAIN_FIRST_MS;
 	f->awaited_at = clock_mono_us();
 	slice_init(&f->slice);
+	follower_reload(f, conf);
 	atomic_store(&f->first_outcome, UPSTREAM_AWAY);
 	atomic_store(&f->is_blank, f->position.newest == 0);
 	atomic_store(&f->complete_at, clock_mono_us());

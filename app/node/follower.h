@@ -17,6 +17,9 @@ struct follower;
 struct follower *follower_start(const struct conf *conf, struct store *store,
     const struct node_wiring *wiring);
 
+/* follower_reload takes over keep_for from conf. Any thread. */
+void follower_reload(struct follower *follower, const struct conf *conf);
+
 /* follower_wait waits for the first answer of the log, for timeout_ms at most. 0: it
  * has come, and was told (wiring's heard); UPSTREAM_REFUSED: the log will not be read
  * by us (logged); UPSTREAM_AWAY: nothing has come yet. The starting thread. */

@@ -67,6 +67,7 @@ fail:
 void
 node_reload(struct node *node, const struct conf *conf)
 {
+	follower_reload(node->follower, conf);
 	forwarder_reload(node->forwarder, conf);
 	retention_reload(node->retention, conf);
 }

@@ -184,8 +184,11 @@ int store_follow(struct store *store, const struct store_news *news);
 
 /* store_trim_copy deletes, in one transaction, at most max_rows rows that have expired
  * or whose id is upto or below; the highest of the latter is bounds.trimmed from then
- * on. Returns how many, or -1 (logged, unless merely busy). */
-int store_trim_copy(struct store *store, int64_t upto, int max_rows);
+ * on. But where a row `rowcast.gap` stands at upto, the log has not trimmed what is
+ * below it, but lost it: this copy alone has it still, and keeps it for keep_for_s
+ * seconds (0: until upto is higher). Returns how many, or -1 (logged, unless merely
+ * busy). */
+int store_trim_copy(struct store *store, int64_t upto, int64_t keep_for_s, int max_rows);
 
 /* A row of the outbox: a message that was inserted here, or a message that was deleted
  * here. */

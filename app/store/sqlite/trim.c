@@ -215,19 +215,38 @@ fail:
 	return fail_trim(store);
 }
 
-int
-store_trim_copy(struct store *store, int64_t upto, int max_rows)
+/* is_lost: does the copy end at this id because the log has lost what was below? */
+static bool
+is_lost(struct store *store, int64_t upto)
 {
-	int64_t trimmed;
+	char *sql = mem_printf("SELECT EXISTS (SELECT 1 FROM rowcast_copy WHERE id = %" PRId64
+	    " AND event = 'rowcast.gap')", upto);
+	int64_t found = sql_number(store->sql, sql, 0);
+
+	free(sql);
+	return found != 0;
+}
+
+int
+store_trim_copy(struct store *store, int64_t upto, int64_t keep_for_s, int max_rows)
+{
+	wall_s now = clock_wall_s();
+	int64_t trimmed, old_below;
 	int n, n_more;
 
 	if (begin_trim(store) < 0)
 		return -1;
-	/* What was trimmed before this copy had it may stand here nevertheless. */
-	trimmed = sql_number(store->sql, "SELECT trimmed FROM rowcast_state", 0);
-	n = delete_expired(store, clock_wall_s(), max_rows);
+	n = delete_expired(store, now, max_rows);
 	if (n < 0)
 		return fail_trim(store);
+	if (is_lost(store, upto)) {
+		old_below = keep_for_s > 0 ? find_old(store, now, keep_for_s, max_rows - n) : 0;
+		if (old_below < 0)
+			return fail_trim(store);
+		upto = old_below - 1 < upto ? old_below - 1 : upto;
+	}
+	/* What was trimmed before this copy had it may stand here nevertheless. */
+	trimmed = sql_number(store->sql, "SELECT trimmed FROM rowcast_state", 0);
 	n_more = delete_upto(store, upto > trimmed ? upto : trimmed, max_rows - n);
 	if (n_more < 0 || sql_run(store->commit) != 0)
 		return fail_trim(store);

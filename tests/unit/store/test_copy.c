@@ -1094,7 +1094,7 @@ TEST(what_is_trimmed_does_not_exist_though_it_still_stands)
 		assert_int_equal(seen.ids[0], 510);
 		assert_int_equal(number("SELECT count(*) FROM message"), 50);
 		assert_int_equal(number("SELECT count(*) FROM rowcast_copy"), slice < 5 ? 100 - 10 * slice : 50);
-		assert_int_equal(store_trim_copy(store, 0, 10), slice < 5 ? 10 : 0);
+		assert_int_equal(store_trim_copy(store, 0, 0, 10), slice < 5 ? 10 : 0);
 	}
 }
 
@@ -1108,17 +1108,40 @@ TEST(a_slice_holds_what_has_expired_and_what_is_too_old)
 			m[i].expiry = EXPIRY_AT(i < 18 ? 1 : 4000000000);
 	}
 	follows(m, 20);
-	assert_int_equal(store_trim_copy(store, 0, 5), 5);
+	assert_int_equal(store_trim_copy(store, 0, 0, 5), 5);
 	bounds_are(10, 200, 0);
-	assert_int_equal(store_trim_copy(store, 55, 5), 5);
+	assert_int_equal(store_trim_copy(store, 55, 0, 5), 5);
 	bounds_are(30, 200, 10);
-	assert_int_equal(store_trim_copy(store, 55, 5), 2);
+	assert_int_equal(store_trim_copy(store, 55, 0, 5), 2);
 	bounds_are(70, 200, 50);
-	assert_int_equal(store_trim_copy(store, 55, 5), 0);
+	assert_int_equal(store_trim_copy(store, 55, 0, 5), 0);
 	holds(8);
-	assert_int_equal(store_trim_copy(store, INT64_MAX, 100), 8);
+	assert_int_equal(store_trim_copy(store, INT64_MAX, 0, 100), 8);
 	bounds_are(201, 200, 200);
 	sends("");
+}
+
+TEST(what_the_log_has_lost_the_copy_keeps_for_its_time)
+{
+	wall_s now = clock_wall_s();
+	struct message m[5];
+
+	for (int i = 0; i < 5; i++) {
+		m[i] = message_of(10 * i + 10, NULL, NULL, "x");
+		m[i].created_at = i < 2 ? now - 100 : now;
+	}
+	m[4] = with_event(m[4], "rowcast.gap");
+	follows(m, 5);
+	/* Lost at 50: rows by their age; not at all where there is no such bound. */
+	assert_int_equal(store_trim_copy(store, 50, 0, 10), 0);
+	assert_int_equal(store_trim_copy(store, 50, 50, 10), 2);
+	bounds_are(30, 50, 20);
+	assert_int_equal(store_trim_copy(store, 50, 50, 10), 0);
+	/* Then retention goes on in the log. */
+	m[0] = message_of(60, NULL, NULL, "x");
+	follows(m, 1);
+	assert_int_equal(store_trim_copy(store, 60, 50, 10), 4);
+	bounds_are(61, 60, 60);
 }
 
 /* ---- when the file fails ---- */
@@ -1132,7 +1155,7 @@ TEST(a_copy_that_another_program_keeps_locked_is_busy_and_then_as_before)
 	capture_begin();
 	assert_int_equal(store_follow(store, &news), STORE_BUSY);
 	assert_int_equal(store_empty_outbox(store, 1), STORE_BUSY);
-	assert_int_equal(store_trim_copy(store, 100, 10), -1);
+	assert_int_equal(store_trim_copy(store, 100, 0, 10), -1);
 	assert_says(capture_end(), "locked by another program for over 2000 ms");
 	does("COMMIT");
 	holds(0);
@@ -1269,11 +1292,11 @@ model_trim(void)
 		follows_news(&(struct store_news){ .trimmed = upto, .newest = model.newest });
 		if (upto > model.trimmed)
 			model.trimmed = upto;
-		assert_true(store_trim_copy(store, 0, most) >= 0);
+		assert_true(store_trim_copy(store, 0, 0, most) >= 0);
 	} else {
 		struct store_bounds bounds;
 
-		while (store_trim_copy(store, upto, most) == most)
+		while (store_trim_copy(store, upto, 0, most) == most)
 			;
 		/* The highest that was deleted; in between is nothing, or nothing that was missed. */
 		assert_int_equal(store_bounds(store, &bounds), 0);
@@ -1404,6 +1427,7 @@ static const struct CMUnitTest tests[] = {
 	COPY_TEST(who_is_ahead_of_the_copy_stays_where_he_is),
 	COPY_TEST(what_is_trimmed_does_not_exist_though_it_still_stands),
 	COPY_TEST(a_slice_holds_what_has_expired_and_what_is_too_old),
+	COPY_TEST(what_the_log_has_lost_the_copy_keeps_for_its_time),
 	COPY_TEST(a_copy_that_another_program_keeps_locked_is_busy_and_then_as_before),
 	COPY_TEST(a_copy_that_finds_no_room_takes_nothing_and_goes_on_when_there_is),
 	COPY_TEST(a_copy_that_was_taken_away_takes_nothing_more),
