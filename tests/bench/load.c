@@ -22,6 +22,7 @@
 #include "tests/bench/foreign.h"
 #include "tests/bench/loop.h"
 #include "tests/bench/run.h"
+#include "tests/bench/xadd.h"
 
 static const double OPEN_LIMIT_S = 60;  /* far above what any server took */
 enum { SETTLE_US = 500000 };            /* after opening: late subscriptions, freed memory */
@@ -76,14 +77,13 @@ traffic(struct run *r)
 	traffic_run(r);
 }
 
-/* foreign: each row is sent off when the one before has arrived everywhere,
+/* by_hand: each row is sent off when the one before has arrived everywhere,
  * after a pause of varying length, so that no clock of the server's can fall
- * into step with it. The time is taken before the INSERT: commit included. */
+ * into step with it. The time is taken before the INSERT or XADD: commit included.
+ * Of table and log one is NULL. */
 static void
-foreign(struct run *r)
+by_hand(struct run *r, struct foreign *table, struct xadd *log)
 {
-	struct foreign *table = foreign_open(r->options.db);
-
 	open_streams(r);
 	run_mark(r, &r->from, 0);
 	for (uint32_t k = 0; k < r->options.count; k++) {
@@ -94,14 +94,34 @@ foreign(struct run *r)
 		now = clock_mono_us();
 		number = flights_add(&r->flights, FLIGHT_TO_ALL, r->options.n_streams, now);
 		message_write(r->message, r->options.size, number, now);
-		foreign_insert(table, r->message, r->options.size);
+		if (table != NULL)
+			foreign_insert(table, r->message, r->options.size);
+		else
+			xadd_insert(log, r->message, r->options.size);
 		hist_add(&r->ack, (uint64_t)(clock_mono_us() - now));
 		r->acked++;
 		flights_ack(&r->flights, number, true);
 		traffic_drain(r);
 	}
 	run_mark(r, &r->to, 0);
+}
+
+static void
+foreign(struct run *r)
+{
+	struct foreign *table = foreign_open(r->options.db);
+
+	by_hand(r, table, NULL);
 	foreign_close(table);
+}
+
+static void
+xadd(struct run *r)
+{
+	struct xadd *log = xadd_open(&r->options.log);
+
+	by_hand(r, NULL, log);
+	xadd_close(log);
 }
 
 /* reopen opens all streams again, each from where it stopped, until every one
@@ -148,6 +168,10 @@ storm(struct run *r)
 	r->received = 0;
 	r->flights.expected = (r->acked - before) * r->options.n_streams;
 	r->latency_from = clock_mono_us() + (mono_us)3600 * 1000000; /* these have no latency worth the name */
+	if (r->options.back.n_addresses > 0) {
+		memcpy(r->options.get.addresses, r->options.back.addresses, sizeof r->options.get.addresses);
+		r->options.get.n_addresses = r->options.back.n_addresses;
+	}
 	run_mark(r, &r->from, 0);
 	reopen(r, r->acked - before);
 	run_mark(r, &r->to, 0);
@@ -228,7 +252,8 @@ main(int argc, char **argv)
 {
 	static const struct { const char *name; void (*run)(struct run *r); } modes[] = {
 		{ "lone", traffic }, { "load", traffic }, { "users", traffic }, { "bulk", traffic },
-		{ "hold", hold }, { "foreign", foreign }, { "storm", storm }, { "replay", replay },
+		{ "hold", hold }, { "foreign", foreign }, { "xadd", xadd }, { "storm", storm },
+		{ "replay", replay },
 	};
 	static struct run r;
 

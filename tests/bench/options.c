@@ -16,6 +16,7 @@ static const char usage_text[] =
     "modes   lone load users bulk   traffic; they differ in their defaults only\n"
     "        hold                   opens the streams and holds them for --seconds\n"
     "        foreign                inserts into --db by an own connection\n"
+    "        xadd                   adds to --redis by an own connection\n"
     "        storm                  all streams cut, --rows published, all back\n"
     "        replay                 streams that replay --rows rows each\n"
     "        fill                   --rows rows into --db, for replay: --count for each\n"
@@ -23,6 +24,9 @@ static const char usage_text[] =
     "\n"
     "--get HOST:PORT  --get-path T  --get-header T     the streams\n"
     "--post HOST:PORT --post-path T --post-header T    the publishers\n"
+    "         --get and --post may be repeated: several machines, by turns\n"
+    "--back HOST:PORT     storm: where the streams come back to\n"
+    "--redis HOST:PORT    --redis-login USER:PASSWORD   --redis-key K   --to USER\n"
     "--body T             what is posted, once for each of --lines messages\n"
     "--tokens FILE        one a line: the token of user 0, 1, ...\n"
     "--streams N          --publishers N      --unfinished N     --lines N\n"
@@ -34,7 +38,8 @@ static const char usage_text[] =
 enum option_key {
 	KEY_GET = 256, KEY_GET_PATH, KEY_GET_HEADER, KEY_POST, KEY_POST_PATH, KEY_POST_HEADER, KEY_BODY,
 	KEY_TOKENS, KEY_STREAMS, KEY_PUBLISHERS, KEY_UNFINISHED, KEY_LINES, KEY_SIZE, KEY_SECONDS, KEY_WARMUP,
-	KEY_LIMIT, KEY_OPENING, KEY_ROWS, KEY_USERS, KEY_COUNT, KEY_AFTER, KEY_DB, KEY_SPREAD, KEY_PID, KEY_HELP
+	KEY_LIMIT, KEY_OPENING, KEY_ROWS, KEY_USERS, KEY_COUNT, KEY_AFTER, KEY_DB, KEY_SPREAD, KEY_PID, KEY_BACK, KEY_REDIS,
+	KEY_REDIS_LOGIN, KEY_REDIS_KEY, KEY_TO, KEY_HELP
 };
 
 static const struct option long_options[] = {
@@ -61,6 +66,11 @@ static const struct option long_options[] = {
 	{ "after", required_argument, NULL, KEY_AFTER },
 	{ "db", required_argument, NULL, KEY_DB },
 	{ "spread", no_argument, NULL, KEY_SPREAD },
+	{ "back", required_argument, NULL, KEY_BACK },
+	{ "redis", required_argument, NULL, KEY_REDIS },
+	{ "redis-login", required_argument, NULL, KEY_REDIS_LOGIN },
+	{ "redis-key", required_argument, NULL, KEY_REDIS_KEY },
+	{ "to", required_argument, NULL, KEY_TO },
 	{ "pid", required_argument, NULL, KEY_PID },
 	{ "help", no_argument, NULL, KEY_HELP },
 	{ NULL, 0, NULL, 0 }
@@ -91,7 +101,7 @@ read_seconds(const char *text)
 /* read_address takes 127.x.x.x:PORT and nothing else: a load like this one has
  * no business on a network. */
 static void
-read_address(struct side *side, const char *text)
+read_address(struct sockaddr_in *address, const char *text)
 {
 	char host[INET_ADDRSTRLEN];
 	const char *colon = strrchr(text, ':');
@@ -100,12 +110,21 @@ read_address(struct side *side, const char *text)
 		errx(2, "%s: not HOST:PORT", text);
 	memcpy(host, text, (size_t)(colon - text));
 	host[colon - text] = '\0';
-	side->address.sin_family = AF_INET;
-	side->address.sin_port = htons((uint16_t)read_count(colon + 1, UINT16_MAX));
-	if (inet_pton(AF_INET, host, &side->address.sin_addr) != 1 ||
-	    ntohl(side->address.sin_addr.s_addr) >> 24 != 127)
+	address->sin_family = AF_INET;
+	address->sin_port = htons((uint16_t)read_count(colon + 1, UINT16_MAX));
+	if (inet_pton(AF_INET, host, &address->sin_addr) != 1 ||
+	    ntohl(address->sin_addr.s_addr) >> 24 != 127)
 		errx(2, "%s: not an address of the loopback (127.0.0.1)", host);
-	side->host = text;
+}
+
+static void
+add_address(struct side *side, const char *text)
+{
+	if (side->n_addresses == MAX_ADDRESSES)
+		errx(2, "%s: more than %d machines", text, MAX_ADDRESSES);
+	read_address(&side->addresses[side->n_addresses++], text);
+	if (side->host == NULL)
+		side->host = text;
 }
 
 static void
@@ -137,10 +156,10 @@ static void
 set_option(struct options *o, int key, const char *value)
 {
 	switch (key) {
-	case KEY_GET: read_address(&o->get, value); break;
+	case KEY_GET: add_address(&o->get, value); break;
 	case KEY_GET_PATH: o->get.path = value; break;
 	case KEY_GET_HEADER: buf_printf(&o->get.headers, "%s\r\n", value); break;
-	case KEY_POST: read_address(&o->post, value); break;
+	case KEY_POST: add_address(&o->post, value); break;
 	case KEY_POST_PATH: o->post.path = value; break;
 	case KEY_POST_HEADER: buf_printf(&o->post.headers, "%s\r\n", value); break;
 	case KEY_BODY: o->body = value; break;
@@ -160,6 +179,11 @@ set_option(struct options *o, int key, const char *value)
 	case KEY_AFTER: o->after = read_count(value, UINT32_MAX); break;
 	case KEY_DB: o->db = value; break;
 	case KEY_SPREAD: o->spread = true; break;
+	case KEY_BACK: add_address(&o->back, value); break;
+	case KEY_REDIS: read_address(&o->log.address, value); break;
+	case KEY_REDIS_LOGIN: o->log.login = value; break;
+	case KEY_REDIS_KEY: o->log.key = value; break;
+	case KEY_TO: o->log.user = value; break;
 	case KEY_PID:
 		if (o->n_processes == USAGE_PIDS)
 			errx(2, "more than %d processes", USAGE_PIDS);
@@ -184,6 +208,7 @@ set_defaults(struct options *o, const char *mode)
 		.opening = 256, .rows = 100, .count = 500, .size = 64, .seconds = 5, .warmup = 1, .limit = 120,
 	};
 	o->get.path = o->post.path = "/";
+	o->log.key = "rowcast";
 	if (strcmp(mode, "load") == 0) {
 		o->n_publishers = 64;
 		o->unfinished = 128;
@@ -207,7 +232,7 @@ void
 options_read(struct options *o, int argc, char **argv)
 {
 	static const char *const modes[] = {
-		"lone", "load", "users", "bulk", "hold", "foreign", "storm", "replay", "fill"
+		"lone", "load", "users", "bulk", "hold", "foreign", "storm", "xadd", "replay", "fill"
 	};
 	bool is_mode = false;
 	int key;
@@ -225,14 +250,19 @@ options_read(struct options *o, int argc, char **argv)
 		errx(2, "--size: at least %d", MESSAGE_HEAD);
 	if (o->unfinished != 0 && o->unfinished < o->lines)
 		errx(2, "--unfinished: at least as many as --lines, or 0");
-	if (o->post.host == NULL)
-		o->post.address = o->get.address, o->post.host = o->get.host;
+	if (o->post.host == NULL) {
+		memcpy(o->post.addresses, o->get.addresses, sizeof o->post.addresses);
+		o->post.n_addresses = o->get.n_addresses;
+		o->post.host = o->get.host;
+	}
 	if (o->lines == 0 || o->opening == 0 || o->n_publishers == 0)
 		errx(2, "--lines, --opening and --publishers: at least 1");
 	if (strcmp(o->mode, "fill") != 0 && o->get.host == NULL)
 		errx(2, "--get HOST:PORT is missing");
 	if ((strcmp(o->mode, "fill") == 0 || strcmp(o->mode, "foreign") == 0) && o->db == NULL)
 		errx(2, "--db FILE is missing");
+	if (strcmp(o->mode, "xadd") == 0 && o->log.address.sin_port == 0)
+		errx(2, "--redis HOST:PORT is missing");
 	buf_add_char(&o->get.headers, '\0');
 	buf_add_char(&o->post.headers, '\0');
 }

@@ -10,19 +10,32 @@
 #include "lib/buf.h"
 #include "tests/bench/usage.h"
 
+enum { MAX_ADDRESSES = 16 };
+
 /* One side of the server: where it listens and what a request to it looks
- * like. In templates {i} is the number of the stream or of the user meant,
+ * like; where it is several machines, streams and publishers take turns. In templates {i} is the number of the stream or of the user meant,
  * {token} that user's line of the token file, {msg} the message. */
 struct side {
-	struct sockaddr_in address;
-	const char *host;     /* for the Host field: as given */
+	struct sockaddr_in addresses[MAX_ADDRESSES];
+	uint32_t n_addresses;
+	const char *host;     /* for the Host field: the first as given */
 	const char *path;     /* template */
 	struct buf headers;   /* template; each field ends in CRLF */
+};
+
+/* The log that several machines share. */
+struct log_side {
+	struct sockaddr_in address;
+	const char *login;    /* USER:PASSWORD, or NULL */
+	const char *key;      /* of the stream */
+	const char *user;     /* whom entries are for, or NULL: everyone */
 };
 
 struct options {
 	const char *mode;
 	struct side get, post;
+	struct side back;     /* storm: where the streams come back to; no address: where they were */
+	struct log_side log;  /* xadd */
 	const char *body;     /* template of what is posted, once a message */
 	bool to_users;        /* each message is for one random user, not for all */
 	char **tokens;        /* one a user */
@@ -34,7 +47,7 @@ struct options {
 	uint32_t opening;     /* streams being opened at a time */
 	uint32_t rows;        /* rows a stream is behind, or replays, or the table gets */
 	uint32_t users;       /* fill: users that get rows */
-	uint32_t count;       /* foreign: inserts; replay: times; fill: rows a user gets */
+	uint32_t count;       /* foreign, xadd: inserts; replay: times; fill: rows a user gets */
 	bool spread;          /* fill: the users' rows lie among others', else they are the newest */
 	int64_t after;        /* replay: the id to replay after */
 	size_t size;          /* bytes of a message */

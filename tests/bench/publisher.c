@@ -134,7 +134,8 @@ publisher_ready(struct watch *w, uint32_t events)
 static void
 dial(struct publisher *p)
 {
-	const struct sockaddr_in *to = &p->crew->options->post.address;
+	const struct side *side = &p->crew->options->post;
+	const struct sockaddr_in *to = &side->addresses[(p - p->crew->publishers) % side->n_addresses];
 	int on = 1;
 
 	p->watch.fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);

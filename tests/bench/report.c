@@ -37,6 +37,12 @@ cpu_percent(const struct run *r, int k)
 }
 
 static double
+cpu_ms(const struct run *r, int k)
+{
+	return cpu_us(r, k) / 1000;
+}
+
+static double
 memory_empty(const struct run *r, int k)
 {
 	return (double)r->empty.usage.pss_bytes[k];
@@ -155,6 +161,7 @@ report_print(const struct run *r)
 	print_figure(r, "cpu_us_per_delivery", cpu_us_per_delivery);
 	print_figure(r, "cpu_us_per_message", cpu_us_per_message);
 	print_figure(r, "cpu_percent", cpu_percent);
+	print_figure(r, "cpu_ms", cpu_ms);
 	print_figure(r, "memory_empty", memory_empty);
 	print_figure(r, "memory_open", memory_open);
 	print_figure(r, "memory_per_stream", memory_per_stream);

@@ -19,9 +19,12 @@ FIGURES = {
     'latency_ms.p99': ('delivery p99, ms', '{:,.2f}'),
     'latency_ms.max': ('delivery max, ms', '{:,.2f}'),
     'ack_ms.p50': ('acknowledgement p50, ms', '{:,.2f}'),
+    'ack_ms.max': ('acknowledgement max, ms', '{:,.2f}'),
     'ack_ms.p99': ('acknowledgement p99, ms', '{:,.2f}'),
     'cpu_us_per_delivery.total': ('server CPU a delivery, µs', '{:,.2f}'),
     'cpu_us_per_delivery.rowcast': ("of it rowcast's own", '{:,.2f}'),
+    'cpu_us_per_delivery.redis': ("of it Redis's", '{:,.2f}'),
+    'cpu_us_per_message.redis': ("of it Redis's", '{:,.1f}'),
     'cpu_us_per_message.rowcast': ("of it rowcast's own", '{:,.1f}'),
     'cpu_us_per_message.total': ('server CPU a message, µs', '{:,.1f}'),
     'cpu_percent.total': ('server CPU, % of a core', '{:,.2f}'),
@@ -30,13 +33,21 @@ FIGURES = {
     'open_per_s': ('streams opened/s', '{:,.0f}'),
     'task_seconds': ('seconds until all caught up', '{:,.2f}'),
     'task_rows_per_s': ('rows/s', '{:,.0f}'),
+    'cpu_ms.redis': ("Redis's CPU, ms", '{:,.0f}'),
+    'live_ms.p50': ('delivery to live streams meanwhile p50, ms', '{:,.2f}'),
+    'live_ms.p99': ('the same, p99', '{:,.2f}'),
+    'live_ms.max': ('the same, max', '{:,.2f}'),
+    'opened_ms.p50': ('a new stream meanwhile p50, ms', '{:,.1f}'),
+    'opened_ms.max': ('the same, max', '{:,.1f}'),
+    'read_seconds': ('seconds until a stream from the first row on has its 1,000', '{:,.2f}'),
     'completeness': ('delivered / expected', '{:.4%}'),
     'client_busy': ('client, share of a core', '{:.0%}'),
     'others_percent': ('other processes, % of a core', '{:,.0f}'),
 }
 
 TRAFFIC = ['deliveries_per_s', 'latency_ms.p50', 'latency_ms.p99', 'latency_ms.max', 'ack_ms.p50', 'ack_ms.p99',
-           'cpu_us_per_delivery.total', 'cpu_us_per_delivery.rowcast', 'completeness', 'client_busy', 'others_percent']
+           'cpu_us_per_delivery.total', 'cpu_us_per_delivery.rowcast', 'cpu_us_per_delivery.redis', 'completeness',
+           'client_busy', 'others_percent']
 
 # What is told of each mode of the load client.
 SHOWN = {
@@ -44,11 +55,14 @@ SHOWN = {
     'load': ['messages_per_s'] + TRAFFIC,
     'users': TRAFFIC,
     'bulk': ['messages_per_s', 'ack_ms.p50', 'ack_ms.p99', 'cpu_us_per_message.total', 'cpu_us_per_message.rowcast',
-             'completeness', 'client_busy', 'others_percent'],
+             'cpu_us_per_message.redis', 'completeness', 'client_busy', 'others_percent'],
     'foreign': ['latency_ms.p50', 'latency_ms.p99', 'latency_ms.max', 'ack_ms.p50', 'completeness', 'others_percent'],
     'hold': ['memory_per_stream.total', 'memory_per_stream.rowcast', 'open_per_s', 'cpu_percent.total',
              'others_percent'],
-    'storm': ['task_seconds', 'task_rows_per_s', 'open_per_s', 'completeness', 'client_busy', 'others_percent'],
+    'xadd': ['latency_ms.p50', 'latency_ms.p99', 'latency_ms.max', 'ack_ms.p50', 'completeness', 'others_percent'],
+    'copy': ['task_seconds', 'task_rows_per_s', 'read_seconds', 'opened_ms.p50', 'opened_ms.max', 'ack_ms.p50', 'ack_ms.max',
+             'cpu_ms.redis', 'completeness'],
+    'storm': ['task_seconds', 'task_rows_per_s', 'open_per_s', 'live_ms.p50', 'live_ms.p99', 'live_ms.max', 'cpu_ms.redis', 'completeness', 'client_busy', 'others_percent'],
     'replay': ['task_rows_per_s', 'completeness', 'client_busy', 'others_percent'],
 }
 
@@ -89,8 +103,8 @@ def written(figures, path):
 
 def faults(figures):
     """What should not have happened, as text."""
-    found = [f'{figures[key]:,.0f} {text}' for key, text in FAULTS.items() if figures[key]]
-    if figures['client_busy'] > CLIENT_BUSY and figures['idle_percent'] > 100 * CORES_IDLE:
+    found = [f'{figures[key]:,.0f} {text}' for key, text in FAULTS.items() if figures.get(key)]
+    if figures.get('client_busy', 0) > CLIENT_BUSY and figures['idle_percent'] > 100 * CORES_IDLE:
         found.append('client at its limit')
     return ', '.join(found)
 
@@ -98,7 +112,7 @@ def faults(figures):
 def summary(work, figures):
     """The line of progress: the first figures, and whatever is wrong."""
     parts = [f'{written(figures, path)} {FIGURES[path][0]}' for path in SHOWN[work.mode][:3]]
-    if figures['others_percent'] >= 10:
+    if figures.get('others_percent', 0) >= 10:
         parts.append(f'others took {figures["others_percent"]:.0f}% of a core')
     if faults(figures):
         parts.append('BUT ' + faults(figures))
@@ -127,7 +141,7 @@ def about(folder, options):
         'versions': [line for line in (
             first_line([options.rowcast, '--version']), first_line([which('lighttpd'), '-v']),
             first_line([which('nginx'), '-v']).replace('nginx version: ', ''),
-            first_line(['go', 'version'])) if line],
+            first_line(['go', 'version']), first_line(['redis-server', '--version'])) if line],
         'turns': options.repeat,
         'seconds': options.seconds,
     }
@@ -135,7 +149,13 @@ def about(folder, options):
 
 def goal_line(goal, medians):
     """A row of the table of goals; None where the run has not what it needs."""
-    own = figure(medians.get(goal.work, {}).get('rowcast'), goal.figure)
+    own = figure(medians.get(goal.work, {}).get(goal.of), goal.figure)
+    bound = goal.bound
+    if isinstance(bound, tuple):
+        pair = [figure(medians.get(goal.work, {}).get(name), goal.figure) for name in bound]
+        if not all(pair):
+            return None
+        bound = pair[0] / pair[1]
     if goal.beside in medians:
         other = figure(medians[goal.beside].get('rowcast'), goal.figure)
         beside = goal.beside
@@ -146,12 +166,13 @@ def goal_line(goal, medians):
         return None
     value = own / other if goal.beside else own
     sign = '≥' if goal.at_least else '≤'
-    holds = value >= goal.bound if goal.at_least else value <= goal.bound
+    holds = value >= bound if goal.at_least else value <= bound
+    title = '' if goal.of == 'rowcast' else SYSTEMS[goal.of].title + ': '
     name, form = FIGURES[goal.figure]
     if goal.beside:
-        return [goal.work, name, form.format(own), f'{beside}: {form.format(other)}', f'{value:.2f} x',
-                f'{sign} {goal.bound:g} x', 'yes' if holds else '**no**']
-    return [goal.work, name, form.format(own), '', '', f'{sign} {goal.bound:,g}', 'yes' if holds else '**no**']
+        return [goal.work, name, title + form.format(own), f'{beside}: {form.format(other)}', f'{value:.2f} x',
+                f'{sign} {bound:.3g} x', 'yes' if holds else '**no**']
+    return [goal.work, name, title + form.format(own), '', '', f'{sign} {bound:,g}', 'yes' if holds else '**no**']
 
 
 def table(head, rows):

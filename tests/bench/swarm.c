@@ -192,7 +192,8 @@ static void
 open_stream(struct stream *st)
 {
 	struct swarm *s = st->swarm;
-	const struct sockaddr_in *to = &s->options->get.address;
+	const struct side *side = &s->options->get;
+	const struct sockaddr_in *to = &side->addresses[st->index % side->n_addresses];
 	int on = 1;
 
 	st->watch.fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);

@@ -22,6 +22,7 @@ import jwt
 from front import Front, free_port, which
 
 NCHAN_MODULE = '/usr/lib/nginx/modules/ngx_nchan_module.so'
+LIVE_USER = 'live'
 N_USERS = 12000  # that have a token; more streams share them
 START_S = 15
 STOP_S = 15
@@ -95,6 +96,11 @@ def raise_descriptor_limit():
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
+def takes_connections_at(path):
+    with socket.socket(socket.AF_UNIX) as s:
+        return s.connect_ex(path) == 0
+
+
 def takes_connections(port):
     with socket.socket() as s:
         return s.connect_ex(('127.0.0.1', port)) == 0
@@ -155,26 +161,31 @@ class Rowcast(System):
     def _configure(self, folder):
         self.path = os.path.join(folder, 'rowcast.sock')
         self.db = self.db or os.path.join(folder, 'rowcast.db')
-        key_file = os.path.join(folder, 'key')
+        self.make_tokens(folder)
+        self.command = self.serve_command(self.path, self.db, **self.settings)
+
+    def make_tokens(self, folder):
+        self.key_file = os.path.join(folder, 'key')
         secret = secrets.token_urlsafe(48).encode()
-        with open(os.open(key_file, os.O_WRONLY | os.O_CREAT, 0o600), 'wb') as f:
+        with open(os.open(self.key_file, os.O_WRONLY | os.O_CREAT, 0o600), 'wb') as f:
             f.write(secret)
         self.tokens = os.path.join(folder, 'tokens')
         expires = int(time.time()) + 7200
         with open(self.tokens, 'w') as f:
             f.writelines(jwt.sign(secret, {'sub': f'u{k}', 'exp': expires}) + '\n' for k in range(N_USERS))
         self.publisher = jwt.sign(secret, {'sub': 'publisher', 'scope': 'rowcast:publish', 'exp': expires})
-        settings = {'listen': 'unix:' + self.path, 'listen_mode': '0666', 'store': 'sqlite:' + self.db,
-                    'jwt_key_file': key_file, 'max_streams': '12000', **self.settings}
-        self.command = [self.program, 'serve']
-        for key, value in settings.items():
-            self.command += ['-o', f'{key}={value}']
+        # Streams that are there while all others are cut.
+        self.live_tokens = os.path.join(folder, 'live-tokens')
+        with open(self.live_tokens, 'w') as f:
+            f.write(jwt.sign(secret, {'sub': LIVE_USER, 'exp': expires}) + '\n')
+
+    def serve_command(self, path, db, **settings):
+        settings = {'listen': 'unix:' + path, 'listen_mode': '0666', 'store': 'sqlite:' + db,
+                    'jwt_key_file': self.key_file, 'max_streams': '12000', **settings}
+        return [self.program, 'serve', *(word for key, value in settings.items() for word in ('-o', f'{key}={value}'))]
 
     def _serve(self, folder):
-        def ready():
-            with socket.socket(socket.AF_UNIX) as s:
-                return s.connect_ex(self.path) == 0
-        return Server('rowcast', self.command, folder, ready)
+        return Server('rowcast', self.command, folder, lambda: takes_connections_at(self.path))
 
     def stop(self):
         if self.front is not None and self.front.process is not None:
@@ -223,6 +234,7 @@ http {{
 	keepalive_requests 100000000;
 	keepalive_timeout 600s;
 	nchan_shared_memory_size 512M;
+	{upstream}
 	server {{
 		listen 127.0.0.1:{port} backlog=4096;
 		location = /pub {{
@@ -230,21 +242,26 @@ http {{
 			nchan_channel_id $arg_channel;
 			nchan_message_buffer_length 5000;
 			nchan_message_timeout 30s;
+			{store}
 		}}
 		location = /sub {{
 			nchan_subscriber eventsource;
 			nchan_channel_id $arg_channel;
 			nchan_subscriber_first_message newest;
+			{store}
 		}}
 	}}
 }}
 '''
 
+    upstream = store = ''  # what else stands in it
+
     def start(self, folder):
         self.port = free_port()
         conf = os.path.join(folder, 'nginx.conf')
         with open(conf, 'w') as f:
-            f.write(self.CONF.format(module=NCHAN_MODULE, folder=folder, port=self.port))
+            f.write(self.CONF.format(module=NCHAN_MODULE, folder=folder, port=self.port, upstream=self.upstream,
+                                     store=self.store))
         self.servers.append(Server('nginx', [which('nginx'), '-c', conf, '-p', folder], folder,
                                    lambda: takes_connections(self.port)))
 

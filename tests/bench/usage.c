@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 int
@@ -29,31 +30,16 @@ open_proc(pid_t pid, const char *name)
 	return fopen(path, "re");
 }
 
-static int64_t
-ticks_to_us(unsigned long long ticks)
-{
-	return (int64_t)ticks * 1000000 / sysconf(_SC_CLK_TCK);
-}
-
+/* read_cpu asks the kernel's own count: /proc has ticks of 10 ms. */
 static int64_t
 read_cpu(pid_t pid)
 {
-	char text[1024];
-	unsigned long utime, stime;
-	const char *rest;
-	size_t n;
-	FILE *f = open_proc(pid, "stat");
+	clockid_t of;
+	struct timespec t;
 
-	if (f == NULL)
+	if (clock_getcpuclockid(pid, &of) != 0 || clock_gettime(of, &t) == -1)
 		return 0;
-	n = fread(text, 1, sizeof text - 1, f);
-	fclose(f);
-	text[n] = '\0';
-	rest = strrchr(text, ')'); /* the name before it may hold anything */
-	if (rest == NULL ||
-	    sscanf(rest + 1, " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", &utime, &stime) != 2)
-		return 0;
-	return ticks_to_us(utime + stime);
+	return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
 }
 
 /* read_kb returns the bytes of the line `Name:  N kB`; -1: there is none. */
@@ -92,6 +78,12 @@ usage_read(struct usage *u, const struct usage_of *of, int n, int with_memory)
 		if (with_memory)
 			u->pss_bytes[k] = read_memory(of[k].pid);
 	}
+}
+
+static int64_t
+ticks_to_us(unsigned long long ticks)
+{
+	return (int64_t)ticks * 1000000 / sysconf(_SC_CLK_TCK);
 }
 
 void

@@ -4,6 +4,7 @@ import dataclasses
 
 ALL = ('rowcast', 'nchan', 'go', 'go-lighttpd')
 OWN = ('rowcast',)
+LOGS = ('log-1', 'log-2', 'log-4', 'log-2r1', 'log-2r2')
 
 # The parts of a run, for --only.
 PARTS = {
@@ -17,6 +18,7 @@ PARTS = {
     'replay': 'rows read again from the table',
     'growth': 'one user among few and many streams',
     'pace': 'lone messages and load with 10 to 5,000 streams',
+    'several': 'several machines with one log in Redis',
     'worst': 'the worst inputs of each parser and encoder',
 }
 
@@ -38,6 +40,7 @@ class Work:
     settings: dict = dataclasses.field(default_factory=dict)  # of rowcast, beside its defaults
     fill: tuple = ()         # options of `load fill`: rows that are there before the start
     suffix: str = ''
+    live: bool = False       # streams of somebody else are served meanwhile
     slow: bool = False       # left out of a quick run
 
     @property
@@ -84,18 +87,34 @@ WORKS = [
       for n in (10, 100, 1000, 5000)),
     *(Work('pace', f'{n:,} streams, 64 publishers to all', 'load', n, (), OWN, suffix=f'load-{n}')
       for n in (10, 100, 1000, 5000)),
+    # In at the first machine, out at the last, but for `load`, which is everywhere.
+    Work('several', '1,000 users, 16 publishers, each message to one user', 'users', 1000, (), ('rowcast', *LOGS),
+         to_users=True, suffix='users'),
+    Work('several', '100 users, one message at a time to one user', 'users', 100, ('--publishers', '1'),
+         ('rowcast', 'log-2', 'log-2r1', 'log-2r2'), to_users=True, suffix='one'),
+    Work('several', 'bulk publish, 1,000 lines of NDJSON a POST', 'bulk', 1, (),
+         ('rowcast', 'log-2', 'log-2r1', 'log-2r2'), suffix='bulk'),
+    Work('several', '1,000 streams, 64 publishers to all', 'load', 1000, (),
+         ('rowcast', 'nchan', 'log-1', 'log-2', 'log-4', 'nchan-redis'), suffix='load'),
+    Work('several', 'XADD by another program to stream, idle', 'xadd', 1, ('--count', '300'),
+         ('log-2', 'log-2r1', 'log-2r2'), suffix='xadd'),
+    Work('several', '3,000 streams cut at once, each 100 rows behind, all back at another machine', 'storm', 3000,
+         ('--rows', '100', '--lines', '100'), ('rowcast', 'log-2', 'log-2r1'), suffix='storm', live=True),
+    Work('several', 'an empty machine copies 1,000,000 rows', 'copy', 1, (), ('log-1',), suffix='copy'),
 ]
 
 
 @dataclasses.dataclass
 class Goal:
-    """`figure` of rowcast in `work`, as it is or divided by that of `beside` (a
-    system in the same work, or another work of rowcast's own)."""
+    """`figure` of `of` in `work`, as it is or divided by that of `beside` (a
+    system in the same work, or another work of rowcast's own). `bound`: a number, or
+    two systems: the same figure of the one divided by that of the other."""
     work: str
     figure: str
-    bound: float
+    bound: float | tuple
     at_least: bool = True
     beside: str = ''
+    of: str = 'rowcast'
 
 
 GOALS = [
@@ -118,5 +137,13 @@ GOALS = [
     Goal('storm-5000', 'task_seconds', 2, False),
     Goal('replay-one', 'task_rows_per_s', 300000),
     Goal('replay-1e7', 'task_rows_per_s', 0.9, beside='replay-1e4'),
+    Goal('several-users', 'messages_per_s', 0.6, beside='log-2', of='log-2r1'),
+    Goal('several-bulk', 'messages_per_s', 0.6, beside='log-2', of='log-2r1'),
+    Goal('several-one', 'ack_ms.p50', 2, False, of='log-2r1'),
+    Goal('several-one', 'latency_ms.p50', 3, False, of='log-2r1'),
+    Goal('several-one', 'latency_ms.p99', 15, False, of='log-2r1'),
+    Goal('several-load', 'deliveries_per_s', ('rowcast', 'nchan'), beside='nchan-redis', of='log-1'),
+    Goal('several-storm', 'task_seconds', 1.5, False, of='log-2'),
+    Goal('several-copy', 'task_seconds', 8, False, of='log-1'),
     Goal('growth-9000', 'cpu_us_per_message.total', 1.3, False, 'growth-10'),
 ]

@@ -112,8 +112,8 @@ class Redis(_Server):
 
     program, name, own_port = 'redis-server', 'redis.conf', '6379'
 
-    def __init__(self, source, folder, primary=None, n_replicas=1, port=None):
-        replacements = [('min-replicas-to-write 1', f'min-replicas-to-write {n_replicas}')]
+    def __init__(self, source, folder, primary=None, n_replicas=1, port=None, more=()):
+        replacements = [('min-replicas-to-write 1', f'min-replicas-to-write {n_replicas}'), *more]
         if primary is not None:
             replacements.append(('#replicaof 10.0.0.1 6379', f'replicaof 127.0.0.1 {primary.port}'))
         super().__init__(source, folder, replacements, port)
