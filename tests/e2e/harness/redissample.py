@@ -6,14 +6,12 @@ replaced by exact strings; one that the file no longer has is an error."""
 import os
 import re
 import signal
-import socket
 import subprocess
 
-from front import free_port
+from front import free_port, which
+from redis import Connection, Refused
 from waiting import wait_until
 
-PROGRAMS = [('redis-server', 'redis-server'), ('redis-sentinel', 'redis-sentinel')]
-USERS = ('rowcast', 'replica', 'sentinel', 'admin')
 MASTER = 'rowcast'
 
 
@@ -50,7 +48,7 @@ class _Server:
 
     def start(self, timeout_s=20.0):
         with open(os.path.join(self.folder, 'output'), 'ab') as output:
-            self.process = subprocess.Popen([self.program, self.conf], stdin=subprocess.DEVNULL, stdout=output,
+            self.process = subprocess.Popen([which(self.program), self.conf], stdin=subprocess.DEVNULL, stdout=output,
                                             stderr=output, start_new_session=True)
         wait_until(self._ready, f'{self.program} answers', timeout_s)
 
@@ -81,29 +79,23 @@ class _Server:
             process.wait(20)
 
     def ask(self, user, *command, timeout_s=5.0):
-        """The answer to one command, as text; lines where it is an array. user None:
-        whoever comes without a password."""
-        with socket.create_connection(('127.0.0.1', self.port), timeout_s) as s, s.makefile('rwb') as f:
-            for words in ([('AUTH', user, password(user))] if user else []) + [command]:
-                f.write(b'*%d\r\n' % len(words))
-                for word in words:
-                    word = word if isinstance(word, bytes) else str(word).encode()
-                    f.write(b'$%d\r\n%s\r\n' % (len(word), word))
-                f.flush()
-                answer = _read(f)
-            return answer
+        """The answer to one command, an error too, as text; lines where it is an array.
+        user None: whoever comes without a password."""
+        connection = Connection(('127.0.0.1', self.port), timeout_s)
+        try:
+            if user:
+                connection.call('AUTH', user, password(user))
+            return _text(connection.call(*command))
+        except Refused as e:
+            return str(e)
+        finally:
+            connection.close()
 
 
-def _read(f):
-    line = f.readline()
-    if not line.endswith(b'\r\n'):
-        raise ConnectionResetError('it hung up')
-    kind, rest = line[:1], line[1:-2].decode(errors='replace')
-    if kind == b'$':
-        return f.read(int(rest) + 2)[:-2].decode(errors='replace') if int(rest) >= 0 else ''
-    if kind == b'*':
-        return '\n'.join(_read(f) for _ in range(max(0, int(rest))))
-    return rest
+def _text(answer):
+    if isinstance(answer, list):
+        return '\n'.join(map(_text, answer))
+    return '' if answer is None else str(answer)
 
 
 class Redis(_Server):
