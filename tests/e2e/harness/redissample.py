@@ -25,6 +25,7 @@ class _Server:
     and log; started anew it goes on with them."""
 
     program = name = ''
+    asks = None    # the user who asks whether it is ready
     own_port = ''  # as the sample has it
 
     def __init__(self, source, folder, replacements=(), port=None):
@@ -56,7 +57,7 @@ class _Server:
         if self.process.poll() is not None:
             raise AssertionError(f'{self.program} ended at its start:\n{self.said()}')
         try:
-            return self.ask(None, 'PING').startswith(('PONG', 'NOAUTH'))
+            return not self.ask(self.asks, 'PING').startswith('LOADING')
         except OSError:
             return False
 
@@ -103,6 +104,7 @@ class Redis(_Server):
     n_replicas: as min-replicas-to-write."""
 
     program, name, own_port = 'redis-server', 'redis.conf', '6379'
+    asks = 'admin'
 
     def __init__(self, source, folder, primary=None, n_replicas=1, port=None, more=()):
         replacements = [('min-replicas-to-write 1', f'min-replicas-to-write {n_replicas}'), *more]
