@@ -267,6 +267,7 @@ main(int argc, char **argv)
 	r.message = mem_alloc(r.options.size);
 	loop_open();
 	flights_init(&r.flights, room(&r.options));
+	r.flights.next = r.flights.oldest = r.options.first;
 	swarm_init(&r.swarm, &r.options, r.flights.capacity, traffic_received, &r);
 	crew_init(&r.crew, &r.options, traffic_answered, &r);
 	for (size_t k = 0; k < sizeof modes / sizeof modes[0]; k++)

@@ -27,6 +27,8 @@ static const char usage_text[] =
     "         --get and --post may be repeated: several machines, by turns\n"
     "--back HOST:PORT     storm: where the streams come back to\n"
     "--redis HOST:PORT    --redis-login USER:PASSWORD   --redis-key K   --to USER\n"
+    "--first N            number of the first message: what two clients send at a time\n"
+    "                     must not be taken for one another's\n"
     "--body T             what is posted, once for each of --lines messages\n"
     "--tokens FILE        one a line: the token of user 0, 1, ...\n"
     "--streams N          --publishers N      --unfinished N     --lines N\n"
@@ -38,7 +40,7 @@ static const char usage_text[] =
 enum option_key {
 	KEY_GET = 256, KEY_GET_PATH, KEY_GET_HEADER, KEY_POST, KEY_POST_PATH, KEY_POST_HEADER, KEY_BODY,
 	KEY_TOKENS, KEY_STREAMS, KEY_PUBLISHERS, KEY_UNFINISHED, KEY_LINES, KEY_SIZE, KEY_SECONDS, KEY_WARMUP,
-	KEY_LIMIT, KEY_OPENING, KEY_ROWS, KEY_USERS, KEY_COUNT, KEY_AFTER, KEY_DB, KEY_SPREAD, KEY_PID, KEY_BACK, KEY_REDIS,
+	KEY_LIMIT, KEY_OPENING, KEY_ROWS, KEY_USERS, KEY_COUNT, KEY_AFTER, KEY_DB, KEY_SPREAD, KEY_PID, KEY_BACK, KEY_FIRST, KEY_REDIS,
 	KEY_REDIS_LOGIN, KEY_REDIS_KEY, KEY_TO, KEY_HELP
 };
 
@@ -67,6 +69,7 @@ static const struct option long_options[] = {
 	{ "db", required_argument, NULL, KEY_DB },
 	{ "spread", no_argument, NULL, KEY_SPREAD },
 	{ "back", required_argument, NULL, KEY_BACK },
+	{ "first", required_argument, NULL, KEY_FIRST },
 	{ "redis", required_argument, NULL, KEY_REDIS },
 	{ "redis-login", required_argument, NULL, KEY_REDIS_LOGIN },
 	{ "redis-key", required_argument, NULL, KEY_REDIS_KEY },
@@ -180,6 +183,7 @@ set_option(struct options *o, int key, const char *value)
 	case KEY_DB: o->db = value; break;
 	case KEY_SPREAD: o->spread = true; break;
 	case KEY_BACK: add_address(&o->back, value); break;
+	case KEY_FIRST: o->first = read_count(value, 1000000000); break;
 	case KEY_REDIS: read_address(&o->log.address, value); break;
 	case KEY_REDIS_LOGIN: o->log.login = value; break;
 	case KEY_REDIS_KEY: o->log.key = value; break;
@@ -205,7 +209,7 @@ set_defaults(struct options *o, const char *mode)
 {
 	*o = (struct options){
 		.mode = mode, .body = "{msg}", .n_streams = 1, .n_publishers = 1, .unfinished = 1, .lines = 1,
-		.opening = 256, .rows = 100, .count = 500, .size = 64, .seconds = 5, .warmup = 1, .limit = 120,
+		.opening = 256, .rows = 100, .first = 1, .count = 500, .size = 64, .seconds = 5, .warmup = 1, .limit = 120,
 	};
 	o->get.path = o->post.path = "/";
 	o->log.key = "rowcast";

@@ -46,6 +46,7 @@ struct options {
 	uint32_t lines;       /* messages in one POST */
 	uint32_t opening;     /* streams being opened at a time */
 	uint32_t rows;        /* rows a stream is behind, or replays, or the table gets */
+	uint32_t first;       /* number of the first message; those below are another client's */
 	uint32_t users;       /* fill: users that get rows */
 	uint32_t count;       /* foreign, xadd: inserts; replay: times; fill: rows a user gets */
 	bool spread;          /* fill: the users' rows lie among others', else they are the newest */

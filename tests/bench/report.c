@@ -147,7 +147,7 @@ report_print(const struct run *r)
 	print_count("streams_ended", r->swarm.ended);
 	print_count("opens_retried", r->swarm.retried);
 	print_count("told", r->swarm.told);
-	print_count("messages", r->flights.next - 1);
+	print_count("messages", r->flights.next - o->first);
 	print_count("refused", r->crew.refused);
 	print_count("bad_status", (uint64_t)r->crew.last_bad_status);
 	print_count("reconnected", r->crew.reconnected);

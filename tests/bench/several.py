@@ -7,7 +7,6 @@ and so for Nchan too, whose client knows no users."""
 import http.client
 import os
 import re
-import subprocess
 import time
 
 from systems import LIVE_USER, SOURCE, SYSTEMS, Nchan, Rowcast, Server, settled_pids, stop_session, takes_connections_at
@@ -18,12 +17,6 @@ from front import Front
 REPLICAS_S = 30   # until replicas have copied an empty Redis
 READY_S = 15      # until a node follows the log
 REDIS = [('redis-server', 'redis-server')]
-
-
-def is_built(program):
-    """Has this rowcast a log in Redis?"""
-    done = subprocess.run([program, '--version'], capture_output=True, text=True)
-    return 'redis' in done.stdout
 
 
 class Redises:

@@ -58,6 +58,8 @@ traffic_received(void *arg, struct stream *stream, uint32_t number, mono_us sent
 {
 	struct run *r = arg;
 
+	if (number < r->options.first)
+		return;
 	r->received++;
 	if (sent >= r->latency_from)
 		hist_add(&r->latency, (uint64_t)(now - sent));
