@@ -84,8 +84,8 @@ class Redis:
     # ---- life ----
 
     def start(self):
-        lines = [('port', self.port), ('bind', '127.0.0.1'), ('unixsocket', self.socket_path), ('dir', self.folder),
-                 ('logfile', self.log), ('daemonize', 'no')]
+        lines = [('port', self.port), ('bind', '127.0.0.1'), ('unixsocket', f'"{self.socket_path}"'),
+                 ('dir', f'"{self.folder}"'), ('logfile', f'"{self.log}"'), ('daemonize', 'no')]
         for name, values in self.options.items():
             lines += [(name.replace('_', '-'), value) for value in (values if isinstance(values, list) else [values])]
         if not os.path.exists(self.conf):  # Redis itself writes into it where it is told to follow another
@@ -223,4 +223,4 @@ def why_not(rowcast):
     if packages:
         return 'not installed: apt-get install ' + ' '.join(packages)
     version = subprocess.run([rowcast, '--version'], capture_output=True, text=True, timeout=30).stdout
-    return None if 'hiredis' in version else 'rowcast was built without Redis'
+    return None if 'with Redis' in version else 'rowcast was built without Redis'
