@@ -6,16 +6,19 @@ import dataclasses
 import http.client
 import json
 import os
+import re
 import secrets
 import shutil
 import signal
 import socket
+import sqlite3
 import subprocess
 import tempfile
 import time
 import urllib.parse
 
 import jwt
+import redis
 from backend import Rowcast, sanitized
 from front import Front, which
 from stream import Stream
@@ -43,12 +46,16 @@ class Answer:
 
 
 class Site:
+    """Where .upstream is a Redis every store is a copy of it, each of a stream of its
+    own, as each has its own messages without."""
+
     def __init__(self, server, rowcast, source=SOURCE):
         self.server = server
         self.slow = 6 if sanitized(rowcast) else 1  # what deadlines and bounds on time are multiplied by
         self.folder = tempfile.mkdtemp(prefix='rowcast-e2e-')
         os.chmod(self.folder, 0o755)  # the web server's user looks into it
         self.rowcast = Rowcast(os.path.abspath(rowcast), self.folder)
+        self.rowcasts = [self.rowcast]  # whoever has the table: a test may start another
         self.front = Front(server, source, self.folder, self.rowcast.socket_path)
         self.secret = secrets.token_urlsafe(48).encode()
         with open(os.open(self.rowcast.key_file, os.O_WRONLY | os.O_CREAT, 0o600), 'wb') as f:
@@ -61,8 +68,19 @@ class Site:
             'heartbeat': f'{HEARTBEAT_S * 1000:.0f}ms',
             'retry': '{}ms..{}ms'.format(*RETRY_MS),
         }
+        self.upstream = None
+        self.closed_with_it = []  # what tests have started beside it: kill() is called
         self._streams = []
         self._n_users = 0
+
+    def complete(self, settings):
+        settings = {**self.settings, **settings}
+        if self.upstream and 'upstream' not in settings:
+            settings['upstream'] = self.upstream.upstream
+            # The names of stores are those of their folders, so a stream is known by them.
+            settings['upstream_key'] = re.sub('[^a-z.]', '-', settings['store'].removeprefix(f'sqlite:{self.folder}/'))
+            self._upstream_key = settings['upstream_key']
+        return settings
 
     @property
     def db(self):
@@ -75,6 +93,9 @@ class Site:
     # ---- life ----
 
     def start(self):
+        if self.upstream is not None:
+            self.upstream.start()
+            self.closed_with_it.append(self.upstream)
         self.start_rowcast()
         self.front.start()
 
@@ -87,10 +108,18 @@ class Site:
         finally:
             if self.rowcast.process is not None:
                 self.rowcast.process.kill()
-            self.front.stop()
+            try:
+                self.front.stop()
+            finally:
+                self._close_others()
+
+    def _close_others(self):
+        while self.closed_with_it:
+            self.closed_with_it.pop().kill()
 
     def kill(self):
         """What a run that was broken off may have left; nothing after stop()."""
+        self._close_others()
         if self.rowcast.process is not None:
             self.rowcast.process.kill()
         if self.front.process is not None:
@@ -100,7 +129,7 @@ class Site:
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def start_rowcast(self, listener=None, **settings):
-        self.rowcast.configure({**self.settings, **settings})
+        self.rowcast.configure(self.complete(settings))
         self.rowcast.start(listener, timeout_s=20 * self.slow)
 
     def stop_rowcast(self, number=signal.SIGTERM):
@@ -117,7 +146,7 @@ class Site:
 
     def reload(self, **settings):
         """Other settings, by SIGHUP: they are in force when it returns."""
-        self.rowcast.configure({**self.settings, **settings})
+        self.rowcast.configure(self.complete(settings))
         log_before = len(self.rowcast.log_bytes())
         self.rowcast.send_signal(signal.SIGHUP)
         wait_until(lambda: 'are reloaded' in self.rowcast.log_since(log_before), 'the settings are reloaded', 10 * self.slow)
@@ -205,15 +234,77 @@ class Site:
                               input=statement, capture_output=True, text=True, timeout=60)
 
     def sql(self, statement):
+        if self.upstream is not None and statement.lstrip().startswith(('SELECT', 'WITH')) and self.rowcast.running():
+            self.wait_followed()
         done = self.sqlite3(statement)
         if done.returncode != 0 or done.stderr:
             raise AssertionError(f'sqlite3: {done.stderr.strip()} ({statement[:200]})')
         return done.stdout.strip()
 
     def insert(self, data, user=None, topic=None, event=None):
-        """One row through the sqlite3 shell; returns its id."""
+        """One row through the sqlite3 shell; returns its id. In a copy that is given
+        when the row comes back from the log, known by its key: None while no rowcast
+        is there that would bring it."""
         values = ', '.join('NULL' if v is None else "'" + v.replace("'", "''") + "'" for v in (user, topic, event, data))
-        return int(self.sql(f'INSERT INTO message(user, topic, event, data) VALUES({values}) RETURNING id;'))
+        if not self.is_copy:
+            return int(self.sql(f'INSERT INTO message(user, topic, event, data) VALUES({values}) RETURNING id;'))
+        key = secrets.token_hex(8)
+        self.sql(f"INSERT INTO message(user, topic, event, data, key) VALUES({values}, '{key}');")
+        return self.id_of(f"key = '{key}'") if any(rowcast.running() for rowcast in self.rowcasts) else None
+
+    @property
+    def is_copy(self):
+        """Is the table a copy of a log?"""
+        return self.upstream is not None or bool(self.settings.get('upstream'))
+
+    def id_of(self, where):
+        """The id of the one row of which that holds, as soon as there is one."""
+        connection = sqlite3.connect(self.db, isolation_level=None, timeout=20)
+        try:
+            found = wait_until(lambda: connection.execute(f'SELECT id FROM message WHERE {where}').fetchall(),
+                               f'there is a row with {where}', 60 * self.slow, 0.002)
+        finally:
+            connection.close()
+        if len(found) != 1:
+            raise AssertionError(f'{len(found)} rows with {where}')
+        return found[0][0]
+
+    def wait_followed(self):
+        """Until all that was inserted here is in the log, and the copy has all that the
+        log has: at once where the table is no copy."""
+        if self.upstream is None:
+            return
+        connection = sqlite3.connect(self.db, isolation_level=None, timeout=20)
+
+        def followed():
+            if connection.execute('SELECT count(*) FROM rowcast_outbox').fetchone()[0]:
+                return False
+            try:
+                last = redis.id_of(self.upstream.info(self._upstream_key)['last-generated-id'])
+            except redis.Refused:  # nobody has published yet
+                return True
+            return connection.execute('SELECT newest FROM rowcast_state').fetchone()[0] >= last
+        try:
+            wait_until(followed, 'the copy has all that the log has', 30 * self.slow, 0.002)
+        finally:
+            connection.close()
+
+    def wait_trimmed(self):
+        """Until the copy no longer has what the log has lost: at once where the table is
+        no copy."""
+        if self.upstream is None:
+            return
+        key = self._upstream_key
+        floor = dict(zip(*[iter(self.upstream.call('XINFO', 'GROUPS', key)[0])] * 2))['last-delivered-id']
+        statement = f'SELECT count(*) FROM rowcast_copy WHERE id <= {redis.id_of(floor)}'
+        wait_until(lambda: self.sql(statement) == '0', 'the copy has deleted what the log has', 30 * self.slow, 0.02)
+
+    def newest(self):
+        """The highest id that was given; in a copy, as far as it has followed."""
+        if self.is_copy:
+            self.wait_followed()
+            return int(self.sql('SELECT newest FROM rowcast_state'))
+        return int(self.sql("SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'message'), 0)"))
 
     # ---- HTTP ----
 

@@ -1,6 +1,7 @@
 """Runs tests, functions whose names are sentences, and reports them as TAP."""
 
 import os
+import sys
 import time
 import traceback
 
@@ -38,6 +39,9 @@ def run(tests, site):
         say('Bail out! the site does not start')
         raise SystemExit(1)
     for i, test in enumerate(tests, 1):
+        if reason := why_not(test, site):
+            say(f'ok {i} - {name(test)} # SKIP {reason}')
+            continue
         log_before, errors_before = len(site.rowcast.log_bytes()), len(site.front.errors())
         began = time.monotonic()
         problem = None
@@ -90,6 +94,25 @@ def only_behind(server):
         test.only_behind = server
         return test
     return mark
+
+
+def own_table_only(reason):
+    """Marks a test of a table that has its own messages: one that is a copy of a log
+    is another matter, for the reason given."""
+    def mark(test):
+        test.own_table_only = reason
+        return test
+    return mark
+
+
+def why_not(test, site):
+    """Why a test does not apply to this site, or None."""
+    module = sys.modules[test.__module__]
+    reason = getattr(test, 'own_table_only', None) or getattr(module, 'OWN_TABLE_ONLY', None)
+    if site.upstream is not None and reason:
+        return f'with an upstream: {reason}'
+    needs = getattr(module, 'NEEDS', None)
+    return needs(site.rowcast.program) if needs else None
 
 
 def tests_of(module, server):
