@@ -20,6 +20,7 @@ import fcgi
 import front
 from harness import SOURCE
 from shell import expect_failure, expect_misuse, rowcast
+from tap import own_table_only
 from waiting import wait_until
 
 
@@ -31,6 +32,7 @@ def _files(folder):
     return sorted(os.path.join(path, name) for path, _, names in os.walk(folder) for name in names)
 
 
+@own_table_only('it says a line more, about the log')
 def check_says_what_it_has_looked_at_and_makes_nothing(site):
     folder = site.new_folder('checked')
     db, path = os.path.join(folder, 'new ?#%.db'), os.path.join(folder, 'new.sock')
@@ -363,6 +365,7 @@ def _serving(site, *arguments, **more):
         process.stderr.close()
 
 
+@own_table_only('another machine would need a name of its own')
 def serve_listens_on_tcp_too(site):
     listen = f'listen=127.0.0.1:{front.free_port()}'
     with _serving(site, '-o', listen) as process:
@@ -394,6 +397,7 @@ def _without_epoll_pwait2():
             raise OSError(ctypes.get_errno(), f'prctl{call}')
 
 
+@own_table_only('another machine would need a name of its own')
 def serve_on_a_kernel_without_epoll_pwait2_sleeps_and_hears_who_leaves(site):
     path = os.path.join(site.folder, 'second.sock')
     second = types.SimpleNamespace(rowcast=types.SimpleNamespace(socket_path=path), slow=site.slow)
@@ -443,6 +447,7 @@ def serve_says_why_it_does_not_start(site):
                 expect.true(sentence in err, f'{sentence!r} in {err!r}')
 
 
+@own_table_only('another machine would need a name of its own')
 def serve_with_too_few_descriptors_says_so_and_ends(site):
     """At whichever of its descriptors it gets none: it says which, and ends."""
     said = set()
@@ -476,6 +481,7 @@ def quickstart_takes_no_port_that_cannot_be(site):
         expect_failure(done, f'PORT={port} is no port')
 
 
+@own_table_only('the sample is that of one machine')
 def the_sample_configuration_names_every_default(site):
     """conf/rowcast.conf, with every setting uncommented, is what rowcast does
     without it."""

@@ -7,6 +7,8 @@ import expect
 from shell import expect_no_start, rowcast
 from waiting import wait_until
 
+OWN_TABLE_ONLY = 'its configurations are those of one machine'
+
 
 def _check(site, *options, conf=None):
     """Only what is tested may be wrong: the web server of these tests is another

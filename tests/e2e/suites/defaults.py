@@ -70,7 +70,7 @@ def streams_as_users_have_them(site):
 
         # Silence: a heartbeat comes, and not too early; it says where a client
         # stands whose cursor has moved past the messages of others.
-        newest = site.sql("SELECT seq FROM sqlite_sequence WHERE name = 'message'")
+        newest = str(site.newest())
         silent.wait_block(timeout=(HEARTBEAT_S + SOON_S) * site.slow, where=_lines)
         took = time.monotonic() - began
         expect.within(took, HEARTBEAT_S - SOON_S, (HEARTBEAT_S + SOON_S) * site.slow, 'seconds until a heartbeat')

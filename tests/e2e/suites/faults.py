@@ -14,6 +14,8 @@ import expect
 import tap
 from waiting import wait_until
 
+OWN_TABLE_ONLY = '/msg and what is acknowledged there do not depend on the file'
+
 
 @contextlib.contextmanager
 def _small_disk(folder, size):

@@ -12,6 +12,8 @@ import fcgi
 from fcgi import Peer, ask
 from waiting import wait_until
 
+OWN_TABLE_ONLY = '/msg and what is acknowledged there do not depend on the file'
+
 N_GOOD = 40
 
 

@@ -18,6 +18,7 @@ def _publish(site, user, input, *options):
 
 
 def _stored(site, user):
+    site.wait_followed()
     with contextlib.closing(sqlite3.connect(site.db)) as db:
         return [data for data, in db.execute('SELECT data FROM message WHERE user = ? ORDER BY id', [user])]
 

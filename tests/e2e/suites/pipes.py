@@ -10,6 +10,7 @@ import subprocess
 
 import expect
 from shell import expect_failure, rowcast
+from tap import own_table_only
 from waiting import wait_until
 
 
@@ -18,6 +19,7 @@ def _publish(site, *arguments, **more):
 
 
 def _rows(site, ids):
+    site.wait_followed()
     with contextlib.closing(sqlite3.connect(site.db)) as db:
         return [db.execute('SELECT user, topic, event, data FROM message WHERE id = ?', [id]).fetchone()
                 for id in ids.split()]
@@ -122,6 +124,7 @@ def publish_repairs_what_is_not_utf8_and_says_where(site):
     expect.equal(_rows(site, done.stdout), [(user, None, None, 'cut \ufffd')])
 
 
+@own_table_only('a view has no BEFORE triggers')
 def publish_skips_what_is_no_message_and_goes_on(site):
     user = site.user()
     arguments = ['--user', user, '-o', 'max_message=8']
@@ -185,6 +188,8 @@ def who_writes_to_publish_is_never_ended_by_it(site):
     for arguments, sentence in ((['-c', '/no/such.conf'], '/no/such.conf'),
                                 (['-o', 'store=sqlite:/no/such/folder/file'], '/no/such/folder/file'),
                                 (['--event', 'rowcast.gap'], "the server's own")):
+        if site.is_copy and sentence in str(arguments) and '-o' in arguments:
+            continue  # what is published goes to the log, whatever the store
         before = _newest(site)
         process = subprocess.Popen([site.rowcast.program, 'publish', '-c', site.rowcast.conf, *arguments],
                                    stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
@@ -197,6 +202,7 @@ def who_writes_to_publish_is_never_ended_by_it(site):
         expect.equal(_newest(site), before)
 
 
+@own_table_only('what is published goes to the log, whoever has the lock')
 def publish_says_from_which_line_on_nothing_is_stored(site):
     user = site.user()
     process = subprocess.Popen([site.rowcast.program, 'publish', '-c', site.rowcast.conf, '--user', user],
@@ -237,9 +243,11 @@ def publish_goes_on_when_nobody_reads_the_ids(site):
         expect.equal(process.wait(30 * site.slow), 1)
         expect.equal(process.stderr.read(), b'error: stdout: Broken pipe\n')
     expect.equal(site.sql(f"SELECT count(*) FROM message WHERE user = '{user}'"), '200001')
-    site.sql(f"DELETE FROM message WHERE user = '{user}'")
+    if not site.is_copy:  # where each is erased on its own, on every machine
+        site.sql(f"DELETE FROM message WHERE user = '{user}'")
 
 
+@own_table_only('what is published goes to the log')
 def publish_says_why_nothing_can_be_stored(site):
     expect_failure(_publish(site, '-o', 'store=sqlite:/no/such/folder/file', 'text'), '/no/such/folder/file')
     with contextlib.closing(sqlite3.connect(site.db, isolation_level=None)) as db:
@@ -307,7 +315,8 @@ def tail_prints_valid_json_whatever_lies_in_the_table(site):
     user = site.user()
     before = _newest(site)
     ill = "CAST(x'4372c3' AS TEXT)"
-    id = int(site.sql(f'INSERT INTO message(user, topic, event, data) VALUES({ill}, {ill}, {ill}, {ill}) RETURNING id'))
+    site.sql(f'INSERT INTO message(user, topic, event, data) VALUES({ill}, {ill}, {ill}, {ill})')
+    id = int(site.sql('SELECT max(id) FROM message'))
     good = site.insert('good', user)
     with _Tail(site, '--after', str(before)) as tail:
         tail.expect({'id': id, 'user': 'Cr\ufffd', 'topic': 'Cr\ufffd', 'event': 'Cr\ufffd', 'data': 'Cr\ufffd'},

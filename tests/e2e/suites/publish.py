@@ -6,6 +6,7 @@ import statistics
 import time
 
 import expect
+from tap import own_table_only
 
 FORM = {'Content-Type': 'application/x-www-form-urlencoded'}
 JSON = {'Content-Type': 'application/json'}
@@ -191,6 +192,7 @@ def a_message_beyond_the_limit_gets_413_and_one_at_the_limit_does_not(site):
         expect.equal(stream.wait_event().data, 'é' * (limit // 2))
 
 
+@own_table_only('/msg goes to the log, whoever has the lock')
 def a_locked_store_gets_503_and_nothing_is_stored(site):
     user = site.user()
     holder = sqlite3.connect(site.db, isolation_level=None, timeout=20)

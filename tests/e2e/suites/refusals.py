@@ -14,6 +14,8 @@ import expect
 from shell import rowcast
 from waiting import wait_until
 
+OWN_TABLE_ONLY = 'its schema is another; upstream.py has what it refuses'
+
 # The schema that an older rowcast has made, to its second version.
 OLD_SCHEMA = """
 CREATE TABLE message(

@@ -12,13 +12,12 @@ import time
 import eventsource
 import expect
 from front import which
+from tap import own_table_only
 from waiting import wait_until
 
 
 def _bounds(site):
-    oldest, newest = site.sql("SELECT coalesce(min(id), 0), (SELECT seq FROM sqlite_sequence WHERE name = 'message')"
-                              " FROM message").split('|')
-    return int(oldest), int(newest)
+    return int(site.sql('SELECT coalesce(min(id), 0) FROM message')), site.newest()
 
 
 def _gap(stream):
@@ -89,6 +88,7 @@ def _age(site, below):
     wait_until(lambda: site.sql(f'SELECT count(*) FROM message WHERE id < {below}') == '0', 'they are gone', 20 * site.slow, 0.05)
 
 
+@own_table_only("created_at is the log's")
 def history_that_retention_deleted_is_told_once(site):
     user = site.user()
     cursor = site.insert('seen', user)
@@ -110,6 +110,7 @@ def history_that_retention_deleted_is_told_once(site):
             expect.true(first.type == 'message', f'told again: {first}')
 
 
+@own_table_only('expires_at cannot be set later')
 def what_was_erased_by_hand_or_expired_is_no_gap(site):
     user = site.user()
     cursor = site.insert('seen', user)
@@ -133,6 +134,7 @@ def the_last_row_before_the_oldest_is_no_gap(site):
         expect.equal(stream.wait_event().data, 'b')
 
 
+@own_table_only("created_at is the log's")
 def an_emptied_table_is_no_gap_for_who_has_seen_it_all(site):
     user = site.user()
     newest = site.insert('last', user)
@@ -152,7 +154,7 @@ def an_id_that_was_never_given_is_told_and_goes_on_from_now(site):
     user = site.user()
     site.insert('old', user)
     oldest, newest = _bounds(site)
-    for requested in (newest + 1, newest + 1000000, 2**63 - 1):
+    for requested in (newest + 1, newest + (1 << 40 if site.is_copy else 1000000), 2**63 - 1):
         with site.stream(user, last_event_id=requested) as stream:
             event, gap = _gap(stream)
             expect.equal(gap, {'reason': 'ahead', 'requested': str(requested), 'oldest': oldest, 'newest': newest})
@@ -184,8 +186,10 @@ def retention_keeps_the_newest_rows(site):
             site.publish(site.token(site.user()), msg='tick')
             return int(site.sql('SELECT count(*) FROM message')) <= 60
         wait_until(trimmed, 'old rows are gone', 20 * site.slow, every_s=0.1)
-        oldest, newest = _bounds(site)
-        expect.within(newest - oldest, 40, 60, 'ids kept')
+        expect.within(int(site.sql('SELECT count(*) FROM message')), 40, 60, 'rows kept')
+        if not site.is_copy:  # the ids of a log are sparse
+            oldest, newest = _bounds(site)
+            expect.within(newest - oldest, 40, 60, 'ids kept')
 
 
 def a_replay_of_100000_rows_is_complete_and_holds_nobody_up(site):

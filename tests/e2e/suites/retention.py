@@ -9,6 +9,7 @@ import sqlite3
 import time
 
 import expect
+from tap import own_table_only
 from waiting import wait_until
 
 
@@ -50,6 +51,7 @@ def _describe(delays):
             f' p99 {_percentile(delays, 0.99) * 1000:.1f} ms, max {max(delays) * 1000:.1f} ms')
 
 
+@own_table_only('retention is that of the log')
 def while_a_large_table_is_trimmed_live_messages_are_not_held_up(site):
     """A table that is many times what is to be kept, as after keep_rows was
     lowered. The best of three, against the same without trimming, since anything
@@ -102,7 +104,8 @@ def the_file_stops_growing(site):
         # would be twice as much after two.
         before, last = sizes[turnovers // 2][0], sizes[-1][0]
         expect.within(last, 0, before * 1.05, f'pages at the end, against {before} half way')
-        expect.within(max(wal for _, wal in sizes), 0, 16 << 20, 'bytes of -wal')
+        # A copy is checkpointed only then: what it has is in the log.
+        expect.within(max(wal for _, wal in sizes), 0, (24 if site.is_copy else 16) << 20, 'bytes of -wal')
         expect.within(_count(site), keep, keep * 1.01, 'rows kept')
         expect.equal(site.sql('PRAGMA integrity_check'), 'ok')
 
@@ -126,6 +129,7 @@ def _deliveries(site, user, cursor, n, then):
         return gap, ids
 
 
+@own_table_only('ids are sparse')
 def a_gap_is_told_exactly_where_there_is_one(site):
     """On rows that retention itself has deleted."""
     with site.store_in(site.new_folder('edge'), keep_rows=50):
@@ -173,11 +177,14 @@ def a_client_whose_rows_are_deleted_under_its_feet_is_told_in_midstream(site):
         start = site.insert('start', user)
         site.sql(f"WITH RECURSIVE n(i) AS (VALUES(1) UNION ALL SELECT i + 1 FROM n WHERE i < {n}) INSERT INTO message"
                  f"(user, data) SELECT '{user}', i || hex(zeroblob(5000)) FROM n")
+        stored = [start, *map(int, site.sql(f'SELECT id FROM message WHERE id > {start} ORDER BY id').split())]
         stream = site.stream(user, last_event_id=start, receive_buffer=4096, deadline_s=60 * site.slow)
         ids = [int(stream.wait_event().id)]
         _reload(site, keep_rows=100)
         wait_until(lambda: _count(site) <= 101, 'the surplus is gone', 60 * site.slow, 0.1)
         last, gaps = site.insert('last', user), []
+        stored.append(last)
+        after = dict(zip(stored, stored[1:]))
         while ids[-1] != last:
             event = stream.wait_event()
             if event.type == 'rowcast.gap':
@@ -186,13 +193,15 @@ def a_client_whose_rows_are_deleted_under_its_feet_is_told_in_midstream(site):
                 expect.equal((gap['reason'], gap['requested']), ('expired', str(ids[-1])), 'from where it stands')
                 expect.equal(event.id, str(gap['oldest'] - 1), 'it goes on from the oldest')
                 ids.append(gap['oldest'] - 1)
+                after[ids[-1]] = next(id for id in stored if id > ids[-1])
             else:
-                expect.equal(int(event.id), ids[-1] + 1, 'without a gap told, no id is left out')
+                expect.equal(int(event.id), after[ids[-1]], 'without a gap told, no id is left out')
                 ids.append(int(event.id))
         print(f'# {n} rows of 10 KB: gaps told {[(int(g["requested"]), g["oldest"]) for g in gaps]}')
         expect.true(gaps, 'the gap is told')
 
 
+@own_table_only('what was just inserted cannot be deleted yet')
 def erased_and_expired_rows_leave_room_that_is_used_again(site):
     with site.store_in(site.new_folder('erased'), keep_rows=0):
         pages = []

@@ -9,7 +9,7 @@ from waiting import wait_until
 
 
 def _newest(site):
-    return site.sql("SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'message'), 0)")
+    return str(site.newest())
 
 
 def _lines(block):

@@ -12,6 +12,7 @@ import expect
 import tap
 from harness import Answer
 from shell import expect_no_start
+from tap import own_table_only
 from waiting import wait_until
 
 
@@ -121,6 +122,7 @@ def _a_link_is_turned(site, folder, link, name, other):
             expect.equal([e.data for e in again.wait_events(5)][-2:], ['by a publisher who opens the name', 'to the new one'])
 
 
+@own_table_only('where INSERT goes has no ids yet')
 def a_link_to_the_file_that_is_turned_ends_it(site):
     folder = site.new_folder('file link')
     link = os.path.join(folder, 'rowcast.db')
@@ -128,6 +130,7 @@ def a_link_to_the_file_that_is_turned_ends_it(site):
     _a_link_is_turned(site, folder, link, link, os.path.join(folder, 'release2.db'))
 
 
+@own_table_only('where INSERT goes has no ids yet')
 def a_link_of_a_folder_that_is_turned_ends_it(site):
     folder = site.new_folder('folder link')
     for release in ('release1', 'release2'):
@@ -137,6 +140,7 @@ def a_link_of_a_folder_that_is_turned_ends_it(site):
     _a_link_is_turned(site, folder, link, os.path.join(link, 'rowcast.db'), os.path.join(folder, 'release2', 'rowcast.db'))
 
 
+@own_table_only('where INSERT goes has no ids yet')
 def a_link_far_up_the_way_that_is_turned_ends_it(site):
     """And behind another link that stays."""
     folder = site.new_folder('long way')
@@ -299,26 +303,31 @@ def _beside_it_is_deleted(site, name, *suffixes, foreign=True):
         return acknowledged, late, theirs, stored
 
 
+@own_table_only('what was acknowledged is in the log')
 def without_its_shm_no_acknowledged_row_is_lost(site):
     acknowledged, late, theirs, stored = _beside_it_is_deleted(site, 'no shm', '-shm')
     expect.equal(stored, {**acknowledged, **late, **theirs}, 'the table')
 
 
+@own_table_only('what was acknowledged is in the log')
 def without_its_shm_and_with_nobody_else_no_acknowledged_row_is_lost(site):
     acknowledged, late, _, stored = _beside_it_is_deleted(site, 'no shm, alone', '-shm', foreign=False)
     expect.equal(stored, {**acknowledged, **late}, 'the table')
 
 
+@own_table_only('what was acknowledged is in the log')
 def without_its_wal_no_acknowledged_row_is_lost(site):
     acknowledged, late, _, stored = _beside_it_is_deleted(site, 'no wal', '-wal', foreign=False)
     expect.equal(stored, {**acknowledged, **late}, 'the table')
 
 
+@own_table_only('what was acknowledged is in the log')
 def without_both_no_acknowledged_row_is_lost_while_nobody_else_writes(site):
     acknowledged, late, _, stored = _beside_it_is_deleted(site, 'neither, alone', '-wal', '-shm', foreign=False)
     expect.equal(stored, {**acknowledged, **late}, 'the table')
 
 
+@own_table_only('where INSERT goes has no ids yet')
 def without_both_nothing_of_another_program_is_overwritten(site):
     """They find the file as it was at its last checkpoint, and give the ids of
     what they have not seen a second time: what they store stays theirs."""
