@@ -297,7 +297,7 @@ TEST(the_permissions_of_the_readme_suffice)
 
 	redis_server_start(&strict, LIST("user default on nopass ~rowcast ~{rowcast}:* -@all +xadd"
 	    " +xread +xrange +xdel +xinfo|stream +xinfo|groups +xtrim +xsetid +xgroup|create"
-	    " +xgroup|setid +get +set +pexpire +evalsha +script|load +wait +ping +role +auth +select"
+	    " +xgroup|setid +get +set +pexpire +evalsha +script|load +wait +ping +role +time +auth +select"
 	    " +info"));
 	log = log_open(&strict, 0);
 	assert_int_equal(append_of(log, &m, NULL, 0, PATIENCE_MS), 0);
