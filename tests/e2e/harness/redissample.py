@@ -81,13 +81,14 @@ class _Server:
 
     def ask(self, user, *command, timeout_s=5.0):
         """The answer to one command, an error too, as text; lines where it is an array.
+        A Redis that becomes a replica at that moment cuts its clients off.
         user None: whoever comes without a password."""
         connection = Connection(('127.0.0.1', self.port), timeout_s)
         try:
             if user:
                 connection.call('AUTH', user, password(user))
             return _text(connection.call(*command))
-        except Refused as e:
+        except (Refused, ConnectionResetError) as e:
             return str(e)
         finally:
             connection.close()
