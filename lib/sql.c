@@ -171,6 +171,32 @@ sql_path(struct sql *sql)
 	return sqlite3_db_filename(db_of(sql), "main");
 }
 
+static int
+committed(void *context, sqlite3 *db, const char *name, int n_pages)
+{
+	struct sql_wal *wal = context;
+
+	wal->n_pages = n_pages;
+	/* As SQLite does it by itself: what fails here fails in the next commit again, and
+	 * this one is done. */
+	if (n_pages >= wal->max_pages)
+		sqlite3_wal_checkpoint_v2(db, name, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+	return SQLITE_OK;
+}
+
+void
+sql_set_wal(struct sql *sql, struct sql_wal *wal)
+{
+	sqlite3_wal_hook(db_of(sql), committed, wal);
+}
+
+int
+sql_write_back(struct sql *sql, int *n_pages, int *n_written)
+{
+	return outcome_of(sqlite3_wal_checkpoint_v2(db_of(sql), "main", SQLITE_CHECKPOINT_PASSIVE,
+	    n_pages, n_written));
+}
+
 void
 sql_leave(struct sql *sql)
 {

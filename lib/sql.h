@@ -48,6 +48,19 @@ bool sql_has_moved(struct sql *sql);
  * the index of that. */
 const char *sql_path(struct sql *sql);
 
+/* What the commits of a connection do with the write-ahead log: where it has max_pages
+ * or more, the one that made it so writes it back into the file before it returns, and
+ * waits for the disk; each notes in n_pages how many it has then. */
+struct sql_wal {
+	int max_pages, n_pages;
+};
+void sql_set_wal(struct sql *sql, struct sql_wal *wal);  /* lent as long as the connection */
+
+/* sql_write_back writes back what nobody still reads there, waits for nobody but the
+ * disk, and says how many pages the log has, and how many of them are in the file.
+ * SQL_BUSY: another connection is at it. */
+int sql_write_back(struct sql *sql, int *n_pages, int *n_written);
+
 /* sql_leave lets sql_close leave the files as they are. By itself the last
  * connection to close writes the log back, and deletes it by its name. */
 void sql_leave(struct sql *sql);

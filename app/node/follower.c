@@ -23,6 +23,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "app/node/writeback.h"
 #include "app/store/slice.h"
 #include "app/upstream/upstream.h"
 #include "lib/buf.h"
@@ -41,6 +42,7 @@ enum {
 struct follower {
 	struct store *store;
 	struct upstream *log;
+	struct writeback *writeback;   /* lent; NULL: nobody */
 	struct node_wiring wiring;
 	struct mailbox wake;       /* for its descriptor only: it is time to stop */
 	struct mailbox first;      /* the same: the log has answered for the first time */
@@ -96,6 +98,8 @@ take(struct follower *f, const struct store_news *part)
 		f->position.anchor = part->anchor;
 	f->slice.n_came = part->n;
 	f->wiring.followed(f->wiring.context, f->position.newest);
+	if (f->writeback != NULL)
+		writeback_note(f->writeback, store_beside(f->store));
 	return true;
 }
 
@@ -272,11 +276,13 @@ follower_reload(struct follower *f, const struct conf *conf)
 }
 
 struct follower *
-follower_start(const struct conf *conf, struct store *store, const struct node_wiring *wiring)
+follower_start(const struct conf *conf, struct store *store, struct writeback *writeback,
+    const struct node_wiring *wiring)
 {
 	struct follower *f = mem_zalloc(sizeof(*f));
 
 	f->store = store;
+	f->writeback = writeback;
 	f->wiring = *wiring;
 	if (store_position(store, &f->position) < 0) {
 		store_close(store);

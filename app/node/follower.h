@@ -11,11 +11,13 @@
 #include "app/store/store.h"
 
 struct follower;
+struct writeback;
 
-/* follower_start takes the store, a STORE_COPY handle. wiring is copied. NULL: logged,
+/* follower_start takes the store, a STORE_COPY handle. writeback, which is lent, is told
+ * what its commits leave beside the file; NULL: nobody. wiring is copied. NULL: logged,
  * and the store is closed. */
 struct follower *follower_start(const struct conf *conf, struct store *store,
-    const struct node_wiring *wiring);
+    struct writeback *writeback, const struct node_wiring *wiring);
 
 /* follower_reload takes over keep_for from conf. Any thread. */
 void follower_reload(struct follower *follower, const struct conf *conf);

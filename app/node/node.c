@@ -10,6 +10,7 @@
 #include "app/node/forwarder.h"
 #include "app/node/presence.h"
 #include "app/node/retention.h"
+#include "app/node/writeback.h"
 #include "app/upstream/upstream.h"
 #include "lib/clock.h"
 #include "lib/log.h"
@@ -20,6 +21,7 @@ struct node {
 	struct forwarder *forwarder;
 	struct retention *retention;
 	struct presence *presence;
+	struct writeback *writeback;
 };
 
 struct node *
@@ -28,17 +30,20 @@ node_start(const struct conf *conf, struct store *store, const struct node_wirin
 	mono_us until = clock_mono_us() + (mono_us)NODE_START_MS * 1000;
 	struct node *node = mem_zalloc(sizeof(*node));
 	struct store *second = store_open(conf->store, STORE_COPY);
+	struct store *third = second != NULL ? store_open(conf->store, STORE_COPY) : NULL;
 	struct store_position position;
 	mono_us left;
 	int rc;
 
-	if (second == NULL || store_position(second, &position) < 0) {
+	if (third == NULL || store_position(second, &position) < 0) {
 		store_close(store);
+		store_close(third);
 		goto fail;
 	}
-	node->follower = follower_start(conf, store, wiring);
+	node->writeback = writeback_start(third);
+	node->follower = follower_start(conf, store, node->writeback, wiring);
 	if (node->follower == NULL)
-		goto fail;
+		goto unfollowed;
 	/* While the follower connects. */
 	node->presence = presence_start(conf, position.name, wiring->users);
 	if (node->presence == NULL)
@@ -58,6 +63,8 @@ refused:
 	if (node->presence != NULL)
 		presence_stop(node->presence);
 	follower_stop(node->follower);
+unfollowed:
+	writeback_stop(node->writeback);
 fail:
 	store_close(second);
 	free(node);
@@ -111,5 +118,6 @@ node_stop(struct node *node)
 	retention_stop(node->retention);
 	forwarder_stop(node->forwarder);
 	follower_stop(node->follower);
+	writeback_stop(node->writeback);
 	free(node);
 }

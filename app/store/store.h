@@ -182,6 +182,22 @@ struct store_news {
  * store_append): nothing of it was taken. */
 int store_follow(struct store *store, const struct store_news *news);
 
+/* What is committed lies beside the file at first. Commits of a STORE_COPY handle leave
+ * it there, since to write it back waits for the disk, and what the log has brought waits
+ * behind it; until it is STORE_BESIDE_MAX bytes, so that it does not grow without end
+ * where nobody else writes it back. */
+enum { STORE_BESIDE_MAX = 64 << 20 };
+
+/* store_beside returns how many bytes that were at this handle's last commit: those that
+ * are in the file already are counted until the place is used again. */
+size_t store_beside(struct store *store);
+
+/* store_write_back writes them back, and waits for the disk; no commit waits for it.
+ * *n_bytes: so many of store_beside are in the file now. 0, STORE_REPLACED, or an outcome
+ * as of store_follow. For a thread that nobody waits for, with a STORE_COPY handle of
+ * its own. */
+int store_write_back(struct store *store, size_t *n_bytes);
+
 /* store_trim_copy deletes, in one transaction, at most max_rows rows that have expired
  * or whose id is upto or below; the highest of the latter is bounds.trimmed from then
  * on. But where a row `rowcast.gap` stands at upto, the log has not trimmed what is

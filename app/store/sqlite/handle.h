@@ -49,6 +49,10 @@ struct store {
 	struct sql_statement *position, *follow_run, *follow_one, *erase, *set_position;
 	struct sql_statement *read_outbox, *empty_outbox;
 
+	/* beside.c */
+	struct sql_wal wal;
+	int page_bytes;                /* that one takes in the -wal */
+
 	/* fault.c: what was logged last */
 	struct {
 		const char *what;

@@ -13,8 +13,8 @@
  *
  * What is copied from a log need not be on the disk: whatever a power failure takes
  * is read from there again, so that handle has synchronous=NORMAL. Not OFF: the -wal
- * is written back into the file by whoever finds it long, mostly by this handle, and
- * with OFF it is not synced first. A power failure would then tear the file, and in
+ * is written back into the file by whoever finds it long (beside.c), and with OFF it
+ * is not synced first. A power failure would then tear the file, and in
  * it is what the application has committed, perhaps its own tables. */
 
 #include "app/store/store.h"
@@ -23,6 +23,7 @@
 #include <string.h>
 
 #include "app/store/sqlite/append.h"
+#include "app/store/sqlite/beside.h"
 #include "app/store/sqlite/copy.h"
 #include "app/store/sqlite/fault.h"
 #include "app/store/sqlite/handle.h"
@@ -37,8 +38,6 @@
 
 enum {
 	OWNER_CACHE_KIB = 8192,       /* picked, not tuned */
-	COPY_CHECKPOINT_PAGES = 4000,  /* 16 MiB of -wal; a checkpoint syncs twice, and who catches up waits */
-	OWN_CHECKPOINT_PAGES = 1000,  /* SQLite's default */
 	READER_CACHE_KIB = 512,       /* a page of replay and the way to it; one per reading thread */
 };
 
@@ -66,9 +65,9 @@ store_open(const char *name, enum store_access access)
 	if (place_refuse(store, writes) < 0)
 		goto fail;
 	pragmas = mem_printf("PRAGMA synchronous = %s; PRAGMA trusted_schema = OFF;"
-	    " PRAGMA cache_size = -%d; PRAGMA query_only = %d; PRAGMA wal_autocheckpoint = %d",
+	    " PRAGMA cache_size = -%d; PRAGMA query_only = %d",
 	    access == STORE_COPY ? "NORMAL" : "FULL", writes ? OWNER_CACHE_KIB : READER_CACHE_KIB,
-	    !writes, access == STORE_COPY ? COPY_CHECKPOINT_PAGES : OWN_CHECKPOINT_PAGES);
+	    !writes);
 	outcome = sql_execute(store->sql, pragmas);
 	free(pragmas);
 	if (outcome != 0) {
@@ -87,6 +86,8 @@ store_open(const char *name, enum store_access access)
 		goto fail;
 	if (access == STORE_COPY && copy_prepare(store) < 0)
 		goto fail;
+	if (access == STORE_COPY)
+		beside_begin(store);
 	return store;
 fail:
 	store_close(store);

@@ -33,7 +33,7 @@ teardown(void **state __attribute__((unused)))
 static void
 begin(void)
 {
-	follower = follower_start(&machine.conf, machine_store(&machine), &machine.wiring);
+	follower = follower_start(&machine.conf, machine_store(&machine), NULL, &machine.wiring);
 	assert_non_null(follower);
 }
 

@@ -10,7 +10,10 @@
 #include <errno.h>
 #include <signal.h>
 #include <sqlite3.h>
+#include <stdatomic.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -1392,6 +1395,109 @@ TEST(whatever_comes_and_goes_a_copy_gives_what_a_model_in_memory_gives)
 	    " BETWEEN b.low AND b.high"), 0);
 }
 
+/* ---- what lies beside the file ---- */
+
+/* SQLite's own calls come here, since the program's functions go before the library's. */
+static _Atomic int n_syncs;
+
+int
+fdatasync(int fd)
+{
+	atomic_fetch_add(&n_syncs, 1);
+	return (int)syscall(SYS_fdatasync, fd);
+}
+
+int
+fsync(int fd)
+{
+	atomic_fetch_add(&n_syncs, 1);
+	return (int)syscall(SYS_fsync, fd);
+}
+
+/* follow_megabytes follows n rows of 1 MiB, each in a commit of its own. */
+static void
+follow_megabytes(int n)
+{
+	static char data[1 << 20];
+	struct message m = { .data = data, .data_len = sizeof(data) };
+	struct store_position position;
+
+	memset(data, 'x', sizeof(data));
+	assert_int_equal(store_position(store, &position), 0);
+	for (int i = 1; i <= n; i++) {
+		struct store_news news = { .messages = &m, .n = 1 };
+
+		m.id = news.newest = news.anchor = position.newest + i;
+		assert_int_equal(store_follow(store, &news), 0);
+	}
+}
+
+static int64_t
+size_of(const char *suffix)
+{
+	struct stat st;
+
+	assert_int_equal(stat(file_of(suffix), &st), 0);
+	return st.st_size;
+}
+
+TEST(a_commit_waits_for_no_disk_and_another_thread_writes_back)
+{
+	struct store *second = store_open(name, STORE_COPY);
+	struct store_bounds bounds;
+	size_t n_bytes;
+
+	assert_non_null(second);
+	follow_megabytes(1);
+	atomic_store(&n_syncs, 0);
+	follow_megabytes(24);
+	assert_int_equal(atomic_load(&n_syncs), 0);
+	assert_true(store_beside(store) >= 25 << 20);
+	assert_true(size_of("") < 1 << 20);
+	assert_int_equal(store_write_back(second, &n_bytes), 0);
+	assert_int_equal(n_bytes, store_beside(store));
+	assert_true(atomic_load(&n_syncs) >= 2);
+	assert_true(size_of("") >= 25 << 20);
+	/* And the place is used again. */
+	follow_megabytes(1);
+	assert_true(store_beside(store) < 2 << 20);
+	assert_int_equal(store_bounds(second, &bounds), 0);
+	assert_int_equal(bounds.newest, 26);
+	store_close(second);
+}
+
+TEST(what_nobody_writes_back_does_not_grow_without_end)
+{
+	struct store_bounds bounds;
+
+	for (int i = 0; i < 5; i++) {
+		follow_megabytes(20);
+		assert_true(size_of("-wal") < STORE_BESIDE_MAX + (2 << 20));
+		assert_true(store_beside(store) < STORE_BESIDE_MAX + (2 << 20));
+	}
+	/* The last who closes leaves the file whole. */
+	store_close(store);
+	sqlite3_close_v2(foreign);
+	assert_int_not_equal(access(file_of("-wal"), F_OK), 0);
+	foreign_open();
+	assert_int_equal(number("SELECT sum(length(data)) FROM message"), INT64_C(100) << 20);
+	store = store_open(name, STORE_COPY);
+	assert_non_null(store);
+	assert_int_equal(store_bounds(store, &bounds), 0);
+	assert_int_equal(bounds.newest, 100);
+}
+
+TEST(what_was_taken_away_is_not_written_back)
+{
+	size_t n_bytes;
+
+	follow_megabytes(1);
+	assert_int_equal(rename(path, file_of(".moved")), 0);
+	assert_int_equal(store_write_back(store, &n_bytes), STORE_REPLACED);
+	assert_int_equal(n_bytes, 0);
+	unlink(file_of(".moved"));
+}
+
 #define COPY_TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 static const struct CMUnitTest tests[] = {
@@ -1432,6 +1538,9 @@ static const struct CMUnitTest tests[] = {
 	COPY_TEST(a_copy_that_finds_no_room_takes_nothing_and_goes_on_when_there_is),
 	COPY_TEST(a_copy_that_was_taken_away_takes_nothing_more),
 	COPY_TEST(a_look_says_what_a_copy_holds),
+	COPY_TEST(a_commit_waits_for_no_disk_and_another_thread_writes_back),
+	COPY_TEST(what_nobody_writes_back_does_not_grow_without_end),
+	COPY_TEST(what_was_taken_away_is_not_written_back),
 	COPY_TEST(whatever_comes_and_goes_a_copy_gives_what_a_model_in_memory_gives),
 };
 
