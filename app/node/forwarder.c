@@ -25,6 +25,9 @@ enum {
 	AGAIN_FIRST_MS = 20,  /* after what failed; then twice as long each time */
 	AGAIN_LAST_MS = 1000,
 	TELL_DROPPED_S = 60,  /* between two lines of the log about them */
+	/* Between two looks at an outbox that was empty: each commit of the follower wakes
+	 * us, and brings nothing. Who inserts after a while of silence does not wait. */
+	LOOK_AGAIN_MS = 2,
 };
 
 struct batch {
@@ -188,8 +191,11 @@ pass_on(struct forwarder *f, bool *more)
 	bool done = rc == 0 && f->batch.n > 0 && forward(f) && empty(f);
 
 	*more = done;
+	if (rc == 0 && f->batch.n == 0)
+		atomic_store(&f->n_waiting, 0);
+	else
+		count_waiting(f);
 	batch_empty(&f->batch);
-	count_waiting(f);
 	if (rc < 0)
 		pause_again(f);
 	return rc != STORE_REPLACED;
@@ -211,6 +217,7 @@ forwarder_run(void *arg)
 		} while (more && has_time(f));
 		if (last_round)
 			return NULL;
+		mailbox_wait(&f->wake, LOOK_AGAIN_MS);
 		store_wait(f->store, f->wake.wake_fd);
 	}
 }
