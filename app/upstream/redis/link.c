@@ -22,6 +22,14 @@
 #include "lib/buf.h"
 #include "lib/mem.h"
 
+enum {
+	/* In one array: what is said to come is not believed, since there is made room for it.
+	 * Nothing that is asked for has more. */
+	ITEMS_MAX = 1 << 20,
+	READ_BYTES = 64 << 10,  /* at once; hiredis itself reads a quarter of that */
+	KEPT_BYTES = 1 << 20,   /* hiredis keeps so much room for the next answer: to grow it costs */
+};
+
 struct link {
 	redisContext *context;   /* owns the descriptor */
 	int wake_fd;
@@ -31,6 +39,8 @@ struct link {
 	size_t sent;
 	size_t piece;            /* behind `sent`, what hiredis is about to write (TLS) */
 	size_t n_expected;       /* answers */
+	struct redis_value *answer;  /* that is being read: hiredis's */
+	bool is_closed;          /* by the other side */
 };
 
 /* ---- waiting ---- */
@@ -86,8 +96,10 @@ tell_awaited(char why[LINK_WHY_BYTES], enum awaited awaited)
 static struct redis_value *
 place_of(const redisReadTask *task)
 {
+	struct link *link = task->privdata;
+
 	if (task->parent == NULL)
-		return mem_zalloc(sizeof(struct redis_value));
+		return link->answer = redis_value_new();
 	return &((struct redis_value *)task->parent->obj)->items[task->idx];
 }
 
@@ -95,10 +107,13 @@ static void *
 take_string(const redisReadTask *task, char *text, size_t len)
 {
 	struct redis_value *value = place_of(task);
+	struct link *link = task->privdata;
 
 	value->kind = task->type == REDIS_REPLY_ERROR ? REDIS_ERROR : REDIS_TEXT;
-	value->text = mem_strndup(text, len);
-	value->len = len;
+	value->n = len;
+	value->text = redis_value_room(link->answer, len + 1);
+	memcpy(value->text, text, len);
+	value->text[len] = '\0';
 	return value;
 }
 
@@ -111,10 +126,18 @@ take_array(const redisReadTask *task, size_t n)
 #endif
 {
 	struct redis_value *value = place_of(task);
+	struct link *link = task->privdata;
+	size_t n_bytes = (size_t)n * sizeof(value->items[0]);
 
+	if (n > ITEMS_MAX) {
+		if (task->parent == NULL)
+			redis_value_free(value);
+		return NULL;  /* hiredis takes it for a lack of memory */
+	}
 	value->kind = REDIS_ARRAY;
 	value->n = (size_t)n;
-	value->items = mem_zalloc((value->n + 1) * sizeof(value->items[0]));
+	value->items = redis_value_room(link->answer, n_bytes);
+	memset(value->items, 0, n_bytes);  /* nils */
 	return value;
 }
 
@@ -305,6 +328,8 @@ link_open(const struct link_place *place, int wake_fd, mono_us deadline, char wh
 	/* Taken for a blocking one, which the descriptor is not. */
 	link->context->flags &= ~REDIS_BLOCK;
 	link->context->reader->fn = &takers;
+	link->context->reader->privdata = link;
+	link->context->reader->maxbuf = KEPT_BYTES;
 	if (place->tls && start_tls(link, place, why) != 0)
 		goto fail;
 	return link;
@@ -390,6 +415,25 @@ write_tls(struct link *link)
 	return 0;
 }
 
+static int
+read_plain(struct link *link)
+{
+	char bytes[READ_BYTES];
+	ssize_t n = recv(link->context->fd, bytes, sizeof(bytes), 0);
+
+	if (n < 0)
+		return errno == EAGAIN || errno == EINTR ? 0 : -1;
+	link->is_closed = n == 0;
+	return n == 0 ? -1 : redisReaderFeed(link->context->reader, bytes, (size_t)n);
+}
+
+static int
+read_some(struct link *link)
+{
+	/* hiredis reads nothing, and says so with 0, where it was for writing. */
+	return link->tls ? redisBufferRead(link->context) : read_plain(link);
+}
+
 /* Within a handshake of TLS a write may wait for something to read, and hiredis does not
  * tell: so it is tried again after this time at the latest. */
 enum { TLS_AGAIN_US = 5000 };
@@ -417,9 +461,9 @@ tell_lost(const struct link *link, char why[LINK_WHY_BYTES])
 	if (link->tls && !link->has_answered)  /* hiredis may not know why either */
 		tell(why, "TLS failed: the certificate has to be of that host, and signed by whom this "
 		    "system trusts");
-	else if (context->err == 0)
+	else if (context->err == 0 && !link->is_closed)
 		tell_errno(why, errno);
-	else if (context->err == REDIS_ERR_EOF)
+	else if (link->is_closed || context->err == REDIS_ERR_EOF)
 		tell(why, "the connection was closed");
 	else
 		tell(why, context->errstr);  /* of the system or the protocol */
@@ -450,8 +494,7 @@ link_receive(struct link *link, mono_us deadline, char why[LINK_WHY_BYTES])
 			tell_awaited(why, awaited);
 			return NULL;
 		}
-		/* Reads nothing, and says so with 0, where it was for writing. */
-		if (redisBufferRead(link->context) != REDIS_OK)
+		if (read_some(link) != REDIS_OK)
 			break;
 	}
 	tell_lost(link, why);

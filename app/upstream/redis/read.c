@@ -312,6 +312,7 @@ take_entry(struct upstream *log, struct upstream_news *news, const struct redis_
 	const struct redis_value *fields = redis_at(entry, 1);
 	struct message m;
 	int64_t number, erase = 0;
+	bool is_numbered;
 	const char *why;
 	size_t len;
 	const char *id;
@@ -319,19 +320,22 @@ take_entry(struct upstream *log, struct upstream_news *news, const struct redis_
 	if (redis_kind(entry) != REDIS_ARRAY || redis_count(entry) != 2)
 		return false;
 	id = redis_text(redis_at(entry, 0), &len);
-	if (id == NULL || len >= sizeof(read->position) || !number_of(id, len, &number)
-	    || number < news->upto || (number == news->upto && logid_read(id, len, &number)))
+	if (id == NULL || len >= sizeof(read->position))
+		return false;
+	is_numbered = logid_read(id, len, &number);
+	if ((!is_numbered && !number_of(id, len, &number))
+	    || number < news->upto || (number == news->upto && is_numbered))
 		return false;
 	read->n_entries++;
 	read->n_bytes += bytes_of(fields);
 	memcpy(read->position, id, len + 1);
 	read->after = number;
 	news->upto = number;
-	if (logid_read(id, len, &number))
+	if (is_numbered)
 		news->anchor = number;
 	if (number <= news->floor)
 		return true;
-	why = logid_read(id, len, &number) && number > 0 ? entry_read(fields, &m, &erase)
+	why = is_numbered && number > 0 ? entry_read(fields, &m, &erase)
 	    : "its id has no number: entries must be added under *";
 	if (why != NULL) {
 		refuse_entry(log, id, len, why);

@@ -17,17 +17,22 @@ enum redis_kind {
 /* All zero: nil. Who reads one calls what is below. */
 struct redis_value {
 	enum redis_kind kind;
-	int64_t integer;
-	char *text;                 /* owned, a NUL behind it: of a TEXT or ERROR */
-	size_t len;                 /* of the text */
-	struct redis_value *items;  /* owned: n of an ARRAY */
-	size_t n;
+	size_t n;                      /* bytes of a TEXT or ERROR, items of an ARRAY */
+	union {
+		int64_t integer;
+		char *text;                /* a NUL behind it */
+		struct redis_value *items;
+	};
 };
 
-void redis_value_free(struct redis_value *value);  /* NULL: nothing */
+/* redis_value_new returns a nil, the whole of an answer. All that belongs to it lies in
+ * a few pieces of memory of its own, and is freed with it at once: an answer of a
+ * thousand entries has some ten thousand values. */
+struct redis_value *redis_value_new(void);
+void redis_value_free(struct redis_value *answer);  /* NULL: nothing */
 
-/* redis_value_clear frees what is in a value, and leaves it nil. */
-void redis_value_clear(struct redis_value *value);
+/* redis_value_room returns room for n bytes, which ends with the answer. */
+void *redis_value_room(struct redis_value *answer, size_t n);
 
 enum redis_kind redis_kind(const struct redis_value *value);
 int64_t redis_integer(const struct redis_value *value);            /* of a REDIS_INTEGER; else 0 */

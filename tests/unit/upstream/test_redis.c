@@ -452,6 +452,72 @@ TEST(without_a_connection_nothing_is_asked)
 	redis_value_free(NULL);
 }
 
+/* ---- answers ---- */
+
+TEST(an_answer_may_be_long_and_deep_and_of_all_kinds)
+{
+	struct redis *redis = connection_to(server.unix_url);
+	const struct redis_value *each;
+	struct redis_value *value;
+	const char *text;
+	size_t len;
+
+	assert_int_equal(redis_connect(redis, in_ms(PATIENCE_MS)), 0);
+	value = ask(redis, LIST("EVAL", "local t = {}\n"
+	    "for i = 1, 20000 do t[i] = { i, 'number ' .. i, false, {}, '', { { string.rep('x', i % 100) } } } end\n"
+	    "t[20001] = string.rep('y', 3000000)\n"
+	    "return t", "0"));
+	assert_non_null(value);
+	assert_int_equal(redis_count(value), 20001);
+	for (int i = 1; i <= 20000; i++) {
+		char expected[32];
+
+		each = redis_at(value, (size_t)i - 1);
+		assert_int_equal(redis_count(each), 6);
+		assert_int_equal(redis_integer(redis_at(each, 0)), i);
+		snprintf(expected, sizeof(expected), "number %d", i);
+		assert_true(redis_is_text(redis_at(each, 1), expected));
+		assert_int_equal(redis_kind(redis_at(each, 2)), REDIS_NIL);
+		assert_int_equal(redis_kind(redis_at(each, 3)), REDIS_ARRAY);
+		assert_int_equal(redis_count(redis_at(each, 3)), 0);
+		assert_string_equal(redis_text(redis_at(each, 4), &len), "");
+		assert_int_equal(len, 0);
+		text = redis_text(redis_at(redis_at(redis_at(each, 5), 0), 0), &len);
+		assert_int_equal(len, i % 100);
+		assert_int_equal(strspn(text, "x"), len);
+		/* Of what it is not, it says nothing. */
+		assert_null(redis_text(redis_at(each, 0), &len));
+		assert_int_equal(len, 0);
+		assert_int_equal(redis_integer(redis_at(each, 1)), 0);
+		assert_int_equal(redis_count(redis_at(each, 1)), 0);
+		assert_int_equal(redis_kind(redis_at(redis_at(each, 1), 0)), REDIS_NIL);
+	}
+	text = redis_text(redis_at(value, 20000), &len);
+	assert_int_equal(len, 3000000);
+	assert_int_equal(strspn(text, "y"), len);
+	redis_value_free(value);
+	redis_free(redis);
+}
+
+TEST(an_answer_longer_or_deeper_than_any_that_is_asked_for_ends_the_connection)
+{
+	static const char *const scripts[] = {
+		"local t = {} for i = 1, 1100000 do t[i] = 1 end return t",
+		"local t = {} for i = 1, 1100000 do t[i] = 1 end return { 1, t }",
+		"local t = { 1 } for i = 1, 20 do t = { t } end return t",
+	};
+	struct redis *redis = connection_to(server.unix_url);
+
+	for (size_t i = 0; i < 3; i++) {
+		assert_int_equal(redis_connect(redis, in_ms(PATIENCE_MS)), 0);
+		assert_null(ask(redis, LIST("EVAL", scripts[i], "0")));
+		assert_true(strlen(redis_why(redis)) > strlen(redis_place(redis)) + 2);
+	}
+	assert_int_equal(redis_connect(redis, in_ms(PATIENCE_MS)), 0);
+	answers(redis, "PONG", LIST("PING"));
+	redis_free(redis);
+}
+
 /* ---- what errors mean ---- */
 
 /* means: an error of that text has this outcome, and ends the connection or does not. */
@@ -464,11 +530,11 @@ means(const char *text, int outcome, bool ends)
 
 	assert_int_equal(redis_connect(redis, in_ms(PATIENCE_MS)), 0);
 	error.text = mem_strdup(text);
-	error.len = strlen(text);
+	error.n = strlen(text);
 	got = redis_take_error(redis, &error);
 	if (got != outcome)
 		fail_msg("%s: expected %d, got %d", text, outcome, got);
-	redis_value_clear(&error);
+	free(error.text);
 	assert_int_equal(redis_connect(redis, in_ms(PATIENCE_MS)), 0);
 	assert_int_equal(redis_n_connects(redis), ends ? 2 : 1);
 	redis_free(redis);
@@ -578,6 +644,8 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(an_answer_is_what_it_is_and_nothing_else),
 	cmocka_unit_test(much_goes_out_while_much_comes_in),
 	cmocka_unit_test(without_a_connection_nothing_is_asked),
+	cmocka_unit_test(an_answer_may_be_long_and_deep_and_of_all_kinds),
+	cmocka_unit_test(an_answer_longer_or_deeper_than_any_that_is_asked_for_ends_the_connection),
 	cmocka_unit_test(an_error_says_whether_to_look_elsewhere),
 	cmocka_unit_test(a_full_server_and_one_without_replicas_say_so),
 	cmocka_unit_test(who_is_one_client_too_many_is_away),
