@@ -107,14 +107,17 @@
 	"  set_floor(new)\n" \
 	"end\n"
 
-/* add(fields) is XADD under an id that has a number here. has_entry(id): is it still
+/* add(fields) is XADD under an id that has a number here; it returns the id, and its two
+ * parts, which are taken apart once, as that is much of what a message costs. has_entry(id): is it still
  * there? Asked once of each id, since that reads the whole entry. */
 #define LOGLUA_ADD \
+	"local added, ms_added, seq_added\n" \
 	"local function add(fields)\n" \
-	"  local ms, seq = parts(log.last)\n" \
-	"  if seq >= 4095 then redis.call('XSETID', K, id(ms + 1, 0)) end\n" \
-	"  log.last = redis.call('XADD', K, '*', unpack(fields))\n" \
-	"  return log.last\n" \
+	"  if log.last ~= added then ms_added, seq_added = parts(log.last) end\n" \
+	"  if seq_added >= 4095 then redis.call('XSETID', K, id(ms_added + 1, 0)) end\n" \
+	"  added = redis.call('XADD', K, '*', unpack(fields))\n" \
+	"  log.last, ms_added, seq_added = added, parts(added)\n" \
+	"  return added, ms_added, seq_added\n" \
 	"end\n" \
 	"local entries = {}\n" \
 	"local function has_entry(i)\n" \
