@@ -38,6 +38,14 @@ struct handle_presence {
 	uint64_t n_beats;
 };
 
+/* What script.c keeps: the SHA-1 of a script that was called. */
+struct handle_script {
+	const struct script *script;  /* NULL: none yet */
+	char sha1[41];
+};
+
+enum { HANDLE_SCRIPTS = 8 };  /* a thread calls six at most; one more would only cost */
+
 struct upstream {
 	struct redis *redis;
 	char *key;           /* of the stream: the setting upstream_key */
@@ -45,6 +53,7 @@ struct upstream {
 	int n_replicas;      /* upstream_replicas, resolved */
 	char writer[33];     /* upstream_append: random, of this handle alone; "": none yet */
 	uint64_t group;      /* the number of its last group */
+	struct handle_script scripts[HANDLE_SCRIPTS];
 	struct handle_read read;
 	struct handle_forward forward;
 	struct handle_presence presence;

@@ -33,17 +33,32 @@ write_sha1(char text[2 * SHA_DIGEST_LENGTH + 1], const char *script)
 	text[2 * SHA_DIGEST_LENGTH] = '\0';
 }
 
+/* sha1_of lends it until the next call: worked out for each call it would cost as much
+ * as a message. */
+static const char *
+sha1_of(struct upstream *log, const struct script *script)
+{
+	size_t i = 0;
+
+	while (i < HANDLE_SCRIPTS - 1 && log->scripts[i].script != NULL
+	    && log->scripts[i].script != script)
+		i++;
+	if (log->scripts[i].script != script) {
+		log->scripts[i].script = script;
+		write_sha1(log->scripts[i].sha1, script->text);
+	}
+	return log->scripts[i].sha1;
+}
+
 void
 script_send(struct upstream *log, const struct script *script, size_t n,
     const char *const args[], const size_t lens[])
 {
-	char sha1[2 * SHA_DIGEST_LENGTH + 1];
 	const char **all = mem_alloc((N_OWN_ARGS + n) * sizeof(all[0]));
 	size_t *all_lens = mem_alloc((N_OWN_ARGS + n) * sizeof(all_lens[0]));
 
-	write_sha1(sha1, script->text);
 	all[0] = "EVALSHA";
-	all[1] = sha1;
+	all[1] = sha1_of(log, script);
 	all[2] = "2";
 	all[3] = log->key;
 	all[4] = log->prefix;
