@@ -15,10 +15,10 @@
 
 struct tally_entry {
 	size_t n;
-	bool has_changed;            /* in tally->changed */
 	TAILQ_ENTRY(tally_entry) link;
 	const char *name;            /* behind next, in the same memory */
 	int n_levels;
+	bool has_changed;            /* in tally->changed */
 	struct tally_entry *next[];
 };
 
