@@ -183,9 +183,10 @@ struct store_news {
 int store_follow(struct store *store, const struct store_news *news);
 
 /* What is committed lies beside the file at first. Commits of a STORE_COPY handle leave
- * it there, since to write it back waits for the disk, and what the log has brought waits
- * behind it; until it is STORE_BESIDE_MAX bytes, so that it does not grow without end
- * where nobody else writes it back. */
+ * it there, since to write it back waits for the disk, and what the log has brought would
+ * wait behind it; but for one page, each time that the place is used anew; and until it
+ * is STORE_BESIDE_MAX bytes, so that it does not grow without end where nobody else
+ * writes it back. */
 enum { STORE_BESIDE_MAX = 64 << 20 };
 
 /* store_beside returns how many bytes that were at this handle's last commit: those that

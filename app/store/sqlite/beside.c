@@ -5,12 +5,13 @@
  * which holds no lock that a commit needs.
  *
  * But the -wal is only begun from its start again by a commit that finds all of it
- * written back. While the follower commits without a pause, as where a million rows are
- * copied, there always is more when that thread is done. So a commit that finds
- * STORE_BESIDE_MAX bytes does it after all: most is in the file by then, and it is once
- * for so many bytes. Beyond that the -wal grows only where a program leaves a read
- * transaction open, as ever. Other programs' commits keep their own measure, and the
- * last who closes the file leaves it whole, and no -wal. */
+ * written back. That one waits for the disk, for the new header alone: else a power
+ * failure could mix what was with what is. And while the follower commits without a
+ * pause, as where a million rows are copied, there always is more when that thread is
+ * done. So a commit that finds STORE_BESIDE_MAX bytes writes back after all: most is in
+ * the file by then, and it is once for so many bytes. Beyond that the -wal grows only
+ * where a program leaves a read transaction open, as ever. Other programs' commits keep
+ * their own measure, and the last who closes the file leaves it whole, and no -wal. */
 
 #include "app/store/sqlite/beside.h"
 
