@@ -52,7 +52,8 @@ begin_anew(void)
 	store_close(store);
 	store = NULL;
 	sqlite3_close_v2(foreign);
-	snprintf(path, sizeof(path), "%s", capture_file("copy.db", "", 0, 0600));
+	assert_true((size_t)snprintf(path, sizeof(path), "%s", capture_file("copy.db", "", 0, 0600))
+	    < sizeof(path));
 	snprintf(name, sizeof(name), "sqlite:%s", path);
 	unlink(file_of("-wal"));
 	unlink(file_of("-shm"));
