@@ -59,6 +59,8 @@ read_bounds(struct input *in)
 	bounds.newest = newest > 0 && newest < INT64_MAX ? newest : 0;
 	bounds.oldest = n_retained > 0 && n_retained <= bounds.newest
 	    ? bounds.newest - n_retained + 1 : bounds.newest + 1;
+	bounds.trimmed = bounds.oldest - 1;
+	bounds.given = bounds.newest;
 	free(line);
 }
 
