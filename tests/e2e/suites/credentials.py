@@ -209,4 +209,4 @@ def a_refusal_reaches_who_sends_a_large_body(site):
             for _ in range(5):
                 answer = site.request('POST', '/msg', token, {'Content-Type': 'text/plain'}, body)
                 expect.refusal(answer, status, f'{size} bytes')
-        expect.status(site.curl('/healthz', method='POST', data=body), site.curl('/healthz', method='POST', data=b'').status, f'{size} bytes to /healthz')
+        expect.status(site.request('POST', '/healthz', body=body), site.request('POST', '/healthz', body=b'').status, f'{size} bytes to /healthz')
