@@ -176,6 +176,7 @@ def a_link_that_is_turned_while_nobody_publishes_ends_it_too(site):
         _ends(site, stream, log)
 
 
+@own_table_only('what was acknowledged is in the log')
 def a_folder_that_is_moved_away_ends_it(site):
     folder = os.path.join(site.new_folder('moving'), 'data')
     os.mkdir(folder)
