@@ -828,6 +828,8 @@ def an_older_copy_goes_on_from_where_it_stands(site):
     for node in (a, b):
         _wait_row(node, 'new in it')
     end = b.publish(b.token(user), msg=END)
+    for node in (a, b):
+        node.id_of(f'id = {end}')
     expect.equal(_rows(b, f"user = '{user}'"), _rows(a, f"user = '{user}'"))
     got = _replay(b, user, ids[0], end)
     expect.equal(got[:39], ids[1:])

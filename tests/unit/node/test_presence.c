@@ -110,6 +110,7 @@ TEST(what_has_happened_here_is_in_the_next_answer)
 	is_told(AUDIENCE_LIST, "42", "{\"users\":[],\"next\":null}");
 	assert_int_equal(presence_n_nodes(presence), 1);
 	presence_stop(presence);
+	tally_remove(&users, "42");
 	redis_cli_says(&server, "0", LIST("DBSIZE"));
 }
 
