@@ -178,8 +178,10 @@ free_group(struct group *g)
 	free(g->lens);
 }
 
-int
-append_wait(struct upstream *log, mono_us deadline)
+/* receive_wait takes the answer to append_send_wait: 0, or UPSTREAM_UNKNOWN, and the
+ * connection is dropped. */
+static int
+receive_wait(struct upstream *log, mono_us deadline)
 {
 	struct redis_value *answer;
 	bool has_it;
@@ -231,10 +233,10 @@ append_call(struct upstream *log, const struct script *script, size_t n,
 			return NULL;
 		script_send(log, script, n, args, lens);
 		append_send_wait(log, answer_by);
-		answer = script_receive(log, script, answer_by, outcome);
+		answer = script_receive(log, answer_by, outcome);
 		if (answer == NULL && *outcome == UPSTREAM_UNKNOWN)
 			return NULL;
-		wait_outcome = append_wait(log, answer_by);
+		wait_outcome = receive_wait(log, answer_by);
 		if (answer != NULL && wait_outcome != 0) {
 			redis_value_free(answer);
 			*outcome = wait_outcome;

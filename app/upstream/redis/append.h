@@ -12,10 +12,8 @@ struct redis_value *append_call(struct upstream *log, const struct script *scrip
     const char *const args[], const size_t lens[], mono_us deadline, int *outcome);
 
 /* append_send_wait asks, where there are to be replicas, whether they have all that this
- * connection has seen; append_wait takes the answer: 0, or UPSTREAM_UNKNOWN and the
- * connection is dropped. */
+ * connection has seen. */
 void append_send_wait(struct upstream *log, mono_us deadline);
-int append_wait(struct upstream *log, mono_us deadline);
 
 /* Args of scripts: now in ms since 1970; how long a key is kept, in ms. Return text. */
 char *append_write_now(char text[24]);

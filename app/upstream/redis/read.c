@@ -256,7 +256,7 @@ receive_all(struct upstream *log, struct go *go)
 	if (go->entries == NULL)
 		return UPSTREAM_AWAY;
 	deadline = clock_mono_us() + (mono_us)UPSTREAM_WAIT_MS * 1000;
-	go->checked = script_receive(log, &check, deadline, &outcome);
+	go->checked = script_receive(log, deadline, &outcome);
 	if (go->checked == NULL && outcome != 0) {
 		redis_drop(log->redis);
 		return outcome == UPSTREAM_UNKNOWN ? UPSTREAM_AWAY : outcome;
@@ -267,7 +267,7 @@ receive_all(struct upstream *log, struct go *go)
 		if (outcome == 0) {
 			send_check(log, go);
 			send_wait(log);
-			go->checked = script_receive(log, &check, deadline, &outcome);
+			go->checked = script_receive(log, deadline, &outcome);
 			if (go->checked != NULL)
 				outcome = receive_wait(log, deadline);
 			else if (outcome == 0 || outcome == UPSTREAM_UNKNOWN)

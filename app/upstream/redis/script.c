@@ -98,11 +98,10 @@ take_error(struct upstream *log, const struct redis_value *error)
 }
 
 struct redis_value *
-script_receive(struct upstream *log, const struct script *script, mono_us deadline, int *outcome)
+script_receive(struct upstream *log, mono_us deadline, int *outcome)
 {
 	struct redis_value *answer = redis_receive(log->redis, deadline);
 
-	(void)script;
 	*outcome = 0;
 	if (answer == NULL) {
 		*outcome = UPSTREAM_UNKNOWN;
@@ -143,7 +142,7 @@ script_call(struct upstream *log, const struct script *script, size_t n,
 		if (*outcome != 0)
 			return NULL;
 		script_send(log, script, n, args, lens);
-		answer = script_receive(log, script, deadline, outcome);
+		answer = script_receive(log, deadline, outcome);
 		if (answer != NULL || *outcome != 0)
 			return answer;
 	}

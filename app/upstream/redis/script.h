@@ -18,8 +18,7 @@ struct script {
  * ROWCAST and is a sentence from there on, is UPSTREAM_REFUSED and logged once a minute. */
 void script_send(struct upstream *log, const struct script *script, size_t n,
     const char *const args[], const size_t lens[]);
-struct redis_value *script_receive(struct upstream *log, const struct script *script,
-    mono_us deadline, int *outcome);
+struct redis_value *script_receive(struct upstream *log, mono_us deadline, int *outcome);
 int script_load(struct upstream *log, const struct script *script, mono_us deadline);
 struct redis_value *script_call(struct upstream *log, const struct script *script, size_t n,
     const char *const args[], const size_t lens[], mono_us deadline, int *outcome);
