@@ -152,6 +152,10 @@ quoted(const char *text)
 
 #define COLUMNS "user,topic,event,data,expires_at,key"
 
+/* What sqlite3 is called with beside others that write: without a time-out it gives up at
+ * once. */
+#define SHELL "sqlite3 -cmd '.timeout 5000' %s"
+
 /* refuse_messages says how the messages that the file has come to all machines. Always
  * -1. */
 static int
@@ -161,15 +165,15 @@ refuse_messages(struct store *store, bool is_ours)
 
 	if (is_ours)
 		log_errorx("store: %s: has messages of its own, which the other machines would never"
-		    " get. To publish them to all: `mv %s %s.old`, start rowcast, then `sqlite3 %s"
+		    " get. To publish them to all: `mv %s %s.old`, start rowcast, then `" SHELL
 		    " \"ATTACH '%s.old' AS old; INSERT INTO message(" COLUMNS ") SELECT " COLUMNS
 		    " FROM old.message ORDER BY id\"`", store->path, store->path, store->path,
 		    store->path, old);
 	else
 		log_errorx("store: %s: has messages of its own, which the other machines would never"
-		    " get. To publish them to all: `sqlite3 %s \"VACUUM INTO '%s.old'; DELETE FROM"
-		    " message\"`, start rowcast, then `sqlite3 %s \"ATTACH '%s.old' AS old; INSERT INTO"
-		    " message(" COLUMNS ") SELECT " COLUMNS " FROM old.message ORDER BY id\"`",
+		    " get. To publish them to all: `" SHELL " \"VACUUM INTO '%s.old'; DELETE"
+		    " FROM message\"`, start rowcast, then `" SHELL " \"ATTACH '%s.old' AS old; INSERT"
+		    " INTO message(" COLUMNS ") SELECT " COLUMNS " FROM old.message ORDER BY id\"`",
 		    store->path, store->path, old, store->path, old);
 	free(old);
 	return -1;
