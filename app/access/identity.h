@@ -51,7 +51,8 @@ struct claim_rules {
 unsigned identity_read(struct identity *id, const char *json, size_t len,
     const struct claim_rules *rules, wall_s now, const char **why);
 
-/* identity_may_read: does the token grant this topic? Exact, or by prefix. */
+/* identity_may_read: does the token grant this topic? Exact, or by prefix; but a reserved
+ * one (message.h) by its scope rowcast:admin, and by nothing else. */
 bool identity_may_read(const struct identity *id, const char *topic);
 
 void identity_free(struct identity *id);

@@ -349,6 +349,12 @@ publication_authorize(struct publication *p, const struct identity *id)
 		const struct message *m = &draft->message;
 		const char *whom = NULL;
 
+		if (m->topic != NULL && message_topic_is_reserved(m->topic)) {
+			if (!id->may_admin)
+				return field_refuse(&reader, FORBIDDEN, "sending to a topic that begins with"
+				    " rowcast. needs a token with the scope rowcast:admin");
+			continue;
+		}
 		if (draft->all)
 			whom = "to everyone";
 		else if (m->topic != NULL)

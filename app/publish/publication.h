@@ -35,7 +35,8 @@ int publication_parse(struct publication *p, const char *query, const char *cont
 
 /* publication_authorize fills in the token's own user where a message names
  * nobody, and refuses what the token may not do: `user` of another, `topic`
- * and `all` need scope rowcast:publish. 0, or 403 and p->error. */
+ * and `all` need scope rowcast:publish; a reserved topic (message.h), whoever the user
+ * is, needs rowcast:admin and nothing else. 0, or 403 and p->error. */
 int publication_authorize(struct publication *p, const struct identity *id);
 
 void publication_free(struct publication *p);

@@ -141,7 +141,9 @@ events_handle(struct service *service, struct request *request)
 	}
 	for (size_t i = 0; i < sub.n_topics; i++) {
 		if (!identity_may_read(&id, sub.topics[i])) {
-			char *sentence = mem_printf("the token does not grant the topic %s", sub.topics[i]);
+			char *sentence = mem_printf(message_topic_is_reserved(sub.topics[i])
+			    ? "the topic %s needs a token with the scope rowcast:admin"
+			    : "the token does not grant the topic %s", sub.topics[i]);
 
 			reply_error(&request->reply, 403, NULL, sentence);
 			free(sentence);

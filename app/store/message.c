@@ -3,8 +3,17 @@
 #include "app/store/message.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "lib/buf.h"
+
+bool
+message_topic_is_reserved(const char *topic)
+{
+	static const char reserved[] = "rowcast.";
+
+	return strncmp(topic, reserved, strlen(reserved)) == 0;
+}
 
 void
 message_free(struct message *m)

@@ -3,6 +3,7 @@
 #ifndef APP_STORE_MESSAGE_H
 #define APP_STORE_MESSAGE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -28,6 +29,14 @@ struct message {
 	struct expiry expiry;  /* not sent from then on */
 	wall_s created_at;  /* 0: now; the store sets it */
 };
+
+/* Topics of rowcast's own (see message_topic_is_reserved). */
+#define MESSAGE_TOPIC_CONTROL "rowcast.control"  /* events kick and revoke, of a user */
+#define MESSAGE_TOPIC_STATUS "rowcast.status"    /* what each rowcast tells of itself */
+
+/* message_topic_is_reserved: does the name begin with "rowcast."? Only who has the scope
+ * rowcast:admin reads such a topic, or sends to it over HTTP. */
+bool message_topic_is_reserved(const char *topic);
 
 /* message_free frees the strings, which the message owns, not the struct. */
 void message_free(struct message *m);

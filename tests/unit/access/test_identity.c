@@ -299,6 +299,27 @@ TEST(topics_are_exact_names_or_prefixes)
 	identity_free(&id);
 }
 
+TEST(a_reserved_topic_is_granted_by_the_scope_of_administrators_alone)
+{
+	static const char *const reserved[] = { "rowcast.", "rowcast.control", "rowcast.status",
+		"rowcast.anything" };
+
+	accepts("{\"sub\":1,\"topics\":[\"*\",\"row*\",\"rowcast.*\",\"rowcast.control\"],"
+	    "\"scope\":\"rowcast:publish\"}");
+	for (size_t i = 0; i < sizeof(reserved) / sizeof(reserved[0]); i++)
+		assert_false(identity_may_read(&id, reserved[i]));
+	assert_true(identity_may_read(&id, "rowcast"));
+	assert_true(identity_may_read(&id, "rowcasting"));
+	identity_free(&id);
+
+	accepts("{\"sub\":1,\"scope\":\"rowcast:admin\"}");
+	for (size_t i = 0; i < sizeof(reserved) / sizeof(reserved[0]); i++)
+		assert_true(identity_may_read(&id, reserved[i]));
+	assert_false(identity_may_read(&id, "rowcast"));
+	assert_false(identity_may_read(&id, "news"));
+	identity_free(&id);
+}
+
 TEST(no_topics_grant_none)
 {
 	accepts("{\"sub\":1}");
@@ -410,6 +431,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test_setup(iss_is_checked_where_configured, setup),
 	cmocka_unit_test_setup(aud_is_a_string_or_an_array_that_holds_it, setup),
 	cmocka_unit_test_setup(topics_are_exact_names_or_prefixes, setup),
+	cmocka_unit_test_setup(a_reserved_topic_is_granted_by_the_scope_of_administrators_alone, setup),
 	cmocka_unit_test_setup(no_topics_grant_none, setup),
 	cmocka_unit_test_setup(topics_of_another_type_are_refused, setup),
 	cmocka_unit_test_setup(scope_is_read_word_by_word, setup),

@@ -763,6 +763,42 @@ TEST(without_the_scope_they_are_closed)
 	    "line 3: sending to another user needs a token with the scope rowcast:publish");
 }
 
+TEST(reserved_topics_are_for_administrators)
+{
+	static const char *const bodies[] = {
+		"msg=m&topic=rowcast.control&user=43&event=kick",
+		"msg=m&topic=rowcast.control&user=42&event=kick",
+		"msg=m&topic=rowcast.control&all=1",
+		"msg=m&topic=rowcast.",
+		"msg=m&topic=rowcast.of+the+future",
+	};
+
+	for (size_t i = 0; i < sizeof(bodies) / sizeof(bodies[0]); i++) {
+		struct identity admin = { .user = own_user, .may_admin = true };
+
+		assert_int_equal(authorize(FORM, bodies[i], true), 403);
+		assert_string_equal(p.error, "sending to a topic that begins with rowcast. needs a"
+		    " token with the scope rowcast:admin");
+		publication_free(&p);
+		takes_with("", FORM, bodies[i]);
+		assert_int_equal(publication_authorize(&p, &admin), 0);
+		publication_free(&p);
+	}
+	sends_to("msg=m&topic=rowcast", true, NULL, "rowcast");
+}
+
+TEST(the_scope_of_administrators_opens_nothing_else)
+{
+	struct identity admin = { .user = own_user, .may_admin = true };
+
+	takes_with("", NDJSON, "{\"msg\":\"m\",\"topic\":\"rowcast.control\"}\n"
+	    "{\"msg\":\"m\",\"topic\":\"news\"}");
+	assert_int_equal(publication_authorize(&p, &admin), 403);
+	assert_string_equal(p.error, "line 2: sending to a topic needs a token with the scope"
+	    " rowcast:publish");
+	publication_free(&p);
+}
+
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(a_form_has_all_the_fields),
 	cmocka_unit_test(a_json_object_has_all_the_fields),
@@ -802,6 +838,8 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(naming_oneself_needs_no_scope),
 	cmocka_unit_test(the_scope_opens_users_topics_and_everyone),
 	cmocka_unit_test(without_the_scope_they_are_closed),
+	cmocka_unit_test(reserved_topics_are_for_administrators),
+	cmocka_unit_test(the_scope_of_administrators_opens_nothing_else),
 };
 
 RUN_TESTS(tests)

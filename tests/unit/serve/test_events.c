@@ -81,6 +81,8 @@ TEST(topics_are_names_that_the_token_grants)
 	expect("topic=news%00", 400, "topic must be UTF-8 text");
 	expect("topic=%ff", 400, "topic must be UTF-8 text");
 	expect("topic=news&topic=room", 403, "the token does not grant the topic room");
+	expect("topic=news&topic=rowcast.status", 403,
+	    "the topic rowcast.status needs a token with the scope rowcast:admin");
 	free(longest);
 	free(too_long);
 }
