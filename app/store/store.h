@@ -113,6 +113,20 @@ typedef bool store_row(void *context, const struct message *m);
 int store_read(struct store *store, int64_t after, const struct filter *filter,
     store_row *row, void *context, struct store_bounds *bounds, int64_t *upto);
 
+/* ---- who was revoked ----
+ *
+ * A message on MESSAGE_TOPIC_CONTROL with the event `revoke` and a user revokes that
+ * user's tokens which were issued up to its created_at. The store keeps of each user the
+ * latest such second, from the commit of the message on, whoever commits it, and for
+ * ever: not even the erasure of the message takes it back. */
+
+typedef void store_revoked(void *context, const char *user, wall_s until);
+
+/* store_read_revoked passes those that were revoked, or revoked anew, after *after, a
+ * position of which the first is 0 and which is moved. 0 or -1 (logged): what was passed is
+ * right, and where *after stands. */
+int store_read_revoked(struct store *store, int64_t *after, store_revoked *take, void *context);
+
 /* What store_look has seen. */
 struct store_look {
 	bool exists;      /* else store_open would make it */
@@ -206,6 +220,15 @@ int store_write_back(struct store *store, size_t *n_bytes);
  * seconds (0: until upto is higher). Returns how many, or -1 (logged, unless merely
  * busy). */
 int store_trim_copy(struct store *store, int64_t upto, int64_t keep_for_s, int max_rows);
+
+struct store_revocation {
+	const char *user;
+	wall_s until;
+};
+
+/* store_revoke takes into the copy, in one transaction, what is known elsewhere; a second
+ * is never lowered. As store_follow. */
+int store_revoke(struct store *store, const struct store_revocation *revocations, size_t n);
 
 /* A row of the outbox: a message that was inserted here, or a message that was deleted
  * here. */

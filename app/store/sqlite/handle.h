@@ -44,6 +44,7 @@ struct store {
 	struct sql_statement *bounds, *read_all, *first_segment, *next_segment, *data_version;
 	struct sql_statement *read_filtered;  /* for filters of n_topics topics */
 	size_t n_topics;
+	struct sql_statement *read_revoked;
 
 	/* copy.c and outbox.c */
 	struct sql_statement *position, *follow_run, *follow_one, *erase, *set_position;

@@ -30,6 +30,7 @@
 #include "app/store/sqlite/place.h"
 #include "app/store/sqlite/read.h"
 #include "app/store/sqlite/replaced.h"
+#include "app/store/sqlite/revoked.h"
 #include "app/store/sqlite/schema.h"
 #include "lib/filewatch.h"
 #include "lib/log.h"
@@ -80,7 +81,8 @@ store_open(const char *name, enum store_access access)
 	} else if (schema_check(store) < 0) {
 		goto fail;
 	}
-	if (place_begin(store) < 0 || read_prepare(store) < 0)
+	if (place_begin(store) < 0 || read_prepare(store) < 0
+	    || revoked_prepare(store) < 0)
 		goto fail;
 	if (access == STORE_OWNER && append_prepare(store) < 0)
 		goto fail;

@@ -23,6 +23,7 @@
 #include "app/store/sqlite/fault.h"
 #include "app/store/sqlite/handle.h"
 #include "app/store/sqlite/refusal.h"
+#include "app/store/sqlite/revoked.h"
 #include "app/store/sqlite/schema_copy.h"
 #include "app/store/sqlite/segment.h"
 #include "lib/clock.h"
@@ -144,6 +145,8 @@ static const char *const schema_steps[] = {
 	/* 4: a file may be a machine's copy (schema_copy.c), which older programs do not
 	 * know, so that they have to refuse it. Its name is NULL where it is none. */
 	"ALTER TABLE rowcast_state ADD COLUMN name TEXT; UPDATE rowcast_schema SET version = 4;\n",
+	/* 5: who was revoked. A trigger of its own: it runs for next to no row. */
+	REVOKED_TABLE REVOKED_TRIGGER("message") "UPDATE rowcast_schema SET version = 5;\n",
 };
 enum { SCHEMA_VERSION = sizeof(schema_steps) / sizeof(schema_steps[0]) };
 
@@ -258,7 +261,8 @@ schema_upgrade(struct store *store, enum store_access access)
 			return fault_log(store, "cannot be marked");
 	}
 	for (; version < SCHEMA_VERSION; version++)
-		if (sql_execute(store->sql, schema_steps[version]) != 0)
+		if (sql_execute(store->sql, schema_copy_is(store) ? schema_copy_step(version)
+		    : schema_steps[version]) != 0)
 			return fault_log(store, "its schema cannot be made");
 	if (access == STORE_COPY && schema_copy_make(store) != 0)
 		return fault_log(store, "its schema cannot be made");

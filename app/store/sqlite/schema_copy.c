@@ -17,10 +17,13 @@
 
 #include "app/store/sqlite/handle.h"
 #include "app/store/sqlite/refusal.h"
+#include "app/store/sqlite/revoked.h"
 #include "app/store/sqlite/segment.h"
 #include "lib/buf.h"
 #include "lib/log.h"
 #include "lib/sql.h"
+
+enum { FIRST_VERSION = 4 };  /* of the schema, in which there are copies */
 
 /* Longer than what keys over HTTP become with their publisher before them. */
 #define KEY_MAX "1024"
@@ -127,7 +130,9 @@ static const char copy_schema[] =
 	"ALTER TABLE rowcast_state ADD COLUMN segment INTEGER NOT NULL DEFAULT 0;\n"
 	"ALTER TABLE rowcast_state ADD COLUMN segment_rows INTEGER NOT NULL DEFAULT 0;\n"
 	/* What the file itself has trimmed before, its readers may have missed: it stays. */
-	"UPDATE rowcast_state SET name = lower(hex(randomblob(16)));\n";
+	"UPDATE rowcast_state SET name = lower(hex(randomblob(16)));\n"
+	/* Of what comes from the log: the outbox revokes nobody yet. */
+	REVOKED_TRIGGER("rowcast_copy");
 
 bool
 schema_copy_is(struct store *store)
@@ -190,7 +195,7 @@ refuse_additions(struct store *store)
 	if (sql_prepare(store->sql, &theirs, "SELECT type, name FROM sqlite_schema"
 	    " WHERE tbl_name = 'message' AND type IN ('index', 'trigger') AND sql IS NOT NULL"
 	    "  AND name NOT IN ('message_address', 'message_expiry', 'message_id', 'message_new',"
-	    "   'message_changed', 'message_id_given', 'message_id_taken', 'message_id_kept')") != 0)
+	    "   'message_changed', 'message_revokes', 'message_id_given', 'message_id_taken', 'message_id_kept')") != 0)
 		return -1;
 	if (sql_step(theirs) == SQL_ROW) {
 		log_errorx("store: %s: has the %s %s on the table message, which in a machine's copy is a"
@@ -216,6 +221,16 @@ schema_copy_refuse(struct store *store, enum store_access access, bool is_ours)
 	if (sql_number(store->sql, "SELECT EXISTS (SELECT 1 FROM message)", 0) != 0)
 		return refuse_messages(store, is_ours);
 	return refuse_additions(store);
+}
+
+const char *
+schema_copy_step(int64_t version)
+{
+	static const char *const steps[] = {
+		REVOKED_TABLE REVOKED_TRIGGER("rowcast_copy") "UPDATE rowcast_schema SET version = 5;\n",
+	};
+
+	return steps[version - FIRST_VERSION];
 }
 
 int

@@ -16,6 +16,10 @@ bool schema_copy_is(struct store *store);
  * caller has begun a transaction. */
 int schema_copy_refuse(struct store *store, enum store_access access, bool is_ours);
 
+/* schema_copy_step returns what has to be done in a file that is a copy, and has that
+ * version of the schema, for the next; the first version of a copy is 4. */
+const char *schema_copy_step(int64_t version);
+
 /* schema_copy_make makes a copy of a file that was not refused and has the newest
  * schema, within the caller's transaction; of one that is a copy already nothing. 0 or
  * what sql_execute says. */

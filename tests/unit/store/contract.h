@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "app/store/store.h"
+#include "lib/buf.h"
 #include "lib/clock.h"
 #include "lib/mem.h"
 #include "lib/thread.h"
@@ -1092,6 +1093,81 @@ TEST(rows_that_have_expired_are_not_trimmed)
 
 #define CONTRACT_TEST(name) cmocka_unit_test_setup_teardown(name, contract_open, contract_close)
 
+/* ---- who was revoked ---- */
+
+static wall_s contract_began;  /* before the first revocation of the test */
+
+static void
+add_revoked(void *out, const char *user, wall_s until)
+{
+	assert_in_range(until, contract_began, clock_wall_s());
+	buf_printf(out, "%s ", user);
+}
+
+/* revoked_is compares those who are new after *after. */
+static void
+revoked_is(struct store *store, int64_t *after, const char *expected)
+{
+	struct buf out = BUF_EMPTY;
+
+	assert_int_equal(store_read_revoked(store, after, add_revoked, &out), 0);
+	buf_add_char(&out, '\0');
+	assert_string_equal(out.bytes, expected);
+	buf_free(&out);
+}
+
+static void
+add_control(const char *user, const char *topic, const char *event)
+{
+	struct message m = message_with_event(event, "");
+
+	contract_began = contract_began != 0 ? contract_began : clock_wall_s();
+	m.user = message_of(user, NULL, "").user;
+	m.topic = message_of(NULL, topic, "").topic;
+	add_message(m);
+}
+
+TEST(who_was_revoked_is_known_from_the_commit_on)
+{
+	struct store *reader = open_as(STORE_READER);
+	int64_t after = 0, from_the_start = 0;
+
+	revoked_is(reader, &after, "");
+	add_control("a", MESSAGE_TOPIC_CONTROL, "revoke");
+	revoked_is(reader, &after, "a ");
+	revoked_is(reader, &after, "");
+	add_control("b", MESSAGE_TOPIC_CONTROL, "revoke");
+	add_control("c", MESSAGE_TOPIC_CONTROL, "revoke");
+	revoked_is(reader, &after, "b c ");
+	revoked_is(reader, &from_the_start, "a b c ");
+	store_close(reader);
+}
+
+TEST(only_a_message_that_says_so_and_names_a_user_revokes)
+{
+	int64_t after = 0;
+
+	add_control("a", MESSAGE_TOPIC_CONTROL, "kick");
+	add_control("a", MESSAGE_TOPIC_CONTROL, NULL);
+	add_control("a", MESSAGE_TOPIC_CONTROL, "Revoke");
+	add_control("a", "rowcast.controls", "revoke");
+	add_control("a", NULL, "revoke");
+	add_control(NULL, MESSAGE_TOPIC_CONTROL, "revoke");
+	revoked_is(contract_store, &after, "");
+}
+
+TEST(who_was_revoked_stays_so_when_the_message_is_gone)
+{
+	int64_t after = 0;
+
+	add_control("a", MESSAGE_TOPIC_CONTROL, "revoke");
+	add(NULL, NULL, "x");
+	assert_int_equal(store_trim(contract_store, 60, 1, 10), 1);
+	store_close(contract_store);
+	contract_store = open_as(STORE_OWNER);
+	revoked_is(contract_store, &after, "a ");
+}
+
 static const struct CMUnitTest contract_tests[] = {
 	CONTRACT_TEST(a_new_store_is_empty),
 	CONTRACT_TEST(a_message_is_read_back_as_it_was_appended),
@@ -1137,6 +1213,9 @@ static const struct CMUnitTest contract_tests[] = {
 	CONTRACT_TEST(a_store_deleted_empty_still_knows_its_newest_id),
 	CONTRACT_TEST(the_highest_id_that_retention_deleted_is_known),
 	CONTRACT_TEST(rows_that_have_expired_are_not_trimmed),
+	CONTRACT_TEST(who_was_revoked_is_known_from_the_commit_on),
+	CONTRACT_TEST(only_a_message_that_says_so_and_names_a_user_revokes),
+	CONTRACT_TEST(who_was_revoked_stays_so_when_the_message_is_gone),
 };
 
 /* store_contract_run runs the contract, each test on a new store that `maker`

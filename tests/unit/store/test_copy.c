@@ -8,6 +8,7 @@
 #include "tests/unit/dice.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <signal.h>
 #include <sqlite3.h>
 #include <stdatomic.h>
@@ -18,6 +19,7 @@
 #include <unistd.h>
 
 #include "app/store/store.h"
+#include "lib/buf.h"
 #include "lib/clock.h"
 #include "lib/mem.h"
 
@@ -425,6 +427,43 @@ TEST(an_application_s_own_file_becomes_a_copy_and_keeps_what_it_has)
 	sends("-/-/-/a/-\n");
 }
 
+/* ---- who is revoked ---- */
+
+/* revokes: a message of the log does. */
+static void
+revokes(int64_t id, const char *user, wall_s at)
+{
+	struct message m = message_of(id, user, MESSAGE_TOPIC_CONTROL, "");
+	char event[] = "revoke";
+
+	m.event = event;
+	m.created_at = at;
+	follows_one(m);
+}
+
+static void
+add_revoked(void *out, const char *user, wall_s until)
+{
+	buf_printf(out, "%s:%" PRId64 "\n", user, until);
+}
+
+static void
+knows_revoked_after(int64_t after, const char *expected)
+{
+	struct buf out = BUF_EMPTY;
+
+	assert_int_equal(store_read_revoked(store, &after, add_revoked, &out), 0);
+	buf_add_char(&out, '\0');
+	assert_string_equal(out.bytes, expected);
+	buf_free(&out);
+}
+
+static void
+knows_revoked(const char *expected)
+{
+	knows_revoked_after(0, expected);
+}
+
 /* back_to_version_3 makes of the file, which has messages of its own or none, what it
  * was before there were copies. */
 static void
@@ -432,7 +471,8 @@ back_to_version_3(void)
 {
 	store_close(store);
 	store = NULL;
-	does("ALTER TABLE rowcast_state DROP COLUMN name; UPDATE rowcast_schema SET version = 3;"
+	does("DROP TRIGGER message_revokes; DROP TABLE rowcast_revoked;"
+	    " ALTER TABLE rowcast_state DROP COLUMN name; UPDATE rowcast_schema SET version = 3;"
 	    " PRAGMA user_version = 3");
 }
 
@@ -442,8 +482,8 @@ TEST(a_file_of_version_3_is_upgraded_and_then_made_a_copy)
 	open_as(STORE_OWNER);
 	back_to_version_3();
 	open_as(STORE_COPY);
-	assert_int_equal(number("SELECT max(version) FROM rowcast_schema"), 4);
-	assert_int_equal(number("PRAGMA user_version"), 4);
+	assert_int_equal(number("SELECT max(version) FROM rowcast_schema"), 5);
+	assert_int_equal(number("PRAGMA user_version"), 5);
 	does("INSERT INTO message(data) VALUES('a')");
 	sends("-/-/-/a/-\n");
 	begin_anew();
@@ -454,7 +494,57 @@ TEST(a_file_of_version_3_is_upgraded_and_then_made_a_copy)
 	assert_int_equal(number("SELECT max(version) FROM rowcast_schema"), 3);
 	open_as(STORE_OWNER);
 	holds(1);
-	assert_int_equal(number("SELECT max(version) FROM rowcast_schema"), 4);
+	assert_int_equal(number("SELECT max(version) FROM rowcast_schema"), 5);
+}
+
+TEST(a_copy_of_version_4_is_upgraded_and_then_knows_who_is_revoked)
+{
+	follows_one(message_of(100, NULL, NULL, "x"));
+	store_close(store);
+	store = NULL;
+	does("DROP TRIGGER rowcast_copy_revokes; DROP TABLE rowcast_revoked;"
+	    " UPDATE rowcast_schema SET version = 4; PRAGMA user_version = 4");
+	open_as(STORE_COPY);
+	assert_int_equal(number("SELECT max(version) FROM rowcast_schema"), 5);
+	revokes(200, "42", 1000);
+	knows_revoked("42:1000\n");
+}
+
+TEST(who_is_revoked_in_the_log_is_revoked_here_for_ever)
+{
+	revokes(100, "42", 1000);
+	revokes(200, "7", 2000);
+	revokes(300, "42", 900);   /* another machine's clock, or an older message */
+	knows_revoked("42:1000\n7:2000\n");
+	revokes(400, "42", 3000);
+	knows_revoked("7:2000\n42:3000\n");
+	assert_int_equal(store_trim_copy(store, 400, 0, 100), 4);
+	open_as(STORE_COPY);
+	knows_revoked("7:2000\n42:3000\n");
+}
+
+TEST(what_is_on_its_way_to_the_log_revokes_nobody_yet)
+{
+	does("INSERT INTO message(user, topic, event, data) VALUES('42', 'rowcast.control', 'revoke', '')");
+	knows_revoked("");
+}
+
+TEST(what_is_known_elsewhere_is_taken_over_and_lowers_nothing)
+{
+	const struct store_revocation elsewhere[] = { { "42", 500 }, { "43", 600 }, { "44", 700 } };
+	struct buf before = BUF_EMPTY;
+	int64_t after = 0;
+
+	revokes(100, "42", 1000);
+	revokes(200, "44", 100);
+	assert_int_equal(store_read_revoked(store, &after, add_revoked, &before), 0);
+	buf_free(&before);
+	assert_int_equal(store_revoke(store, elsewhere, 3), 0);
+	knows_revoked("42:1000\n43:600\n44:700\n");
+	knows_revoked_after(after, "43:600\n44:700\n");
+	assert_int_equal(store_revoke(store, elsewhere, 3), 0);
+	assert_int_equal(store_revoke(store, elsewhere, 0), 0);
+	knows_revoked("42:1000\n43:600\n44:700\n");
 }
 
 TEST(an_owner_refuses_a_copy_and_a_reader_takes_it)
@@ -1510,6 +1600,10 @@ static const struct CMUnitTest tests[] = {
 	COPY_TEST(a_file_that_is_there_and_holds_no_message_becomes_a_copy),
 	COPY_TEST(what_the_file_has_trimmed_before_it_became_a_copy_stays_trimmed),
 	COPY_TEST(an_application_s_own_file_becomes_a_copy_and_keeps_what_it_has),
+	COPY_TEST(a_copy_of_version_4_is_upgraded_and_then_knows_who_is_revoked),
+	COPY_TEST(who_is_revoked_in_the_log_is_revoked_here_for_ever),
+	COPY_TEST(what_is_on_its_way_to_the_log_revokes_nobody_yet),
+	COPY_TEST(what_is_known_elsewhere_is_taken_over_and_lowers_nothing),
 	COPY_TEST(a_file_of_version_3_is_upgraded_and_then_made_a_copy),
 	COPY_TEST(an_owner_refuses_a_copy_and_a_reader_takes_it),
 	COPY_TEST(what_an_application_has_hung_on_the_table_is_not_dropped),

@@ -115,6 +115,7 @@ lookalike(const char *name, const char *sql)
 	    &version, NULL), SQLITE_OK);
 	assert_int_equal(sqlite3_step(version), SQLITE_ROW);
 	all = mem_printf("CREATE TABLE rowcast_state(trimmed, name); CREATE TABLE rowcast_schema(version INTEGER);"
+	    "CREATE TABLE rowcast_revoked(number, user, until);"
 	    "INSERT INTO rowcast_schema VALUES(%d); %s", sqlite3_column_int(version, 0), sql);
 	sqlite3_finalize(version);
 	store_name = file_with(name, all);

@@ -1703,7 +1703,7 @@ TEST(a_newer_schema_is_refused)
 	does("CREATE TABLE rowcast_schema(version INTEGER NOT NULL);"
 	    "INSERT INTO rowcast_schema VALUES(1), (99)");
 	foreign_close();
-	refuses(STORE_OWNER, "its schema has version 99, this rowcast knows up to 4:"
+	refuses(STORE_OWNER, "its schema has version 99, this rowcast knows up to 5:"
 	    " use a newer rowcast\n");
 	refuses(STORE_READER, "its schema has version 99");
 }
@@ -1714,7 +1714,7 @@ TEST(a_newer_file_of_our_own_is_refused)
 	foreign_open();
 	does("PRAGMA user_version = 99");
 	foreign_close();
-	refuses(STORE_OWNER, "its schema has version 99, this rowcast knows up to 4:"
+	refuses(STORE_OWNER, "its schema has version 99, this rowcast knows up to 5:"
 	    " use a newer rowcast\n");
 	refuses(STORE_READER, "its schema has version 99");
 }
@@ -1776,8 +1776,8 @@ TEST(a_reader_creates_nothing)
 TEST(a_new_file_is_marked_as_ours)
 {
 	assert_int_equal(number("PRAGMA application_id"), 0x726f7763);
-	assert_int_equal(number("PRAGMA user_version"), 4);
-	assert_int_equal(number("SELECT max(version) FROM rowcast_schema"), 4);
+	assert_int_equal(number("PRAGMA user_version"), 5);
+	assert_int_equal(number("SELECT max(version) FROM rowcast_schema"), 5);
 	assert_int_equal(number("SELECT 'wal' = journal_mode FROM pragma_journal_mode"), 1);
 }
 
@@ -2007,8 +2007,8 @@ TEST(an_older_schema_is_upgraded_in_place)
 	is_not_opened(contract_name, STORE_READER, "its schema has version 1: start this version's"
 	    " `rowcast serve` first, which upgrades it\n");
 	contract_store = open_as(STORE_OWNER);
-	assert_int_equal(number("PRAGMA user_version"), 4);
-	assert_int_equal(number("SELECT max(version) FROM rowcast_schema"), 4);
+	assert_int_equal(number("PRAGMA user_version"), 5);
+	assert_int_equal(number("SELECT max(version) FROM rowcast_schema"), 5);
 	/* What stood stays, and its key and its end may still be set. */
 	holds(3);
 	does("UPDATE message SET key = 'k'  WHERE id = 3; UPDATE message SET expires_at = 4102444800");
@@ -2020,6 +2020,31 @@ TEST(an_older_schema_is_upgraded_in_place)
 	is_told("UPDATE message SET data = 'x'", "a published message cannot change");
 	assert_int_equal(add("7", NULL, "c"), 4);
 	trimmed_is(0);
+	does("INSERT INTO message(user, topic, event, data) VALUES('7', 'rowcast.control', 'revoke', '')");
+	assert_int_equal(number("SELECT count(*) FROM rowcast_revoked"), 1);
+}
+
+TEST(what_revokes_does_so_however_it_is_inserted)
+{
+	does("INSERT INTO message(id, user, topic, event, data, created_at, key)"
+	    " VALUES(5, 'a', 'rowcast.control', 'revoke', '', 1000, 'k')");
+	does("INSERT OR REPLACE INTO message(user, topic, event, data, created_at, key)"
+	    " VALUES('a', 'rowcast.control', 'revoke', '', 2000, 'k')");
+	assert_int_equal(number("SELECT until FROM rowcast_revoked WHERE user = 'a'"), 2000);
+	does("INSERT OR REPLACE INTO message(user, topic, event, data, created_at)"
+	    " VALUES('a', 'rowcast.control', 'revoke', '', 1500)");
+	does("INSERT OR IGNORE INTO message(user, topic, event, data, created_at)"
+	    " VALUES('a', 'rowcast.control', 'revoke', '', 3000), ('b', 'rowcast.control', 'revoke', '', 4000)");
+	assert_int_equal(number("SELECT until FROM rowcast_revoked WHERE user = 'a'"), 3000);
+	assert_int_equal(number("SELECT until FROM rowcast_revoked WHERE user = 'b'"), 4000);
+	assert_int_equal(number("SELECT count(*) FROM rowcast_revoked"), 2);
+	does("BEGIN");
+	does("INSERT INTO message(user, topic, event, data) VALUES('c', 'rowcast.control', 'revoke', '')");
+	does("ROLLBACK");
+	assert_int_equal(number("SELECT count(*) FROM rowcast_revoked"), 2);
+	/* The id that the publisher is told is the message's. */
+	does("INSERT INTO message(user, topic, event, data) VALUES('d', 'rowcast.control', 'revoke', '')");
+	assert_int_equal(number("SELECT last_insert_rowid() = max(id) FROM message"), 1);
 }
 
 /* Whether retention or somebody else deleted them, nobody can say any more. */
@@ -2117,6 +2142,7 @@ static const struct CMUnitTest own_tests[] = {
 	SQLITE_TEST(rows_that_an_application_s_trigger_ignores_are_refused),
 	SQLITE_TEST(a_filtered_read_crosses_segments_and_holes),
 	SQLITE_TEST(an_older_schema_is_upgraded_in_place),
+	SQLITE_TEST(what_revokes_does_so_however_it_is_inserted),
 	SQLITE_TEST(what_is_gone_when_a_file_is_upgraded_counts_as_trimmed),
 };
 

@@ -1,0 +1,76 @@
+/* Whose tokens were revoked (revoked.h). Run by the thread that has the handle. */
+
+#include "app/store/sqlite/revoked.h"
+
+#include "app/store/sqlite/fault.h"
+#include "app/store/sqlite/handle.h"
+#include "app/store/sqlite/replaced.h"
+#include "lib/sql.h"
+
+int
+revoked_prepare(struct store *store)
+{
+	if (sql_prepare(store->sql, &store->read_revoked, "SELECT number, user, until"
+	    " FROM rowcast_revoked WHERE number > ?1 ORDER BY number") != 0)
+		return fault_log(store, "prepare");
+	return 0;
+}
+
+int
+store_read_revoked(struct store *store, int64_t *after, store_revoked *take_user, void *context)
+{
+	struct sql_statement *rows = store->read_revoked;
+	int outcome;
+
+	sql_bind_int64(rows, 1, *after);
+	while ((outcome = sql_step(rows)) == SQL_ROW) {
+		take_user(context, sql_text(rows, 1), sql_int64(rows, 2));
+		*after = sql_int64(rows, 0);
+	}
+	sql_reset(rows);
+	return outcome == SQL_DONE ? 0 : fault_log(store, "who was revoked cannot be read");
+}
+
+/* raise_one runs both statements of one user. */
+static int
+raise_one(struct sql_statement *const statements[2], const struct store_revocation *revocation)
+{
+	int outcome = 0;
+
+	for (int i = 0; i < 2 && outcome == 0; i++) {
+		sql_bind_text(statements[i], 1, revocation->user);
+		sql_bind_int64(statements[i], 2, revocation->until);
+		outcome = sql_run(statements[i]);
+	}
+	return outcome;
+}
+
+int
+store_revoke(struct store *store, const struct store_revocation *revocations, size_t n)
+{
+	struct sql_statement *statements[2] = { NULL, NULL };
+	int outcome = -1;
+
+	if (sql_prepare(store->sql, &statements[0],
+	        "DELETE FROM rowcast_revoked WHERE user = ?1 AND until < ?2") != 0
+	    || sql_prepare(store->sql, &statements[1],
+	        "INSERT INTO rowcast_revoked(user, until) SELECT ?1, ?2"
+	        " WHERE NOT EXISTS (SELECT 1 FROM rowcast_revoked WHERE user = ?1)") != 0)
+		fault_log(store, "prepare");
+	else
+		outcome = sql_run(store->begin_write);
+	for (size_t i = 0; i < n && outcome == 0; i++)
+		outcome = raise_one(statements, &revocations[i]);
+	if (replaced_check(store))
+		outcome = -1;
+	if (outcome == 0)
+		outcome = sql_run(store->commit);
+	if (outcome != 0) {
+		outcome = store->replaced ? STORE_REPLACED
+		    : fault_outcome(store, outcome, "who was revoked cannot be stored");
+		sql_roll_back(store->sql);
+	}
+	sql_finalize(statements[0]);
+	sql_finalize(statements[1]);
+	return outcome;
+}

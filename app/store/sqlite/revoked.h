@@ -1,0 +1,33 @@
+/* The table of those whose tokens were revoked. A trigger keeps it, so that whoever commits
+ * the message that revokes, no process has to be running, and no retention can be
+ * quicker. Part of the schema: files have the text as it was when they were made. */
+#ifndef APP_STORE_SQLITE_REVOKED_H
+#define APP_STORE_SQLITE_REVOKED_H
+
+#include "app/store/store.h"
+
+/* One row a user, with the latest second. A user whose second is raised gets a new
+ * number, so that what is new is found by that alone. */
+#define REVOKED_TABLE \
+	"CREATE TABLE rowcast_revoked(\n" \
+	"  number INTEGER PRIMARY KEY AUTOINCREMENT,  -- in the order of the commits\n" \
+	"  user TEXT NOT NULL UNIQUE,\n" \
+	"  until INTEGER NOT NULL  -- Unix seconds: tokens issued up to then are refused\n" \
+	");\n"
+
+/* The trigger on the table that messages come into. No UPSERT, and no INSERT OR REPLACE:
+ * the conflict clause of the statement that set the trigger off would hold in its place. */
+#define REVOKED_TRIGGER(table) \
+	"CREATE TRIGGER " table "_revokes AFTER INSERT ON " table "\n" \
+	"WHEN NEW.topic = '" MESSAGE_TOPIC_CONTROL "' AND NEW.event = 'revoke'\n" \
+	"  AND NEW.user IS NOT NULL\n" \
+	"BEGIN\n" \
+	"  DELETE FROM rowcast_revoked WHERE user = NEW.user AND until < NEW.created_at;\n" \
+	"  INSERT INTO rowcast_revoked(user, until) SELECT NEW.user, NEW.created_at\n" \
+	"    WHERE NOT EXISTS (SELECT 1 FROM rowcast_revoked WHERE user = NEW.user);\n" \
+	"END;\n"
+
+/* revoked_prepare prepares what store_read_revoked runs. 0 or -1 (logged). */
+int revoked_prepare(struct store *store);
+
+#endif
