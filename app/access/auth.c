@@ -50,6 +50,7 @@ struct rules {
 struct auth {
 	pthread_rwlock_t lock; /* protects the pointer, and through it the rules */
 	struct rules *rules;   /* owned */
+	struct revocations *revocations;  /* lent; NULL: none */
 };
 
 /* ---- the rules ---- */
@@ -99,7 +100,7 @@ rules_read(const struct conf *conf)
 	if (conf->jwt_audience != NULL)
 		rules->audience = mem_strdup(conf->jwt_audience);
 	rules->claims = (struct claim_rules){
-		rules->user_claim, rules->issuer, rules->audience, conf->jwt_leeway_ms,
+		rules->user_claim, rules->issuer, rules->audience, conf->jwt_leeway_ms, NULL,
 	};
 	for (size_t i = 0; i < conf->jwt_key_files.n; i++) {
 		if (key_read(&rules->keys[rules->n_keys], conf->jwt_key_files.paths[i],
@@ -143,6 +144,12 @@ auth_close(struct auth *auth)
 	free(auth);
 }
 
+void
+auth_heed(struct auth *auth, struct revocations *revocations)
+{
+	auth->revocations = auth->rules->claims.revocations = revocations;
+}
+
 int
 auth_reload(struct auth *auth, const struct conf *conf)
 {
@@ -150,6 +157,7 @@ auth_reload(struct auth *auth, const struct conf *conf)
 
 	if (fresh == NULL)
 		return -1;
+	fresh->claims.revocations = auth->revocations;
 	pthread_rwlock_wrlock(&auth->lock);
 	old = auth->rules;
 	auth->rules = fresh;

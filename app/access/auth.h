@@ -28,6 +28,10 @@ void auth_close(struct auth *auth);
  * is checked against the old. -1: logged, and the old ones stay in force. */
 int auth_reload(struct auth *auth, const struct conf *conf);
 
+/* auth_heed refuses the tokens that these cover, from now on, whatever is reloaded. They
+ * are lent until auth_close. Called once, before anybody checks. */
+void auth_heed(struct auth *auth, struct revocations *revocations);
+
 /* auth_check judges a token as it came, without "Bearer ". 0: *id is filled and
  * identity_free is due. Else *id is untouched, and the first fault is logged at
  * debug level, never the token. VERDICT_INVALID is for what is longer than

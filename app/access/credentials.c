@@ -153,8 +153,7 @@ refuse_bad(struct request *request, unsigned places, unsigned verdict)
 	    && request_accepts_events(request))
 		tell_expired(request);
 	else
-		reply_error(&request->reply, 401,
-		    "WWW-Authenticate: Bearer error=\"invalid_token\"\r\n", verdict_sentence(verdict));
+		verdict_refuse(verdict, &request->reply);
 }
 
 /* check_cookies: the first one that is valid counts. Where none is, the verdict

@@ -91,6 +91,23 @@ read_nbf(const json_t *claims, double *nbf)
 	return NULL;
 }
 
+/* read_iat rounds down: until the end of the second in which tokens were revoked they
+ * are. What is no number is none, and no fault: nobody has asked for it so far. */
+static wall_s
+read_iat(const json_t *claims)
+{
+	const json_t *iat = claim_of(claims, "iat");
+	double seconds = json_number_value(iat);
+
+	if (!json_is_number(iat))
+		return REVOCATIONS_NOT_ISSUED;
+	if (seconds >= (double)TIME_MAX_S)
+		return TIME_MAX_S;
+	if (json_is_integer(iat))
+		return json_integer_value(iat);
+	return seconds > 0 ? (wall_s)seconds : 0;
+}
+
 static bool
 is_string(const json_t *value, const char *expected)
 {
@@ -210,6 +227,10 @@ judge(const json_t *claims, const struct claim_rules *rules, wall_s now, struct 
 		add_fault(&verdict, VERDICT_ISSUER, why, fault);
 	if ((fault = check_audience(claims, rules->audience)) != NULL)
 		add_fault(&verdict, VERDICT_AUDIENCE, why, fault);
+	id->issued_at = read_iat(claims);
+	if (rules->revocations != NULL && id->user != NULL
+	    && revocations_cover(rules->revocations, id->user, id->issued_at))
+		add_fault(&verdict, VERDICT_REVOKED, why, "it was revoked");
 	return verdict;
 }
 

@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "app/access/revocations.h"
 #include "app/access/verdict.h"
 #include "lib/clock.h"
 
@@ -18,6 +19,7 @@ struct identity {
 	bool may_publish;  /* scope rowcast:publish */
 	bool may_admin;    /* scope rowcast:admin */
 	struct expiry expiry;  /* exp */
+	wall_s issued_at;  /* iat, rounded down; REVOCATIONS_NOT_ISSUED where there is none */
 };
 
 /* What the configuration asks of claims. */
@@ -26,6 +28,7 @@ struct claim_rules {
 	const char *issuer;    /* NULL: any, or none */
 	const char *audience;  /* NULL: any, or none */
 	int64_t leeway_ms;     /* how far ahead of ours the issuer's clock may be */
+	struct revocations *revocations;  /* lent; NULL: nobody was revoked */
 };
 
 /* identity_read reads len bytes of JSON, the claims of a token (RFC 7519 4), as
@@ -47,7 +50,9 @@ struct claim_rules {
  *                     42, 42.0 and "42" are one user
  *   VERDICT_ISSUER    iss is not the issuer, where one is asked for
  *   VERDICT_AUDIENCE  aud is neither the audience nor an array with it, where
- *                     one is asked for */
+ *                     one is asked for
+ *   VERDICT_REVOKED   the revocations cover the user, and iat; an iat that is no number
+ *                     is none: tokens with such a one are good until then */
 unsigned identity_read(struct identity *id, const char *json, size_t len,
     const struct claim_rules *rules, wall_s now, const char **why);
 

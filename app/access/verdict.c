@@ -19,6 +19,7 @@ verdict_sentence(unsigned verdict)
 		{ VERDICT_NO_USER, "token names no user" },
 		{ VERDICT_ISSUER, "token has another issuer" },
 		{ VERDICT_AUDIENCE, "token is for another audience" },
+		{ VERDICT_REVOKED, "token was revoked" },
 	};
 
 	for (size_t i = 0; i < sizeof(sentences) / sizeof(sentences[0]); i++)
@@ -33,4 +34,19 @@ verdict_add_expired(struct buf *out)
 	static const char data[] = "{\"reason\":\"the token has expired\"}";
 
 	sse_event(out, "rowcast.expired", data, strlen(data));
+}
+
+void
+verdict_add_revoked(struct buf *out)
+{
+	static const char data[] = "{\"reason\":\"the token was revoked\"}";
+
+	sse_event(out, "rowcast.revoked", data, strlen(data));
+}
+
+void
+verdict_refuse(unsigned verdict, struct reply *reply)
+{
+	reply_error(reply, 401, "WWW-Authenticate: Bearer error=\"invalid_token\"\r\n",
+	    verdict_sentence(verdict));
 }

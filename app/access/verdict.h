@@ -4,6 +4,7 @@
 #ifndef APP_ACCESS_VERDICT_H
 #define APP_ACCESS_VERDICT_H
 
+#include "app/fastcgi/reply.h"
 #include "lib/buf.h"
 
 enum verdict {
@@ -13,6 +14,7 @@ enum verdict {
 	VERDICT_NO_USER = 1 << 3,   /* the claim that names the user */
 	VERDICT_ISSUER = 1 << 4,    /* iss */
 	VERDICT_AUDIENCE = 1 << 5,  /* aud */
+	VERDICT_REVOKED = 1 << 6,   /* iat is not after the user's tokens were revoked */
 };
 
 /* verdict_sentence returns what to tell the client, NULL for a good token. */
@@ -20,5 +22,11 @@ const char *verdict_sentence(unsigned verdict);
 
 /* verdict_add_expired adds the event that says VERDICT_EXPIRED in a stream. */
 void verdict_add_expired(struct buf *out);
+
+/* verdict_add_revoked adds the event that says VERDICT_REVOKED in a stream. */
+void verdict_add_revoked(struct buf *out);
+
+/* verdict_refuse answers 401 with the sentence (RFC 6750 3.1). */
+void verdict_refuse(unsigned verdict, struct reply *reply);
 
 #endif

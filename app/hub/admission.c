@@ -17,6 +17,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 
+#include "app/access/verdict.h"
 #include "app/hub/heartbeat.h"
 #include "app/hub/life.h"
 #include "lib/log.h"
@@ -67,6 +68,21 @@ refuse(struct hub_state *hub, struct stream *s, int status, const char *reason,
 	stream_free(s);
 }
 
+/* is_revoked: was the token revoked since the request's thread judged it? Asked in the
+ * moment before the stream is in the roster, where dismissal.c finds it. */
+static bool
+is_revoked(const struct hub_state *hub, const struct stream *s)
+{
+	return revocations_cover(hub->revocations, s->filter.user, s->issued_at);
+}
+
+static void
+refuse_revoked(struct stream *s)
+{
+	verdict_refuse(VERDICT_REVOKED, &s->reply);
+	stream_free(s);
+}
+
 /* admit sends what the worker prepared and enters the stream everywhere. */
 static void
 admit(struct hub_state *hub, struct stream *s)
@@ -83,6 +99,7 @@ admit(struct hub_state *hub, struct stream *s)
 		log_warn("hub: a stream cannot be watched");
 		stream_free(s);
 	} else {
+		s->number = ++hub->n_admitted;
 		roster_add(&hub->roster, s);
 		tally_add(&hub->users, s->filter.user);
 		HUB_COUNT(hub, n_streams, 1);
@@ -182,7 +199,9 @@ server_is_full(const struct hub_state *hub, const struct stream *s)
 static void
 judge(struct hub_state *hub, struct stream *s, bool is_late)
 {
-	if (server_is_full(hub, s))
+	if (is_revoked(hub, s))
+		refuse_revoked(s);
+	else if (server_is_full(hub, s))
 		refuse(hub, s, 503, "the server has as many streams as it may hold",
 		    FULL_RETRY_MIN_MS, FULL_RETRY_MAX_MS);
 	else if (is_late || !user_has_room(hub, s->filter.user))
@@ -202,7 +221,7 @@ receive(struct admission *admission, struct hub_state *hub, struct stream *s)
 	    ? others->n < max_per_user(hub) : !user_has_room(hub, s->filter.user);
 	struct listeners *listeners;
 
-	if (!may_wait || server_is_full(hub, s)
+	if (!may_wait || is_revoked(hub, s) || server_is_full(hub, s)
 	    || admission->n_waiting == ADMISSION_MAX_WAITING
 	    || !begin_waiting(admission, hub, s)) {
 		judge(hub, s, others != NULL);

@@ -1,6 +1,6 @@
 /* The hub's loop, and what the outside may ask of it. One epoll loop owns all
  * streams: each turn closes those that were hung up on, admits those that want to
- * join (admission.c), sends live ones what is new (news.c), judges those that stand
+ * join (admission.c), ends those that somebody wants to be gone (dismissal.c), sends live ones what is new (news.c), judges those that stand
  * above it (ahead.c), lets the others read on from their cursors (replay.c), and does what is due by time (heartbeat.c).
  * What states a stream has, and how it comes from one to another, life.c says.
  *
@@ -22,6 +22,7 @@
 
 #include "app/hub/admission.h"
 #include "app/hub/ahead.h"
+#include "app/hub/dismissal.h"
 #include "app/hub/heartbeat.h"
 #include "app/hub/hub_state.h"
 #include "app/hub/life.h"
@@ -30,8 +31,6 @@
 #include "lib/epollwait.h"
 #include "lib/log.h"
 #include "lib/mem.h"
-#include "lib/random.h"
-#include "lib/sse.h"
 #include "lib/thread.h"
 
 enum {
@@ -43,9 +42,9 @@ struct hub {
 	/* What other threads reach. */
 	struct mailbox joining;      /* streams; also wakes the loop for news and to stop */
 	_Atomic bool stopping;
-	_Atomic int64_t retry_min_ms, retry_max_ms;
 	struct news news;
 	struct ahead ahead;
+	struct dismissal dismissal;
 
 	/* The thread's own. */
 	pthread_t thread;
@@ -64,7 +63,7 @@ wait_us(struct hub *hub)
 	mono_us until = state->now + IDLE_WAIT_MS * 1000;
 	struct timer *first = timers_first(&state->timers);
 
-	if (!TAILQ_EMPTY(&state->behind))
+	if (!TAILQ_EMPTY(&state->behind) || !dismissal_is_done(&hub->dismissal))
 		return 0;
 	if (first != NULL && first->due < until)
 		until = first->due;
@@ -105,8 +104,7 @@ free_closed(struct hub *hub)
 }
 
 /* drain ends all streams. Each is told its own delay, so that they do not all
- * come back in the same moment; but for those whose socket is full, which resume
- * from what they were last told. */
+ * come back in the same moment. */
 static void
 drain(struct hub *hub)
 {
@@ -115,25 +113,8 @@ drain(struct hub *hub)
 	news_run_all(&hub->news, state);
 	admission_run(&hub->admission, state, mailbox_take(&hub->joining));
 	admission_stop(&hub->admission, state);
-	for (size_t i = 0; i < state->roster.n; i++) {
-		struct stream *s = state->roster.streams[i];
-		int64_t upto = life_position(state, s);
-		struct buf bytes = BUF_EMPTY;
-
-		if (s->state != STREAM_CLOSED && s->state != STREAM_BLOCKED
-		    && s->cursor_form != STREAM_CURSOR_OFF) {
-			sse_retry(&bytes, random_between(hub->retry_min_ms, hub->retry_max_ms));
-			if (upto > s->told)
-				stream_add_cursor(s, &bytes, upto);
-			else
-				buf_add_char(&bytes, '\n');
-			if (stream_write_buf(s, &bytes, state->now) != 0) {
-				/* It is closed anyway. */
-			}
-			buf_free(&bytes);
-		}
-		life_close(state, s);
-	}
+	for (size_t i = 0; i < state->roster.n; i++)
+		dismissal_send_away(state, state->roster.streams[i]);
 	free_closed(hub);
 }
 
@@ -146,25 +127,37 @@ watch_mailbox(struct hub *hub, struct mailbox *box)
 		fatal("hub: epoll_ctl");
 }
 
+static bool
+is_mailbox(const struct hub *hub, const void *watched)
+{
+	return watched == &hub->joining || watched == &hub->replay.pages
+	    || watched == &hub->dismissal.ordered;
+}
+
 static void *
 hub_run(void *arg)
 {
 	struct hub *hub = arg;
 	struct hub_state *state = &hub->state;
 	struct epoll_event events[EVENTS_MAX];
+	struct mail *orders;
 
 	watch_mailbox(hub, &hub->joining);
 	watch_mailbox(hub, &hub->replay.pages);
+	watch_mailbox(hub, &hub->dismissal.ordered);
 	state->now = clock_mono_us();
 	while (!atomic_load(&hub->stopping)) {
 		int n = epollwait_us(state->epoll_fd, events, EVENTS_MAX, wait_us(hub));
 
 		state->now = clock_mono_us();
 		for (int i = 0; i < n; i++)
-			if (events[i].data.ptr != &hub->joining && events[i].data.ptr != &hub->replay.pages)
+			if (!is_mailbox(hub, events[i].data.ptr))
 				take_event(hub, events[i].data.ptr, events[i].events);
 		free_closed(hub);  /* their places are free for those that join now */
+		orders = mailbox_take(&hub->dismissal.ordered);
 		admission_run(&hub->admission, state, mailbox_take(&hub->joining));
+		dismissal_take(&hub->dismissal, state, orders);
+		dismissal_run(&hub->dismissal, state);
 		news_run(&hub->news, state);
 		ahead_run(&hub->ahead, state);
 		replay_run(&hub->replay, state);
@@ -181,8 +174,8 @@ void
 hub_reload(struct hub *hub, const struct conf *conf)
 {
 	atomic_store(&hub->state.limits.heartbeat_us, conf->heartbeat_ms * 1000);
-	atomic_store(&hub->retry_min_ms, conf->retry.min_ms);
-	atomic_store(&hub->retry_max_ms, conf->retry.max_ms);
+	atomic_store(&hub->state.limits.retry_min_ms, conf->retry.min_ms);
+	atomic_store(&hub->state.limits.retry_max_ms, conf->retry.max_ms);
 	atomic_store(&hub->state.limits.max_streams, conf->max_streams);
 	atomic_store(&hub->state.limits.max_streams_per_user, conf->max_streams_per_user);
 }
@@ -214,6 +207,8 @@ hub_start(const struct conf *conf, const char *store_name, int64_t sent)
 	TAILQ_INIT(&state->closed);
 	TAILQ_INIT(&state->unproven);
 	admission_init(&hub->admission);
+	dismissal_init(&hub->dismissal);
+	state->revocations = revocations_new();
 	state->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	if (state->epoll_fd < 0)
 		fatal("hub: epoll_create1");
@@ -239,6 +234,25 @@ hub_join(struct hub *hub, struct stream *s, bool resumes)
 	/* One whose id is none begins at an id of ours. */
 	s->joined_at = resumes && s->invalid_id == NULL ? clock_mono_us() : 0;
 	mailbox_put(&hub->joining, &s->mail);
+}
+
+void
+hub_kick(struct hub *hub, const char *user)
+{
+	dismissal_kick(&hub->dismissal, user);
+}
+
+void
+hub_revoke(struct hub *hub, const char *user, wall_s until)
+{
+	if (revocations_raise(hub->state.revocations, user, until))
+		dismissal_revoke(&hub->dismissal, user);
+}
+
+struct revocations *
+hub_revocations(struct hub *hub)
+{
+	return hub->state.revocations;
 }
 
 void
@@ -282,6 +296,8 @@ hub_stop(struct hub *hub)
 	close(hub->state.epoll_fd);
 	news_free(&hub->news);
 	ahead_free(&hub->ahead);
+	dismissal_free(&hub->dismissal);
+	revocations_free(hub->state.revocations);
 	mailbox_free(&hub->joining);
 	free(hub);
 }

@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "app/access/revocations.h"
 #include "app/hub/block.h"
 #include "app/hub/stream.h"
 #include "app/setting/conf.h"
@@ -37,6 +38,18 @@ void hub_publish(struct hub *hub, struct block *block);
  * resumes: the client came with a Last-Event-ID, so the store is read first, which
  * tells the gap where there is one; else it only stands at the cursor. Any thread. */
 void hub_join(struct hub *hub, struct stream *s, bool resumes);
+
+/* hub_kick ends the user's streams, those that hub_join was called for before among them:
+ * each is told its own delay to come back after. Any thread; does not wait. */
+void hub_kick(struct hub *hub, const char *user);
+
+/* hub_revoke ends the user's streams whose token was issued up to that second, with
+ * `rowcast.revoked`, and lets no such one in from now on; in hub_revocations they are
+ * when it returns. What was known before is not done again. Any thread; does not wait. */
+void hub_revoke(struct hub *hub, const char *user, wall_s until);
+
+/* hub_revocations lends what hub_revoke has gathered, until hub_stop. Any thread. */
+struct revocations *hub_revocations(struct hub *hub);
 
 /* hub_heard is for a machine that shares a log with others: at asked_at, or later, the
  * log had given no id above newest, and will give none that is not above it. So a

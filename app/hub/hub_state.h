@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "app/access/revocations.h"
 #include "app/hub/ring.h"
 #include "app/hub/roster.h"
 #include "app/hub/stream.h"
@@ -21,6 +22,7 @@ struct hub_state {
 	struct {
 		_Atomic int64_t heartbeat_us;
 		_Atomic size_t max_streams, max_streams_per_user;
+		_Atomic int64_t retry_min_ms, retry_max_ms;
 		size_t max_descriptors;  /* a stream's descriptor is below; set once, at the start */
 	} limits;
 	struct {
@@ -32,6 +34,8 @@ struct hub_state {
 	struct tally users;          /* those in the roster; other threads read it */
 	int epoll_fd;                /* every open stream is watched here, with itself as data.ptr */
 	mono_us now;                 /* read once a turn of the loop */
+	struct revocations *revocations;  /* owned; raised and read by any thread */
+	uint64_t n_admitted;         /* ever: the number of the stream that was admitted last */
 	int64_t sent;                /* live streams have been sent everything up to here */
 	struct ring ring;
 	struct roster roster;        /* all streams from admission on, closed ones to the turn's end */

@@ -69,6 +69,8 @@ struct stream {
 	char *invalid_id;          /* owned: a Last-Event-ID that is none, until the gap is sent; or NULL */
 	struct page *page;         /* the one that catch-up has, or NULL; see replay.c */
 	struct expiry expiry;      /* the token's exp */
+	wall_s issued_at;          /* and its iat, as in struct identity */
+	uint64_t number;           /* of its admission */
 	mono_us written_at;
 	struct buf unsent;         /* whole bytes of records, from unsent_at on */
 	size_t unsent_at;

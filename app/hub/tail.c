@@ -5,20 +5,28 @@
  *
  * What it last read of the store's bounds, and whether it could, it keeps for all
  * other threads: these ask the tail and open no store for it. One thing has to be
- * known to the moment, which id is the newest where a stream begins: another
- * program's commit may be a millisecond old, and the tail not yet awake. For that
- * there is one more handle, under a lock. */
+ * known to the moment, which id is the newest where a stream begins, and whose tokens
+ * were revoked: another program's commit may be a millisecond old, and the tail not yet
+ * awake. For that there is one more handle, under a lock.
+ *
+ * What rowcast is told to do is rows, too. To kick is an event like others: it is done
+ * when the row is read, once, and never again. Who was revoked the store keeps in a table
+ * of its own, which is read to its end at the start, and on from there each time: so no
+ * row that is erased, expired or trimmed before it is read takes a revocation with it. */
 
 #include "app/hub/tail.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <inttypes.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "app/hub/block.h"
 #include "app/hub/gap.h"
 #include "app/hub/hub.h"
 #include "app/store/store.h"
+#include "lib/log.h"
 #include "lib/mailbox.h"
 #include "lib/mem.h"
 #include "lib/thread.h"
@@ -36,9 +44,11 @@ enum {
 struct tail {
 	struct store *store;
 	pthread_mutex_t asked_lock;  /* guards the next */
-	struct store *asked;      /* tail_newest()'s own handle */
+	struct store *asked;      /* tail_look()'s own handle */
+	int64_t asked_revoked;    /* as `revoked`, by that handle */
 	struct hub *hub;
 	int64_t last;             /* the hub has everything up to here */
+	int64_t revoked;          /* and knows of who was revoked up to this position */
 	tail_lost *lost;          /* NULL once it was called */
 	struct mailbox wake;      /* used for its descriptor only: nothing is put inside */
 	_Atomic bool stopping, failing;
@@ -47,11 +57,37 @@ struct tail {
 	pthread_t thread;
 };
 
+/* What read_news is about. */
+struct reading {
+	struct hub *hub;
+	struct block *block;
+};
+
+/* obey does what a message on the topic for that asks for. To revoke is not done here,
+ * see above; only what is wrong with it is said. */
+static void
+obey(struct hub *hub, const struct message *m)
+{
+	bool kicks = m->event != NULL && strcmp(m->event, "kick") == 0;
+
+	if (!kicks && (m->event == NULL || strcmp(m->event, "revoke") != 0))
+		log_warnx("tail: message %" PRId64 " on " MESSAGE_TOPIC_CONTROL " is passed over: its"
+		    " event is neither kick nor revoke", m->id);
+	else if (m->user == NULL)
+		log_warnx("tail: message %" PRId64 " on " MESSAGE_TOPIC_CONTROL " is passed over: it"
+		    " names no user", m->id);
+	else if (kicks)
+		hub_kick(hub, m->user);
+}
+
 static bool
 add_row(void *context, const struct message *m)
 {
-	struct block *block = context;
+	struct reading *reading = context;
+	struct block *block = reading->block;
 
+	if (m->topic != NULL && strcmp(m->topic, MESSAGE_TOPIC_CONTROL) == 0)
+		obey(reading->hub, m);
 	block_add(block, m);
 	return block->bytes.len < BLOCK_MAX_BYTES && block->n < BLOCK_MAX_MESSAGES;
 }
@@ -74,6 +110,12 @@ set_bounds(struct tail *tail, const struct store_bounds *bounds)
 	atomic_store(&tail->oldest, bounds->oldest);
 }
 
+static void
+revoke(void *hub, const char *user, wall_s until)
+{
+	hub_revoke(hub, user, until);
+}
+
 /* read_news reads one block and hands it to the hub; *more: there may be another at
  * once. 0; -1: the store could not be read, and nothing is lost by trying again;
  * STORE_REPLACED. */
@@ -82,12 +124,15 @@ read_news(struct tail *tail, bool *more)
 {
 	struct block *block = block_new();
 	struct store_bounds bounds;
+	struct reading reading = { tail->hub, block };
 	int64_t upto;
-	int rc = store_read(tail->store, tail->last, NULL, add_row, block, &bounds, &upto);
+	int rc = store_read(tail->store, tail->last, NULL, add_row, &reading, &bounds, &upto);
 
 	*more = false;
 	if (rc == 0)
 		set_bounds(tail, &bounds);
+	if (rc == 0)
+		rc = store_read_revoked(tail->store, &tail->revoked, revoke, tail->hub);
 	if (rc < 0 || upto <= tail->last) {
 		block_free(block);
 		return rc;
@@ -147,12 +192,14 @@ tail_start(const char *store_name, int64_t after, struct hub *hub, tail_lost *lo
 	tail->last = after;
 	tail->store = store_open(store_name, STORE_READER);
 	tail->asked = store_open(store_name, STORE_READER);
-	if (tail->store == NULL || tail->asked == NULL || store_bounds(tail->store, &bounds) < 0) {
+	if (tail->store == NULL || tail->asked == NULL || store_bounds(tail->store, &bounds) < 0
+	    || store_read_revoked(tail->store, &tail->revoked, revoke, hub) < 0) {
 		store_close(tail->store);
 		store_close(tail->asked);
 		free(tail);
 		return NULL;
 	}
+	tail->asked_revoked = tail->revoked;
 	set_bounds(tail, &bounds);
 	pthread_mutex_init(&tail->asked_lock, NULL);
 	mailbox_init(&tail->wake);
@@ -180,15 +227,24 @@ tail_bounds(const struct tail *tail, struct store_bounds *bounds)
 	bounds->newest = atomic_load(&tail->newest);
 }
 
-int64_t
-tail_newest(struct tail *tail)
+void
+tail_look(struct tail *tail)
 {
 	struct store_bounds bounds;
 
 	pthread_mutex_lock(&tail->asked_lock);
-	if (store_has_changed(tail->asked) && store_bounds(tail->asked, &bounds) == 0)
-		raise_newest(tail, bounds.newest);
+	if (store_has_changed(tail->asked)) {
+		if (store_bounds(tail->asked, &bounds) == 0)
+			raise_newest(tail, bounds.newest);
+		store_read_revoked(tail->asked, &tail->asked_revoked, revoke, tail->hub);
+	}
 	pthread_mutex_unlock(&tail->asked_lock);
+}
+
+int64_t
+tail_newest(struct tail *tail)
+{
+	tail_look(tail);
 	return atomic_load(&tail->newest);
 }
 

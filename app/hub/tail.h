@@ -1,7 +1,8 @@
 /* The tail: the one thread that reads new rows, encodes each once, and hands
  * them to the hub in the order of their ids; and `rowcast.gap` in the place of those
  * that retention deleted before they could be read. It is also who knows, for all other
- * threads, what ids the store holds and whether it can be read. */
+ * threads, what ids the store holds and whether it can be read; and who has the hub do
+ * what messages on MESSAGE_TOPIC_CONTROL say. */
 #ifndef APP_HUB_TAIL_H
 #define APP_HUB_TAIL_H
 
@@ -37,10 +38,15 @@ void tail_bounds(const struct tail *tail, struct store_bounds *bounds);
  * says nothing of what was read or sent. Any thread. */
 void tail_heard(struct tail *tail, int64_t id);
 
-/* tail_newest returns the highest id that the store has given at this very moment,
+/* tail_look reads what has just been committed, as far as nobody who asks may be a moment
+ * late with it: the newest id, and whose tokens were revoked, which the hub knows of when
+ * it returns. Where nothing was committed it costs 2 microseconds. Any thread; it waits for
+ * others that ask, some microseconds each. */
+void tail_look(struct tail *tail);
+
+/* tail_newest looks, and returns the highest id that the store has given at this very moment,
  * whoever committed it: a stream that begins with what comes from now on begins
- * above it. Where the store cannot be read it is what tail_bounds tells. Any thread;
- * it waits for others that ask, some microseconds each. */
+ * above it. Where the store cannot be read it is what tail_bounds tells. As tail_look. */
 int64_t tail_newest(struct tail *tail);
 
 /* tail_is_failing: could the store not be read when the tail last tried? It tries

@@ -105,6 +105,7 @@ open_stream(struct service *service, struct request *request, struct subscriptio
 
 	s->told = s->cursor;
 	s->expiry = id->expiry;
+	s->issued_at = id->issued_at;
 	s->cursor_form = sub->cursor_form;
 	s->accepts_events = request_accepts_events(request);
 	if (blank || tail_is_failing(service->tail)) {

@@ -16,13 +16,14 @@ static const struct {
 	const char *path;
 	const char *methods;    /* as in Allow */
 	handler *handle;
+	bool takes_token;
 } routes[] = {
-	{ "/events", "GET, HEAD", events_handle },
-	{ "/msg", "GET, POST", msg_handle },
-	{ "/healthz", "GET, HEAD", status_handle_health },
-	{ "/metrics", "GET, HEAD", status_handle_metrics },
-	{ "/status", "GET, HEAD", status_handle_status },
-	{ "/presence", "GET, HEAD", presence_handle },
+	{ "/events", "GET, HEAD", events_handle, true },
+	{ "/msg", "GET, POST", msg_handle, true },
+	{ "/healthz", "GET, HEAD", status_handle_health, false },
+	{ "/metrics", "GET, HEAD", status_handle_metrics, false },
+	{ "/status", "GET, HEAD", status_handle_status, true },
+	{ "/presence", "GET, HEAD", presence_handle, true },
 };
 
 enum { REQUESTED_HEADERS_MAX_BYTES = 1024 };  /* of a preflight; picked, not tuned */
@@ -124,6 +125,10 @@ answer_by_head(struct service *service, struct request *request, size_t *i)
 		free(sentence);
 		free(headers);
 	} else {
+		/* Whoever's tokens were revoked before the request came is known before the
+		 * token is judged. */
+		if (routes[*i].takes_token)
+			tail_look(service->tail);
 		return false;
 	}
 	return true;

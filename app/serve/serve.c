@@ -293,6 +293,8 @@ serve(const struct conf *conf, const struct command_conf *cc)
 	request_init_library();
 
 	service.hub = hub_start(conf, conf->store, bounds.newest);
+	if (service.hub != NULL)
+		auth_heed(service.auth, hub_revocations(service.hub));
 	service.tail = service.hub != NULL ? tail_start(conf->store, bounds.newest,
 	    service.hub, end_for_store) : NULL;
 	if (service.tail == NULL)

@@ -595,6 +595,7 @@ rowcast_start(struct rowcast *r, const char *const lines[])
 	request_init_library();
 	r->service.hub = hub_start(&r->conf, r->conf.store, bounds.newest);
 	assert_non_null(r->service.hub);
+	auth_heed(r->service.auth, hub_revocations(r->service.hub));
 	r->service.tail = tail_start(r->conf.store, bounds.newest, r->service.hub, NULL);
 	assert_non_null(r->service.tail);
 	r->service.writer = writer_start(&r->conf, store, committed, r->service.tail);

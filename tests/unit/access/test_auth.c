@@ -596,6 +596,29 @@ check_on(void *arg)
 	return NULL;
 }
 
+TEST(who_is_revoked_stays_so_over_a_reload)
+{
+	struct conf conf = conf_for("HS256", secret_file("revoked.key", SECRET), NULL);
+	struct revocations *revocations = revocations_new();
+
+	auth = auth_open(&conf);
+	assert_non_null(auth);
+	auth_heed(auth, revocations);
+	accepts(hs256_sign(SECRET, HEADER, "{\"sub\":\"42\",\"iat\":1000}"));
+	identity_free(&id);
+	revocations_raise(revocations, "42", 1000);
+	judges(hs256_sign(SECRET, HEADER, "{\"sub\":\"42\",\"iat\":1000}"), VERDICT_REVOKED,
+	    "it was revoked");
+	assert_int_equal(auth_reload(auth, &conf), 0);
+	judges(hs256_sign(SECRET, HEADER, "{\"sub\":\"42\",\"iat\":1000}"), VERDICT_REVOKED,
+	    "it was revoked");
+	accepts(hs256_sign(SECRET, HEADER, "{\"sub\":\"42\",\"iat\":1001}"));
+	identity_free(&id);
+	auth_close(auth);
+	auth = NULL;
+	revocations_free(revocations);
+}
+
 TEST(a_reload_runs_beside_checks)
 {
 	struct checker c = {
@@ -752,6 +775,7 @@ static const struct CMUnitTest tests[] = {
 	UNIT(every_bad_key_file_is_told),
 	UNIT(a_public_key_whose_numbers_are_none_is_told),
 	UNIT(a_reload_changes_the_keys_or_keeps_them),
+	UNIT(who_is_revoked_stays_so_over_a_reload),
 	UNIT(a_reload_runs_beside_checks),
 	UNIT(what_is_signed_is_accepted),
 	UNIT(a_signed_token_has_the_configured_issuer_and_audience),

@@ -400,16 +400,63 @@ TEST(scope_of_another_type_is_refused)
 	    "scope has an entry that is not a string");
 }
 
+static void
+is_issued(const char *json, wall_s expected)
+{
+	accepts(json);
+	assert_int_equal(id.issued_at, expected);
+	identity_free(&id);
+}
+
+TEST(when_a_token_was_issued_is_rounded_down_and_may_be_unknown)
+{
+	is_issued("{\"sub\":1,\"iat\":1000}", 1000);
+	is_issued("{\"sub\":1,\"iat\":1000.9}", 1000);
+	is_issued("{\"sub\":1,\"iat\":0}", 0);
+	is_issued("{\"sub\":1,\"iat\":-5}", -5);
+	is_issued("{\"sub\":1,\"iat\":-1e300}", 0);
+	is_issued("{\"sub\":1,\"iat\":1e300}", 253402300799);
+	is_issued("{\"sub\":1,\"iat\":9223372036854775807}", 253402300799);
+	is_issued("{\"sub\":1}", REVOCATIONS_NOT_ISSUED);
+	is_issued("{\"sub\":1,\"iat\":null}", REVOCATIONS_NOT_ISSUED);
+	is_issued("{\"sub\":1,\"iat\":\"1000\"}", REVOCATIONS_NOT_ISSUED);
+	is_issued("{\"sub\":1,\"iat\":[1000]}", REVOCATIONS_NOT_ISSUED);
+}
+
+TEST(a_token_issued_up_to_the_second_in_which_its_user_was_revoked_is_revoked)
+{
+	struct revocations *revocations = revocations_new();
+
+	revocations_raise(revocations, "42", 1000);
+	rules.revocations = revocations;
+	refuses(VERDICT_REVOKED, "{\"sub\":\"42\",\"iat\":999}", "it was revoked");
+	refuses(VERDICT_REVOKED, "{\"sub\":\"42\",\"iat\":1000}", "it was revoked");
+	refuses(VERDICT_REVOKED, "{\"sub\":\"42\",\"iat\":1000.999}", "it was revoked");
+	refuses(VERDICT_REVOKED, "{\"sub\":42}", "it was revoked");
+	refuses(VERDICT_REVOKED, "{\"sub\":42.0,\"iat\":\"2000\"}", "it was revoked");
+	user_is("{\"sub\":\"42\",\"iat\":1001}", "42");
+	user_is("{\"sub\":\"43\",\"iat\":1000}", "43");
+	user_is("{\"sub\":\"43\"}", "43");
+	/* The last of the faults, and one beside the others. */
+	rules.issuer = "me";
+	rules.audience = "us";
+	refuses(VERDICT_EXPIRED | VERDICT_ISSUER | VERDICT_AUDIENCE | VERDICT_REVOKED,
+	    "{\"sub\":\"42\",\"exp\":1}", "it has expired");
+	refuses(VERDICT_AUDIENCE | VERDICT_REVOKED, "{\"sub\":\"42\",\"iss\":\"me\"}",
+	    "aud does not name this server");
+	revocations_free(revocations);
+}
+
 TEST(a_verdict_is_told_by_its_first_fault)
 {
 	static const char *const sentences[] = { "token is invalid", "token is expired",
 		"token is not valid yet", "token names no user", "token has another issuer",
-		"token is for another audience" };
+		"token is for another audience", "token was revoked" };
 
 	assert_null(verdict_sentence(0));
 	for (unsigned i = 0; i < sizeof(sentences) / sizeof(sentences[0]); i++) {
 		assert_string_equal(verdict_sentence(1u << i), sentences[i]);
-		assert_string_equal(verdict_sentence(0x3fu << i & 0x3f), sentences[i]);
+		assert_string_equal(verdict_sentence(0x7fu << i & 0x7f), sentences[i]);
 	}
 }
 
@@ -436,6 +483,8 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test_setup(topics_of_another_type_are_refused, setup),
 	cmocka_unit_test_setup(scope_is_read_word_by_word, setup),
 	cmocka_unit_test_setup(scope_may_be_an_array, setup),
+	cmocka_unit_test_setup(when_a_token_was_issued_is_rounded_down_and_may_be_unknown, setup),
+	cmocka_unit_test_setup(a_token_issued_up_to_the_second_in_which_its_user_was_revoked_is_revoked, setup),
 	cmocka_unit_test_setup(a_verdict_is_told_by_its_first_fault, setup),
 	cmocka_unit_test_setup(scope_of_another_type_is_refused, setup),
 };
