@@ -20,6 +20,8 @@ static const struct {
 	{ "publish", command_publish, "stores DATA, or each line of stdin, and prints the ids" },
 	{ "tail", command_tail, "prints messages as they come, a JSON object a line" },
 	{ "status", command_status, "says what a running rowcast is doing" },
+	{ "kick", command_kick, "ends a user's open streams, which may come back" },
+	{ "revoke", command_revoke, "ends them, and refuses all tokens of the user issued until now" },
 };
 enum { N_COMMANDS = sizeof(commands) / sizeof(commands[0]) };
 
@@ -33,6 +35,8 @@ print_help(FILE *to)
 	    "  rowcast publish [--user U | --topic T | --all] [--event E] [DATA]\n"
 	    "  rowcast tail    [--after ID] [--user U]\n"
 	    "  rowcast status  [--streams]\n"
+	    "  rowcast kick    --user U\n"
+	    "  rowcast revoke  --user U\n"
 	    "  rowcast --version | --help\n\n", to);
 	for (size_t i = 0; i < N_COMMANDS; i++)
 		fprintf(to, "  %-8s %s\n", commands[i].name, commands[i].help);

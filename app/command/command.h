@@ -12,11 +12,13 @@
 
 typedef int command(int argc, char *argv[]);
 
-command command_check;     /* each in the file of its name */
+command command_check;     /* each in the file of its name, but for the last two: control.c */
 command command_token;
 command command_publish;
 command command_tail;
 command command_status;
+command command_kick;
+command command_revoke;
 
 /* What every command takes: -c FILE and -o KEY=VALUE. */
 struct command_conf {

@@ -1,7 +1,6 @@
 /* rowcast publish: inserts rows into the table, as any other program may. A rowcast
- * that is running sends them; one that is started later replays them. One thread,
- * with a writing handle of the store; or of the log, where several machines share one:
- * the ids are known then, and no copy has to be here.
+ * that is running sends them; one that is started later replays them. One thread, with
+ * the outlet that it opens.
  *
  * `make 2>&1 | rowcast publish` must not be what fails a build. So a line that is no
  * message is repaired or skipped, with a warning that names it, and stdin is read to
@@ -19,12 +18,10 @@
 #include <unistd.h>
 
 #include "app/command/command.h"
+#include "app/command/outlet.h"
 #include "app/publish/field.h"
-#include "app/publish/writer.h"
 #include "app/store/store.h"
-#include "app/upstream/upstream.h"
 #include "lib/buf.h"
-#include "lib/clock.h"
 #include "lib/lines.h"
 #include "lib/mem.h"
 #include "lib/utf8.h"
@@ -45,9 +42,7 @@ struct waiting {
 };
 
 struct publisher {
-	struct store *store;    /* one of the two */
-	struct upstream *log;
-	int64_t keep_for_s;
+	struct outlet outlet;
 	struct draft like;  /* user, topic and event of every message */
 	struct field_reader options;
 	char error[FIELD_ERROR_BYTES];
@@ -145,29 +140,6 @@ print_id(struct publisher *p, const struct waiting *waiting)
 		printf("%" PRId64 "\n", waiting->message.id);
 }
 
-/* commit commits them, in one transaction. -1, or UPSTREAM_UNKNOWN: logged, that is on
- * stderr, for the person who called us. */
-static int
-commit(struct publisher *p, struct append *each[], size_t n)
-{
-	static const char *const sentences[] = {
-		[UPSTREAM_AWAY] = "upstream cannot be reached: nothing was stored",
-		[UPSTREAM_UNKNOWN] = "upstream did not answer: it is not known whether the last"
-		    " messages were stored",
-		[UPSTREAM_FULL] = "upstream has no room: nothing was stored",
-		[UPSTREAM_REFUSED] = "upstream does not take it: nothing was stored",
-	};
-	int rc;
-
-	if (p->store != NULL)
-		return store_append(p->store, each, n) != 0 ? -1 : 0;
-	rc = upstream_append(p->log, each, n, 0, p->keep_for_s,
-	    clock_mono_us() + (mono_us)WRITER_PATIENCE_MS * 1000);
-	if (rc > 0)
-		log_errorx("publish: %s", sentences[rc]);
-	return rc == 0 || rc == UPSTREAM_UNKNOWN ? rc : -1;
-}
-
 /* append commits what waits, each message for itself, in one transaction, or a log in
  * groups that it can take at once, and prints the ids. -1: logged; nothing of which no id
  * is printed is stored, as far as is known. */
@@ -190,10 +162,9 @@ append(struct publisher *p)
 	}
 	while (rc == 0 && n_stored < p->n_waiting) {
 		size_t first = n_stored, left = p->n_waiting - first;
-		size_t n = p->log != NULL && left > WRITER_GROUP_MESSAGES ? WRITER_GROUP_MESSAGES
-		    : left;
+		size_t n = outlet_group(&p->outlet, left);
 
-		rc = commit(p, each + first, n);
+		rc = outlet_commit(&p->outlet, each + first, n);
 		for (size_t i = first; i < first + n && rc == 0; i++) {
 			if (appends[i].refused)
 				skip(p, p->waiting[i].line, "is refused by the table: it is skipped");
@@ -285,16 +256,10 @@ publish(struct publisher *p, const struct command_conf *cc, const char *data)
 	if (command_conf_load(cc, &conf) < 0)
 		return -1;
 	p->max_message_bytes = conf.max_message_bytes;
-	p->keep_for_s = conf.keep_for_s;
-	if (conf.upstream.kind != SETTING_NO_UPSTREAM)
-		p->log = upstream_open(&conf);
-	else
-		p->store = store_open(conf.store, STORE_OWNER);
-	if (p->log != NULL || p->store != NULL)
+	if (outlet_open(&p->outlet, "publish", &conf) == 0)
 		rc = data != NULL ? publish_one(p, data) : publish_stdin(p);
 	warn_of_the_others(p);
-	upstream_close(p->log);
-	store_close(p->store);
+	outlet_close(&p->outlet);
 	conf_free(&conf);
 	return rc;
 }
