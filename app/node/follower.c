@@ -14,7 +14,9 @@
  *
  * Where the log has lost what is above our position, whoever stands there must be told.
  * That is a row like any, for everyone, under the id up to which all is gone: so it
- * comes to live streams and to replays alike, in its place, once. */
+ * comes to live streams and to replays alike, in its place, once.
+ *
+ * Who was revoked is kept in the log beside the messages: see revoked.c. */
 
 #include "app/node/follower.h"
 
@@ -23,6 +25,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "app/node/revoked.h"
 #include "app/node/writeback.h"
 #include "app/store/slice.h"
 #include "app/upstream/upstream.h"
@@ -53,6 +56,7 @@ struct follower {
 	int64_t floor;             /* of the log, as it was last read */
 	struct slice slice;
 	int again_ms;              /* the next pause after a read that failed */
+	bool knows_revoked;        /* all that the log knows, since it was last found */
 	bool gone;                 /* the copy is another file now: nothing more is followed */
 	/* To know how far behind we are while the log goes on: when the copy has this id, it
 	 * has all that there was at that time. */
@@ -143,6 +147,10 @@ take_news(struct follower *f, const struct upstream_news *news)
 	int64_t trimmed = 0;
 	size_t at = 0, end;
 
+	if (!revoked_tell(f->log, news)) {
+		pause_ms(f, &f->again_ms);
+		return false;  /* it is read again */
+	}
 	if (news->floor > f->position.newest) {
 		if (f->position.newest == 0)
 			trimmed = news->floor;  /* who had nothing misses nothing */
@@ -201,8 +209,17 @@ follow(struct follower *f, int wait_ms)
 	struct upstream_news news = { 0 };
 	int rc = upstream_read(f->log, f->position.newest, f->position.anchor, wait_ms, &news);
 
+	/* Where rows are gone before they came here, some of them may have revoked. */
+	if (rc == 0 && (!f->knows_revoked || news.floor > f->position.newest)) {
+		f->knows_revoked = revoked_exchange(f->log, f->store);
+		if (!f->knows_revoked) {
+			pause_ms(f, &f->again_ms);
+			return;
+		}
+	}
 	atomic_store(&f->is_up, rc == 0);
 	if (rc != 0) {
+		f->knows_revoked = false;
 		if (rc == UPSTREAM_REFUSED)
 			answer_first(f, rc);
 		pause_ms(f, &f->again_ms);

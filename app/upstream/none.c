@@ -131,3 +131,19 @@ upstream_user_nodes(struct upstream *log __attribute__((unused)),
 {
 	missing();
 }
+
+int
+upstream_revoke(struct upstream *log __attribute__((unused)),
+    const struct store_revocation *revocations __attribute__((unused)),
+    size_t n __attribute__((unused)))
+{
+	missing();
+}
+
+int
+upstream_revoked(struct upstream *log __attribute__((unused)),
+    const struct store_revocation **revocations __attribute__((unused)),
+    size_t *n __attribute__((unused)))
+{
+	missing();
+}

@@ -109,6 +109,20 @@ int upstream_read(struct upstream *log, int64_t after, int64_t anchor, int wait_
 int upstream_trim(struct upstream *log, const char *node, int64_t keep_for_s, int64_t keep_rows,
     int64_t *n_deleted, bool *more);
 
+/* ---- who was revoked ----
+ *
+ * A message that revokes (store.h) is trimmed some day, and a machine may come after that.
+ * So whoever follows the log tells it, before its copy has the message, who was revoked;
+ * and takes over what the log knows, whenever it finds it again. */
+
+/* upstream_revoke tells the log; a second is never lowered. 0: the replicas have it. News
+ * of upstream_read stay good. */
+int upstream_revoke(struct upstream *log, const struct store_revocation *revocations, size_t n);
+
+/* upstream_revoked lends all that the log knows, until the handle's next call of this. News
+ * of upstream_read stay good. */
+int upstream_revoked(struct upstream *log, const struct store_revocation **revocations, size_t *n);
+
 /* ---- presence: who is connected, on which machine ---- */
 
 enum {

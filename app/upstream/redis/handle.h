@@ -46,6 +46,12 @@ struct handle_script {
 
 enum { HANDLE_SCRIPTS = 8 };  /* a thread calls six at most; one more would only cost */
 
+/* What revoked.c keeps. */
+struct handle_revoked {
+	struct redis_value *answer;   /* what the users are lent from; NULL: none */
+	struct store_revocation *users;  /* owned */
+};
+
 struct upstream {
 	struct redis *redis;
 	char *key;           /* of the stream: the setting upstream_key */
@@ -57,6 +63,7 @@ struct upstream {
 	struct handle_read read;
 	struct handle_forward forward;
 	struct handle_presence presence;
+	struct handle_revoked revoked;
 	size_t n_trim;       /* upstream_trim: entries of a slice; 0: none was made yet */
 	mono_us refusal_said_at;  /* script_receive */
 };
@@ -65,5 +72,6 @@ struct upstream {
 void read_free(struct upstream *log);
 void forward_free(struct upstream *log);
 void presence_answers_free(struct upstream *log);
+void revoked_free(struct upstream *log);
 
 #endif

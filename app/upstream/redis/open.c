@@ -54,6 +54,7 @@ upstream_close(struct upstream *log)
 	read_free(log);
 	forward_free(log);
 	presence_answers_free(log);
+	revoked_free(log);
 	redis_free(log->redis);
 	free(log->key);
 	free(log->prefix);
