@@ -134,6 +134,17 @@ is_mailbox(const struct hub *hub, const void *watched)
 	    || watched == &hub->dismissal.ordered;
 }
 
+/* count_watchers: whether anybody wants to see what rowcast tells of itself every second,
+ * serve.c asks. */
+static void
+count_watchers(struct hub_state *state)
+{
+	const struct listeners *watchers = roster_topic(&state->roster, MESSAGE_TOPIC_STATUS);
+
+	atomic_store_explicit(&state->counters.n_watchers, watchers != NULL ? watchers->n : 0,
+	    memory_order_relaxed);
+}
+
 static void *
 hub_run(void *arg)
 {
@@ -163,6 +174,7 @@ hub_run(void *arg)
 		replay_run(&hub->replay, state);
 		heartbeat_run(state);
 		free_closed(hub);
+		count_watchers(state);
 	}
 	drain(hub);
 	return NULL;
@@ -273,6 +285,7 @@ hub_count(struct hub *hub, struct hub_counters *counters)
 		.n_refused = atomic_load(&hub->state.counters.n_refused),
 		.n_delivered = atomic_load(&hub->state.counters.n_delivered),
 		.n_gaps = atomic_load(&hub->state.counters.n_gaps),
+		.n_watchers = atomic_load(&hub->state.counters.n_watchers),
 		.sent = atomic_load(&hub->state.counters.sent),
 	};
 }

@@ -66,6 +66,7 @@ struct hub_counters {
 	uint64_t n_refused;      /* over a limit */
 	uint64_t n_delivered;    /* messages written to live streams, and pages to others */
 	uint64_t n_gaps;         /* rowcast.gap told */
+	size_t n_watchers;       /* streams of MESSAGE_TOPIC_STATUS */
 	int64_t sent;            /* id up to which live streams have everything */
 };
 void hub_count(struct hub *hub, struct hub_counters *counters);

@@ -28,6 +28,7 @@ struct hub_state {
 	struct {
 		_Atomic uint64_t n_streams, n_joined, n_refused, n_delivered, n_gaps;
 		_Atomic int64_t sent;    /* a copy of the other, for other threads */
+		_Atomic size_t n_watchers;  /* at the end of the last turn */
 		_Atomic size_t n_unproven;  /* streams in that list */
 	} counters;
 

@@ -26,6 +26,7 @@
 #include "app/hub/gap.h"
 #include "app/hub/hub.h"
 #include "app/store/store.h"
+#include "lib/clock.h"
 #include "lib/log.h"
 #include "lib/mailbox.h"
 #include "lib/mem.h"
@@ -52,6 +53,7 @@ struct tail {
 	tail_lost *lost;          /* NULL once it was called */
 	struct mailbox wake;      /* used for its descriptor only: nothing is put inside */
 	_Atomic bool stopping, failing;
+	_Atomic mono_us watched_until;
 	_Atomic int64_t oldest;   /* tail_bounds(); by the tail's thread only */
 	_Atomic int64_t newest;   /* and by whoever commits or hears; never lowered */
 	pthread_t thread;
@@ -59,9 +61,21 @@ struct tail {
 
 /* What read_news is about. */
 struct reading {
-	struct hub *hub;
+	struct tail *tail;
 	struct block *block;
 };
+
+/* heed_watchers: our own rows are among those that say so, and do no harm: who they tell
+ * of watches here. */
+static void
+heed_watchers(struct tail *tail, const struct message *m)
+{
+	static const char nobody[] = TAIL_WATCHERS "0,";
+
+	if (strncmp(m->data, TAIL_WATCHERS, strlen(TAIL_WATCHERS)) == 0
+	    && strncmp(m->data, nobody, strlen(nobody)) != 0)
+		atomic_store(&tail->watched_until, clock_mono_us() + TAIL_WATCHED_MS * 1000);
+}
 
 /* obey does what a message on the topic for that asks for. To revoke is not done here,
  * see above; only what is wrong with it is said. */
@@ -87,7 +101,9 @@ add_row(void *context, const struct message *m)
 	struct block *block = reading->block;
 
 	if (m->topic != NULL && strcmp(m->topic, MESSAGE_TOPIC_CONTROL) == 0)
-		obey(reading->hub, m);
+		obey(reading->tail->hub, m);
+	if (m->topic != NULL && strcmp(m->topic, MESSAGE_TOPIC_STATUS) == 0)
+		heed_watchers(reading->tail, m);
 	block_add(block, m);
 	return block->bytes.len < BLOCK_MAX_BYTES && block->n < BLOCK_MAX_MESSAGES;
 }
@@ -124,7 +140,7 @@ read_news(struct tail *tail, bool *more)
 {
 	struct block *block = block_new();
 	struct store_bounds bounds;
-	struct reading reading = { tail->hub, block };
+	struct reading reading = { tail, block };
 	int64_t upto;
 	int rc = store_read(tail->store, tail->last, NULL, add_row, &reading, &bounds, &upto);
 
@@ -252,6 +268,12 @@ bool
 tail_is_failing(const struct tail *tail)
 {
 	return atomic_load(&tail->failing);
+}
+
+bool
+tail_is_watched(const struct tail *tail)
+{
+	return clock_mono_us() < atomic_load(&tail->watched_until);
 }
 
 void

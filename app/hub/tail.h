@@ -53,6 +53,15 @@ int64_t tail_newest(struct tail *tail);
  * at least once a second. Any thread. */
 bool tail_is_failing(const struct tail *tail);
 
+/* What a row on MESSAGE_TOPIC_STATUS begins with, before the number of streams of that topic
+ * that its process has. */
+#define TAIL_WATCHERS "{\"watchers\":"
+
+/* tail_is_watched: has another process, on this machine or any other, said within
+ * TAIL_WATCHED_MS that somebody watches there? Any thread. */
+enum { TAIL_WATCHED_MS = 3000 };
+bool tail_is_watched(const struct tail *tail);
+
 /* tail_stop reads once more what was committed before it was called, hands
  * it to the hub and ends the thread. */
 void tail_stop(struct tail *tail);

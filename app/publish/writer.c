@@ -114,6 +114,8 @@ answer_stored(struct write *w)
 static void
 answer(struct writer *writer, struct write *w, int outcome)
 {
+	if (w->reply.conn == NULL)
+		return;
 	if (!w->append.stored && !w->append.refused)
 		reply_error(&w->reply, 503, "Retry-After: 1\r\n", writer->sink->sentence(outcome));
 	else if (w->append.refused)
@@ -137,6 +139,21 @@ count_stored(struct append *const appends[], size_t n)
 		if (appends[i]->stored && !appends[i]->existed)
 			n_stored += appends[i]->n;
 	return n_stored;
+}
+
+/* count_own returns how many of those are rowcast's own. */
+static size_t
+count_own(struct mail *first, const struct mail *rest)
+{
+	size_t n_own = 0;
+
+	for (struct mail *mail = first; mail != rest; mail = mail->next) {
+		struct write *w = CONTAINER_OF(mail, struct write, mail);
+
+		if (w->append.stored && w->reply.conn == NULL)
+			n_own += w->append.n;
+	}
+	return n_own;
 }
 
 /* highest_id returns 0 where all were refused. Where a key was there already the
@@ -193,7 +210,7 @@ commit(struct writer *writer, struct mail *mail)
 		/* Before the answers: they cost a system call each. */
 		writer->committed(writer->context, highest_id(appends, n));
 		atomic_fetch_add(&writer->counters.n_commits, 1);
-		atomic_fetch_add(&writer->counters.n_committed, n_stored);
+		atomic_fetch_add(&writer->counters.n_committed, n_stored - count_own(first, rest));
 	}
 	if (writer->sink->is_for_all(outcome))
 		rest = NULL;

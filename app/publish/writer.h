@@ -55,14 +55,14 @@ void writer_reload(struct writer *writer, const struct conf *conf);
 /* writer_submit takes what is in *p and *reply; publisher is copied. The reply
  * is sent after the commit: 201 (200 where the key was there), or 503 where the
  * store could not take it, or the log, or it is not known whether the log did.
- * WRITER_FULL: nothing was taken. Does not wait. Any
- * thread. */
+ * WRITER_FULL: nothing was taken. A reply that has no connection is rowcast's own
+ * message: nobody is answered, and it is not counted. Does not wait. Any thread. */
 int writer_submit(struct writer *writer, struct publication *p, const char *publisher,
     struct reply *reply);
 
 /* For /status, /metrics and /healthz. Any thread. */
 struct writer_counters {
-	uint64_t n_committed;   /* messages */
+	uint64_t n_committed;   /* messages; not rowcast's own */
 	uint64_t n_commits;
 	uint64_t n_trimmed;     /* messages deleted by retention */
 	bool failing;           /* a commit did not succeed, and would not now: asked once a second;

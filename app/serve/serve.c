@@ -1,5 +1,5 @@
 /* rowcast serve: the FastCGI responder. This file starts and stops all threads; its
- * own, main's, then only waits for signals. A message passes through intake, a
+ * own, main's, then waits for signals, and once a second tells who watches how it is. A message passes through intake, a
  * worker, the writer, the tail and the hub. They are started from the last to the
  * first, so that each finds the next one there, and stopped from the first to the
  * last: nothing new comes in, what came in is committed, what was committed is
@@ -23,6 +23,7 @@
 #include "app/node/node.h"
 #include "app/publish/writer.h"
 #include "app/serve/service.h"
+#include "app/serve/status.h"
 #include "app/serve/workers.h"
 #include "app/store/store.h"
 #include "app/upstream/upstream.h"
@@ -32,6 +33,8 @@
 /* Buffers from this size on go back to the system as soon as they are freed;
  * picked, not tuned: no message that /msg takes by default needs as much. */
 enum { LARGE_BUFFER_BYTES = 1 << 20 };
+
+#define SECOND_US INT64_C(1000000)
 
 /* return_large_buffers makes the bound on what stalled streams hold (README) one
  * of the process. By itself glibc raises its threshold to whatever was freed
@@ -126,12 +129,33 @@ reload(struct service *service, const struct command_conf *cc)
 	conf_free(&conf);
 }
 
-/* signals_wait returns when it is time to end. */
+/* wait_until returns the signal that came before that time, or -1. */
+static int
+wait_until(const sigset_t *set, mono_us until)
+{
+	mono_us left = until - clock_mono_us();
+	struct timespec wait = { 0 };
+
+	if (left > 0)
+		wait = (struct timespec){ left / 1000000, left % 1000000 * 1000 };
+	return sigtimedwait(set, NULL, &wait);
+}
+
+/* signals_wait returns when it is time to end. Until then it does what is to be done every
+ * second. */
 static void
 signals_wait(const sigset_t *set, struct service *service, const struct command_conf *cc)
 {
+	mono_us next = clock_mono_us() + SECOND_US;
+
 	for (;;) {
-		switch (sigwaitinfo(set, NULL)) {
+		if (clock_mono_us() >= next) {
+			status_publish(service);
+			next += SECOND_US;
+			if (next <= clock_mono_us())
+				next = clock_mono_us() + SECOND_US;  /* we were held up */
+		}
+		switch (wait_until(set, next)) {
 		case SIGTERM:
 		case SIGINT:
 			return;

@@ -6,11 +6,16 @@
 
 #include <inttypes.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "app/access/credentials.h"
 #include "lib/buf.h"
 #include "lib/clock.h"
+#include "lib/jsontext.h"
 #include "lib/mem.h"
+
+/* How long a row with it is of use; machines' clocks differ. Picked, not tuned. */
+enum { STATUS_KEPT_S = 10 };
 
 /* All that is told, read in one go. */
 struct snapshot {
@@ -111,22 +116,30 @@ status_handle_metrics(struct service *service, struct request *request)
 	buf_free(&text);
 }
 
+/* add_numbers adds what /status tells, from its first member to the closing brace. */
+static void
+add_numbers(struct buf *json, const struct snapshot *now)
+{
+	buf_add_str(json, "\"version\":\"" PACKAGE_VERSION "\"");
+#define ADD(name, type, help, member) \
+	buf_printf(json, ",\"" #name "\":%" PRId64, (int64_t)now->member);
+	METRICS(ADD)
+	if (now->is_shared) {
+		SHARED_METRICS(ADD)
+	}
+#undef ADD
+	/* Only here, since to count it costs: /metrics is asked for by anybody. */
+	buf_printf(json, ",\"allocated_bytes\":%zu}", mem_allocated());
+}
+
 static void
 answer_status(struct service *service, struct request *request)
 {
 	struct snapshot now = take_snapshot(service);
 	struct buf json = BUF_EMPTY;
 
-	buf_add_str(&json, "{\"version\":\"" PACKAGE_VERSION "\"");
-#define ADD(name, type, help, member) \
-	buf_printf(&json, ",\"" #name "\":%" PRId64, (int64_t)now.member);
-	METRICS(ADD)
-	if (now.is_shared) {
-		SHARED_METRICS(ADD)
-	}
-#undef ADD
-	/* Only here, since to count it costs: /metrics is asked for by anybody. */
-	buf_printf(&json, ",\"allocated_bytes\":%zu}", mem_allocated());
+	buf_add_char(&json, '{');
+	add_numbers(&json, &now);
 	reply_send(&request->reply, 200, NULL, "application/json", json.bytes, json.len);
 	buf_free(&json);
 }
@@ -149,4 +162,36 @@ status_handle_status(struct service *service, struct request *request)
 		reply_error(&request->reply, 403, NULL,
 		    "the token does not have the scope rowcast:admin");
 	identity_free(&id);
+}
+
+/* Each process tells of itself while somebody watches at any of them. Who watches elsewhere
+ * is known by the rows themselves: one that says that its process has watchers makes the
+ * others begin, and as theirs do not say so, all end when the last watcher has gone. */
+void
+status_publish(struct service *service)
+{
+	struct snapshot now = take_snapshot(service);
+	struct buf json = BUF_EMPTY;
+	struct publication own = { 0 };
+	struct reply nobody = { 0 };
+	struct message *m;
+
+	if (now.hub.n_watchers == 0 && !tail_is_watched(service->tail))
+		return;
+	/* Nobody would see it, and it would stand before others when the log is back. */
+	if (now.is_shared && !now.node.is_up)
+		return;
+	buf_printf(&json, TAIL_WATCHERS "%zu,\"node\":", now.hub.n_watchers);
+	jsontext_add_string(&json, service->conf->node);
+	buf_printf(&json, ",\"process\":%ld,\"time\":%" PRId64 ",", (long)getpid(), clock_wall_s());
+	add_numbers(&json, &now);
+	own.drafts = mem_zalloc(sizeof(*own.drafts));
+	own.n = 1;
+	m = &own.drafts[0].message;
+	m->topic = mem_strdup(MESSAGE_TOPIC_STATUS);
+	m->data_len = json.len;
+	m->data = buf_take(&json);
+	m->expiry = EXPIRY_AT(clock_wall_s() + STATUS_KEPT_S);
+	if (writer_submit(service->writer, &own, "", &nobody) != 0)
+		publication_free(&own);
 }

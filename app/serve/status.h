@@ -15,4 +15,8 @@ handler status_handle_metrics;
  * whoever may connect to the FastCGI socket itself (`rowcast status`). */
 handler status_handle_status;
 
+/* status_publish has the writer commit a message on MESSAGE_TOPIC_STATUS with the numbers of
+ * /status, if anybody watches, here or elsewhere. Called once a second. */
+void status_publish(struct service *service);
+
 #endif

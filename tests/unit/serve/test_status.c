@@ -6,7 +6,10 @@
 
 #include <inttypes.h>
 #include <jansson.h>
+#include <unistd.h>
 
+#include "app/serve/status.h"
+#include "lib/clock.h"
 #include "lib/mem.h"
 
 static struct rowcast rowcast;
@@ -239,6 +242,130 @@ TEST(the_status_has_the_same_names_as_json)
 	free(text);
 }
 
+/* ---- for those who watch ---- */
+
+/* watch opens a stream of what rowcast tells of itself. */
+static void
+watch(struct peer *peer)
+{
+	call(&rowcast, peer);
+	say_request(peer, false, LIST("REQUEST_METHOD", "GET", "SCRIPT_NAME", "/events",
+	    "QUERY_STRING", "topic=rowcast.status&cursor=off", "HTTP_ACCEPT", "text/event-stream",
+	    "HTTP_AUTHORIZATION", bearer), NULL);
+	expect_head(peer);
+	assert_string_equal(next_block(peer), ":");
+}
+
+static size_t
+n_watchers(void)
+{
+	struct hub_counters counters;
+
+	hub_count(rowcast.service.hub, &counters);
+	return counters.n_watchers;
+}
+
+static int64_t
+newest(void)
+{
+	return tail_newest(rowcast.service.tail);
+}
+
+static int64_t
+sent(void)
+{
+	struct hub_counters counters;
+
+	hub_count(rowcast.service.hub, &counters);
+	return counters.sent;
+}
+
+/* told returns the numbers of the next message to a watcher. */
+static json_t *
+told(struct peer *peer)
+{
+	const char *block, *data;
+	json_t *numbers;
+
+	while ((block = next_block(peer)) != NULL && strcmp(block, ":") == 0)
+		;
+	assert_non_null(block);
+	data = strstr(block, "\ndata: ");
+	assert_non_null(data);
+	assert_null(strstr(block, "event:"));
+	numbers = json_loads(data + strlen("\ndata: "), 0, NULL);
+	assert_true(json_is_object(numbers));
+	return numbers;
+}
+
+TEST(nobody_is_told_where_nobody_watches)
+{
+	int64_t before = newest();
+
+	status_publish(&rowcast.service);
+	assert_int_equal(n_watchers(), 0);
+	asked(201, "POST", "/msg", "a message");
+	assert_int_equal(newest(), before + 1);
+}
+
+TEST(who_watches_is_told_the_numbers_of_the_status_and_whose_they_are)
+{
+	uint64_t n_committed, n_after;
+	struct writer_counters writer;
+	json_t *numbers, *status;
+	struct peer peer;
+	const char *name;
+	json_t *value;
+
+	writer_count(rowcast.service.writer, &writer);
+	n_committed = writer.n_committed;
+	watch(&peer);
+	WAIT_FOR(n_watchers() == 1);
+	status_publish(&rowcast.service);
+	numbers = told(&peer);
+	status = json_loads(body_of(asked(200, "GET", "/status", NULL)), 0, NULL);
+	json_object_foreach(status, name, value)
+		assert_int_equal(json_typeof(json_object_get(numbers, name)), json_typeof(value));
+	assert_int_equal(json_integer_value(json_object_get(numbers, "watchers")), 1);
+	assert_string_equal(json_string_value(json_object_get(numbers, "node")), rowcast.conf.node);
+	assert_int_equal(json_integer_value(json_object_get(numbers, "process")), getpid());
+	assert_in_range(json_integer_value(json_object_get(numbers, "time")), clock_wall_s() - 60,
+	    clock_wall_s());
+	json_decref(status);
+	json_decref(numbers);
+	/* It is no message of anybody's, and stands for a moment only. */
+	writer_count(rowcast.service.writer, &writer);
+	n_after = writer.n_committed;
+	assert_int_equal(n_after, n_committed);
+	table_run(&table, "CREATE TEMP TABLE t(n CHECK (n)); INSERT INTO t SELECT count(*) > 0 AND"
+	    " min(expires_at BETWEEN created_at + 1 AND created_at + 10) FROM message"
+	    " WHERE topic = 'rowcast.status'");
+	hang_up(&peer);
+	WAIT_FOR(n_watchers() == 0);
+}
+
+/* Each of them says that nobody watches there, so they do not keep each other going. */
+TEST(who_is_watched_elsewhere_tells_until_nobody_is)
+{
+	int64_t before;
+
+	atomic_fetch_add(&clock_ahead_us, TAIL_WATCHED_MS * 1000);
+	before = newest();
+	table_run(&table, "INSERT INTO message(topic, data) VALUES('rowcast.status',"
+	    " '{\"watchers\":0,\"node\":\"b\"}'), ('rowcast.status', '{\"node\":\"b\"}'),"
+	    " ('rowcast.stat', '{\"watchers\":1,}'), ('rowcast.status', '')");
+	WAIT_FOR(sent() == before + 4);  /* so the tail has read them */
+	assert_false(tail_is_watched(rowcast.service.tail));
+	table_run(&table, "INSERT INTO message(topic, data) VALUES('rowcast.status',"
+	    " '{\"watchers\":12,\"node\":\"b\"}')");
+	WAIT_FOR(tail_is_watched(rowcast.service.tail));
+	before = newest();
+	status_publish(&rowcast.service);
+	WAIT_FOR(newest() == before + 1);
+	atomic_fetch_add(&clock_ahead_us, TAIL_WATCHED_MS * 1000);
+	assert_false(tail_is_watched(rowcast.service.tail));
+}
+
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(who_can_read_and_has_committed_is_healthy),
 	cmocka_unit_test(a_table_that_cannot_be_read_is_told_until_it_can),
@@ -246,6 +373,9 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(each_metric_has_its_help_and_its_type_before_its_value),
 	cmocka_unit_test(what_happens_is_counted),
 	cmocka_unit_test(the_status_has_the_same_names_as_json),
+	cmocka_unit_test(nobody_is_told_where_nobody_watches),
+	cmocka_unit_test(who_watches_is_told_the_numbers_of_the_status_and_whose_they_are),
+	cmocka_unit_test(who_is_watched_elsewhere_tells_until_nobody_is),
 };
 
 int
