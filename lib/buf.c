@@ -10,7 +10,10 @@
 
 #include "lib/mem.h"
 
-enum { BUF_FIRST = 64 }; /* first capacity in bytes; picked, not tuned */
+enum {
+	BUF_FIRST = 64,   /* first capacity in bytes; picked, not tuned */
+	DIGITS_MAX = 20,  /* of an int64_t, with its sign */
+};
 
 void
 buf_free(struct buf *b)
@@ -64,6 +67,22 @@ buf_add_char(struct buf *b, char c)
 {
 	*buf_reserve(b, 1) = c;
 	b->len++;
+}
+
+/* printf would be half the cost of encoding a short message. */
+void
+buf_add_number(struct buf *b, int64_t number)
+{
+	char digits[DIGITS_MAX];
+	size_t n = 0;
+	uint64_t rest = number < 0 ? 0 - (uint64_t)number : (uint64_t)number;
+
+	do
+		digits[sizeof(digits) - ++n] = (char)('0' + rest % 10);
+	while ((rest /= 10) > 0);
+	if (number < 0)
+		digits[sizeof(digits) - ++n] = '-';
+	buf_add(b, digits + sizeof(digits) - n, n);
 }
 
 void

@@ -3,6 +3,7 @@
 #define LIB_BUF_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 struct buf {
 	char *bytes;      /* owned; NULL while nothing was ever added */
@@ -25,6 +26,7 @@ char *buf_reserve(struct buf *b, size_t n);
 void buf_add(struct buf *b, const void *bytes, size_t n);
 void buf_add_str(struct buf *b, const char *s);
 void buf_add_char(struct buf *b, char c);
+void buf_add_number(struct buf *b, int64_t number);  /* in decimal digits */
 void buf_printf(struct buf *b, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* buf_trim gives back the memory that the buf does not need for what it holds. */

@@ -48,8 +48,13 @@ add_characters(struct buf *out, const char *at, size_t len)
 void
 jsontext_add_string(struct buf *out, const char *text)
 {
+	jsontext_add_text(out, text, strlen(text));
+}
+
+void
+jsontext_add_text(struct buf *out, const char *text, size_t len)
+{
 	struct buf repaired = BUF_EMPTY;
-	size_t len = strlen(text);
 
 	buf_add_char(out, '"');
 	if (utf8_is_valid(text, len)) {

@@ -8,4 +8,7 @@
  * what is not UTF-8 as U+FFFD (utf8_add_repaired). */
 void jsontext_add_string(struct buf *out, const char *text);
 
+/* jsontext_add_text is the same for len bytes, U+0000 among them perhaps. */
+void jsontext_add_text(struct buf *out, const char *text, size_t len);
+
 #endif

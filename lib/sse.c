@@ -9,23 +9,11 @@
 
 #include "lib/utf8.h"
 
-enum { DIGITS_MAX = 20 };  /* of an int64_t, with its sign */
-
-/* printf would be half the cost of encoding a short message. */
 static void
 add_number_line(struct buf *out, const char *field, int64_t number)
 {
-	char digits[DIGITS_MAX];
-	size_t n = 0;
-	uint64_t rest = number < 0 ? 0 - (uint64_t)number : (uint64_t)number;
-
-	do
-		digits[sizeof(digits) - ++n] = (char)('0' + rest % 10);
-	while ((rest /= 10) > 0);
-	if (number < 0)
-		digits[sizeof(digits) - ++n] = '-';
 	buf_add_str(out, field);
-	buf_add(out, digits + sizeof(digits) - n, n);
+	buf_add_number(out, number);
 	buf_add_char(out, '\n');
 }
 
@@ -204,15 +192,20 @@ add_lines(struct buf *out, const char *at, size_t len)
 }
 
 void
+sse_name(struct buf *out, const char *event)
+{
+	buf_add_str(out, "event: ");
+	utf8_add_repaired(out, event, strlen(event));
+	buf_add_char(out, '\n');
+}
+
+void
 sse_event(struct buf *out, const char *event, const char *data, size_t data_len)
 {
 	struct buf repaired = BUF_EMPTY;
 
-	if (event != NULL && *event != '\0') {
-		buf_add_str(out, "event: ");
-		utf8_add_repaired(out, event, strlen(event));
-		buf_add_char(out, '\n');
-	}
+	if (event != NULL && *event != '\0')
+		sse_name(out, event);
 	/* Rare, so the copy does not matter. */
 	if (!utf8_is_valid(data, data_len)) {
 		utf8_add_repaired(&repaired, data, data_len);

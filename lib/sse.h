@@ -16,6 +16,10 @@
  * for ever. Where it has an id, sse_id comes before. */
 void sse_event(struct buf *out, const char *event, const char *data, size_t data_len);
 
+/* sse_name adds its `event:` line alone, for who writes the data itself: in one line,
+ * and valid UTF-8. */
+void sse_name(struct buf *out, const char *event);
+
 /* sse_retry and sse_id add one field line, without the blank line that ends
  * the block: they go into blocks of several fields. */
 void sse_retry(struct buf *out, int64_t retry_ms);

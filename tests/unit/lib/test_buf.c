@@ -1,5 +1,7 @@
 #include "tests/unit/check.h"
 
+#include <inttypes.h>
+
 #include "lib/buf.h"
 
 TEST(a_buf_grows_and_keeps_what_was_added)
@@ -62,7 +64,25 @@ TEST(a_buf_that_is_trimmed_holds_the_same_in_less_memory)
 	buf_trim(&b);
 }
 
+TEST(a_number_is_added_in_its_digits)
+{
+	static const int64_t numbers[] = { 0, 7, 10, -1, -10, 4096, INT64_MAX, INT64_MIN };
+
+	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
+		struct buf b = BUF_EMPTY;
+		char expected[32], *text;
+
+		snprintf(expected, sizeof(expected), "x%" PRId64, numbers[i]);
+		buf_add_char(&b, 'x');
+		buf_add_number(&b, numbers[i]);
+		text = buf_take(&b);
+		assert_string_equal(text, expected);
+		free(text);
+	}
+}
+
 static const struct CMUnitTest tests[] = {
+	cmocka_unit_test(a_number_is_added_in_its_digits),
 	cmocka_unit_test(a_buf_that_is_trimmed_holds_the_same_in_less_memory),
 	cmocka_unit_test(a_buf_grows_and_keeps_what_was_added),
 	cmocka_unit_test(what_is_empty_adds_nothing),

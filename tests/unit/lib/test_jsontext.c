@@ -23,6 +23,17 @@ TEST(plain_text_stands_between_quotes)
 	writes("/ ' < > &", "\"/ ' < > &\"");
 }
 
+TEST(text_of_a_length_may_hold_u_0000)
+{
+	struct buf out = BUF_EMPTY;
+	char *got;
+
+	jsontext_add_text(&out, "a\0b\xff" "c", 4);
+	got = buf_take(&out);
+	assert_string_equal(got, "\"a\\u0000b\xef\xbf\xbd\"");
+	free(got);
+}
+
 TEST(quotes_and_backslashes_are_escaped)
 {
 	writes("\"", "\"\\\"\"");
@@ -101,6 +112,7 @@ TEST(another_reader_reads_every_character_back)
 }
 
 static const struct CMUnitTest tests[] = {
+	cmocka_unit_test(text_of_a_length_may_hold_u_0000),
 	cmocka_unit_test(plain_text_stands_between_quotes),
 	cmocka_unit_test(quotes_and_backslashes_are_escaped),
 	cmocka_unit_test(control_characters_are_written_as_code_points),
