@@ -18,6 +18,7 @@ enum store_outcome {
 	STORE_BUSY = 1,  /* another program holds the lock longer than we wait */
 	STORE_FULL,      /* no room on the disk */
 	STORE_REPLACED,  /* it is no longer the store that was opened; see below */
+	STORE_AGAIN,     /* store_find has not found it yet: it is to be called again */
 };
 
 enum store_access {
@@ -126,6 +127,39 @@ typedef void store_revoked(void *context, const char *user, wall_s until);
  * position of which the first is 0 and which is moved. 0 or -1 (logged): what was passed is
  * right, and where *after stands. */
 int store_read_revoked(struct store *store, int64_t *after, store_revoked *take, void *context);
+
+/* What is looked for by who knows no id to read on from: where the rows begin that are
+ * asked for. The caller sets the first two and leaves the rest 0. */
+struct store_search {
+	wall_s since;    /* those that were committed then or later; 0: all */
+	size_t last;     /* and of them the newest so many; 0: all */
+
+	bool has_begun;  /* the rest is store_find's: how far it has come */
+	int64_t newest;  /* when it began */
+	int64_t low, high;  /* the rows `since` begin above an id from low to high */
+	int64_t below;   /* of what is above that, all from here on was looked at, */
+	size_t n;        /* so many were found, */
+	int64_t lowest;  /* and this was the last of them */
+};
+
+/* store_find sets *after to the id above which a reading with that filter begins, so that
+ * it passes what is asked for, and what has been committed since the search began.
+ *
+ * `last`: the newest so many rows that match and have not expired; where there are
+ * fewer, all of them; where there is none, *after is the newest id. It costs what rows
+ * and segments of them it looks at, from the newest down.
+ *
+ * `since`: rows are in the order in which they were committed, and so, almost, of their
+ * created_at, which any program may set. The first row is found by halving: of 16 rows
+ * after one another at least half are to be dated `since` or later, and the first of
+ * them that is dated so is the first that is passed; then everything that was committed after it
+ * is, whatever its date. So among rows in order it is exact, one that is dated otherwise
+ * than those around it misleads nobody, and no row after the first is left out.
+ *
+ * One call spends what one read may; and as long a time at most, but for one row. 0;
+ * STORE_AGAIN; -1 (logged) or STORE_REPLACED. */
+int store_find(struct store *store, struct store_search *search, const struct filter *filter,
+    int64_t *after);
 
 /* What store_look has seen. */
 struct store_look {

@@ -33,6 +33,12 @@ struct place {
 	struct place_file file, wal, shm;
 };
 
+/* read.c: a statement for filters of so many topics; NULL: none yet. */
+struct read_runs {
+	struct sql_statement *statement;
+	size_t n_topics;
+};
+
 struct store {
 	char *path;
 	struct sql *sql;
@@ -42,9 +48,12 @@ struct store {
 	struct sql_statement *savepoint, *rollback_to, *release;
 	struct sql_statement *insert, *insert_run, *by_key;
 	struct sql_statement *bounds, *read_all, *first_segment, *next_segment, *data_version;
-	struct sql_statement *read_filtered;  /* for filters of n_topics topics */
-	size_t n_topics;
 	struct sql_statement *read_revoked;
+	struct read_runs filtered;     /* read.c */
+
+	/* find.c: prepared when it is first asked */
+	struct sql_statement *find_dated, *find_below;
+	struct read_runs find_newest;
 
 	/* copy.c and outbox.c */
 	struct sql_statement *position, *follow_run, *follow_one, *erase, *set_position;

@@ -16,25 +16,9 @@
 #include "lib/mem.h"
 #include "lib/sql.h"
 
-enum {
-	/* What a read spends of STORE_SCAN_MAX on each. A row of the index is looked up
-	 * in the table as well. Measured on a million rows: a row of the table 0.5
-	 * microseconds, one found through the index 1.7, a run of it without rows 1.2 to 2. */
-	COST_ROW = 1,
-	COST_FOUND_ROW = 6,
-	COST_RUN = 6,
-};
-
 #define MESSAGE_COLUMNS "id, user, topic, event, data, expires_at, created_at"
 
-/* What differs between the two kinds of file. In each the segments rise with the ids,
- * and no row of a segment is below segment * segment_ids. */
-struct kind {
-	const char *table, *segment, *bounds;
-	int64_t segment_ids;
-};
-
-static const struct kind own = {
+static const struct read_kind own = {
 	.table = "message",
 	.segment = SEGMENT_OF("id"),
 	.segment_ids = SEGMENT_IDS,
@@ -44,7 +28,7 @@ static const struct kind own = {
 	    " trimmed, name IS NOT NULL FROM rowcast_state",
 };
 
-static const struct kind copy = {
+static const struct read_kind copy = {
 	.table = "rowcast_copy",
 	.segment = "segment",
 	.segment_ids = 1,
@@ -52,8 +36,8 @@ static const struct kind copy = {
 	    " max(newest, trimmed), trimmed, name IS NOT NULL FROM rowcast_state",
 };
 
-static const struct kind *
-kind_of(const struct store *store)
+const struct read_kind *
+read_kind(const struct store *store)
 {
 	return store->is_copy ? &copy : &own;
 }
@@ -71,10 +55,10 @@ prepare_taken(struct store *store, struct sql_statement **statement, char *text)
 int
 read_prepare(struct store *store)
 {
-	const struct kind *kind;
+	const struct read_kind *kind;
 
 	store->is_copy = schema_copy_is(store);
-	kind = kind_of(store);
+	kind = read_kind(store);
 	store->table = kind->table;
 	if (sql_prepare(store->sql, &store->begin, "BEGIN") != 0
 	    || sql_prepare(store->sql, &store->commit, "COMMIT") != 0
@@ -116,46 +100,45 @@ store_bounds(struct store *store, struct store_bounds *bounds)
 	return rc;
 }
 
-/* prepare_filtered returns the statement for filters with n_topics topics, bound but
- * for the segment. Within a segment each kind of row that matches is a run of
- * the index (segment.h); SQLite merges the runs by id as it reads. */
-static struct sql_statement *
-prepare_filtered(struct store *store, int64_t after, const struct filter *filter)
+/* SQLite merges the runs by id as it reads. */
+struct sql_statement *
+read_runs(struct store *store, struct read_runs *runs, const struct filter *filter, int64_t after,
+    const char *columns, const char *condition, const char *order)
 {
-	const struct kind *kind = kind_of(store);
+	const struct read_kind *kind = read_kind(store);
 
-	if (store->read_filtered == NULL || store->n_topics != filter->n_topics) {
+	if (runs->statement == NULL || runs->n_topics != filter->n_topics) {
 		struct buf sql = BUF_EMPTY;
-		char *text;
-		int rc;
 
 		for (size_t i = 0; i <= filter->n_topics; i++)
 			for (int of_user = 0; of_user < 2; of_user++) {
-				buf_printf(&sql, "%sSELECT " MESSAGE_COLUMNS " FROM %s WHERE"
-				    " %s = ?1 AND id > ?2 AND user IS %s AND topic IS ",
-				    sql.len > 0 ? " UNION ALL " : "", kind->table, kind->segment,
-				    of_user ? "?3" : "NULL");
+				buf_printf(&sql, "%sSELECT %s FROM %s WHERE %s = ?1 AND id > ?2%s AND"
+				    " user IS %s AND topic IS ", sql.len > 0 ? " UNION ALL " : "", columns,
+				    kind->table, kind->segment, condition, of_user ? "?3" : "NULL");
 				if (i == 0)
 					buf_add_str(&sql, "NULL");
 				else
-					buf_printf(&sql, "?%zu", i + 3);
+					buf_printf(&sql, "?%zu", i + 4);
 			}
-		buf_add_str(&sql, " ORDER BY id");
-		text = buf_take(&sql);
-		sql_finalize(store->read_filtered);
-		rc = sql_prepare(store->sql, &store->read_filtered, text);
-		free(text);
-		if (rc != 0) {
+		buf_printf(&sql, " ORDER BY %s", order);
+		sql_finalize(runs->statement);
+		if (prepare_taken(store, &runs->statement, buf_take(&sql)) != 0) {
 			fault_log(store, "prepare");
 			return NULL;
 		}
-		store->n_topics = filter->n_topics;
+		runs->n_topics = filter->n_topics;
 	}
-	sql_bind_int64(store->read_filtered, 2, after);
-	sql_bind_text(store->read_filtered, 3, filter->user);
+	sql_bind_int64(runs->statement, 2, after);
+	sql_bind_text(runs->statement, 3, filter->user);
 	for (size_t i = 0; i < filter->n_topics; i++)
-		sql_bind_text(store->read_filtered, (int)i + 4, filter->topics[i]);
-	return store->read_filtered;
+		sql_bind_text(runs->statement, (int)i + 5, filter->topics[i]);
+	return runs->statement;
+}
+
+int
+read_runs_cost(const struct filter *filter)
+{
+	return COST_RUN * (2 * ((int)filter->n_topics + 1) + 1);
 }
 
 /* text_at lends the column's text for as long as the row stands. The message's
@@ -211,10 +194,8 @@ pass_rows(struct sql_statement *rows, struct reading *reading)
 	return outcome;
 }
 
-/* find_segment sets *segment to what the statement, first_segment or next_segment, finds
- * after that. SQL_ROW, SQL_DONE where there is none, or -1. */
-static int
-find_segment(struct sql_statement *statement, int64_t after, int64_t *segment)
+int
+read_segment(struct sql_statement *statement, int64_t after, int64_t *segment)
 {
 	int outcome;
 
@@ -227,33 +208,59 @@ find_segment(struct sql_statement *statement, int64_t after, int64_t *segment)
 }
 
 /* pass_filtered does it for the rows that match the filter, in each segment that
- * has rows after `after`. Looking for a segment and at each of its runs costs,
- * whether there is a row in them or not. */
+ * has rows after `after`. */
 static int
 pass_filtered(struct store *store, int64_t after, const struct filter *filter,
     struct reading *reading)
 {
-	struct sql_statement *rows = prepare_filtered(store, after, filter);
-	int cost = COST_RUN * (2 * ((int)filter->n_topics + 1) + 1);
+	struct sql_statement *rows = read_runs(store, &store->filtered, filter, after,
+	    MESSAGE_COLUMNS, "", "id");
+	int cost = read_runs_cost(filter);
 	int64_t segment;
 	int outcome;
 
 	if (rows == NULL)
 		return -1;
-	outcome = find_segment(store->first_segment, after, &segment);
+	outcome = read_segment(store->first_segment, after, &segment);
 	while (outcome == SQL_ROW) {
 		sql_bind_int64(rows, 1, segment);
 		outcome = pass_rows(rows, reading);
 		if (outcome != SQL_DONE)
 			return outcome;
-		outcome = find_segment(store->next_segment, segment, &segment);
+		outcome = read_segment(store->next_segment, segment, &segment);
 		reading->left -= cost;
 		if (outcome == SQL_ROW && reading->left <= 0) {
-			reading->upto = segment * kind_of(store)->segment_ids - 1;
+			reading->upto = segment * read_kind(store)->segment_ids - 1;
 			return SQL_ROW;
 		}
 	}
 	return outcome;
+}
+
+/* One transaction, hence one state of the table, for bounds and rows. */
+int
+read_begin(struct store *store, struct store_bounds *bounds)
+{
+	if (sql_run(store->begin) != 0) {
+		fault_log(store, "cannot be read");
+		return -1;
+	}
+	return store_bounds(store, bounds) < 0 || replaced_check_newest(store, bounds->newest) ? -1 : 0;
+}
+
+int
+read_end(struct store *store, int outcome)
+{
+	bool done = outcome == SQL_ROW || outcome == SQL_DONE;
+
+	if (done) {
+		sql_run(store->commit);
+	} else {
+		sql_roll_back(store->sql);
+	}
+	if (replaced_check(store))
+		return STORE_REPLACED;
+	return done ? 0 : -1;
 }
 
 int
@@ -266,13 +273,8 @@ store_read(struct store *store, int64_t after, const struct filter *filter,
 	int outcome;
 
 	*upto = after;
-	/* One transaction, hence one state of the table, for bounds and rows. */
-	if (sql_run(store->begin) != 0) {
-		fault_log(store, "cannot be read");
-		goto fail;
-	}
-	if (store_bounds(store, bounds) < 0 || replaced_check_newest(store, bounds->newest))
-		goto fail;
+	if (read_begin(store, bounds) < 0)
+		return read_end(store, -1);
 	/* Rows that are trimmed are gone, though in a copy some may still stand. */
 	from = after > bounds->trimmed ? after : bounds->trimmed;
 	if (filter == NULL) {
@@ -286,11 +288,5 @@ store_read(struct store *store, int64_t after, const struct filter *filter,
 		*upto = after;
 	if (outcome != SQL_ROW && outcome != SQL_DONE)
 		fault_log(store, "its messages cannot be read");
-	sql_run(store->commit);
-	if (replaced_check(store))
-		return STORE_REPLACED;
-	return outcome == SQL_ROW || outcome == SQL_DONE ? 0 : -1;
-fail:
-	sql_roll_back(store->sql);
-	return replaced_check(store) ? STORE_REPLACED : -1;
+	return read_end(store, outcome);
 }

@@ -6,6 +6,7 @@
 #include "tests/unit/capture.h"
 #include "tests/unit/check.h"
 #include "tests/unit/dice.h"
+#include "tests/unit/store/search.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -1310,6 +1311,62 @@ TEST(a_look_says_what_a_copy_holds)
 	assert_int_equal(look.bounds.newest, 200);
 }
 
+/* ---- searching ---- */
+
+static struct store *
+search_handle(void)
+{
+	return store;
+}
+
+/* Ids of a log are sparse, and its last entries may be no messages. */
+static void
+search_put(struct search_row *rows, size_t n)
+{
+	static int64_t next;
+	struct message *messages = mem_zalloc(n * sizeof(*messages));
+	struct store_position position;
+
+	assert_int_equal(store_position(store, &position), 0);
+	next = position.newest;
+	for (size_t i = 0; i < n; i++) {
+		next += i % 7 == 0 ? 1000000 : 1;
+		rows[i].id = next;
+		messages[i] = message_of(next, rows[i].user, rows[i].topic, "x");
+		messages[i].created_at = rows[i].created_at;
+		if (rows[i].expired)
+			messages[i].expiry = EXPIRY_AT(1);
+	}
+	follows(messages, n);
+	free(messages);
+}
+
+static void
+search_drop(int64_t id)
+{
+	follows_news(&(struct store_news){ .erased = &id, .n_erased = 1 });
+}
+
+static void
+search_trim(int64_t upto)
+{
+	struct store_position position;
+
+	assert_int_equal(store_position(store, &position), 0);
+	follows_news(&(struct store_news){ .trimmed = upto, .newest = position.newest });
+}
+
+TEST(that_history_was_lost_is_not_counted_among_the_newest)
+{
+	struct message messages[4] = { message_of(10, NULL, NULL, "a"), message_of(20, NULL, NULL, "b"),
+	    with_event(message_of(30, NULL, NULL, "{}"), "rowcast.gap"), message_of(40, NULL, NULL, "c") };
+
+	follows(messages, 4);
+	assert_int_equal(search_for(0, 1, &search_filter), 39);
+	assert_int_equal(search_for(0, 2, &search_filter), 19);
+	assert_int_equal(search_for(0, 3, &search_filter), 9);
+}
+
 /* ---- against a model ---- */
 
 enum { MODEL_MOST = 14000, N_USERS = 5, N_TOPICS = 4 };
@@ -1596,6 +1653,8 @@ TEST(what_was_taken_away_is_not_written_back)
 #define COPY_TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 static const struct CMUnitTest tests[] = {
+	SEARCH_TESTS(COPY_TEST),
+	COPY_TEST(that_history_was_lost_is_not_counted_among_the_newest),
 	COPY_TEST(a_new_copy_is_empty_and_has_a_name_of_its_own),
 	COPY_TEST(a_file_that_is_there_and_holds_no_message_becomes_a_copy),
 	COPY_TEST(what_the_file_has_trimmed_before_it_became_a_copy_stays_trimmed),

@@ -4,6 +4,7 @@
 
 #include "tests/unit/store/connection.h"
 #include "tests/unit/store/contract.h"
+#include "tests/unit/store/search.h"
 
 #include "tests/unit/fault.h"
 
@@ -149,6 +150,55 @@ begin_anew(void)
 	foreign_close();
 	contract_name = new_file();
 	foreign_open();
+}
+
+/* ---- searching ---- */
+
+static struct store *
+search_handle(void)
+{
+	return contract_store;
+}
+
+static void
+search_put(struct search_row *rows, size_t n)
+{
+	sqlite3_stmt *insert;
+
+	does("BEGIN IMMEDIATE");
+	assert_int_equal(sqlite3_prepare_v2(foreign, "INSERT INTO message(user, topic, created_at,"
+	    " expires_at, data) VALUES(?1, ?2, ?3, iif(?4, 1, NULL), 'x')", -1, &insert, NULL), SQLITE_OK);
+	for (size_t i = 0; i < n; i++) {
+		sqlite3_bind_text(insert, 1, rows[i].user, -1, SQLITE_STATIC);
+		sqlite3_bind_text(insert, 2, rows[i].topic, -1, SQLITE_STATIC);
+		sqlite3_bind_int64(insert, 3, rows[i].created_at);
+		sqlite3_bind_int(insert, 4, rows[i].expired);
+		assert_int_equal(sqlite3_step(insert), SQLITE_DONE);
+		sqlite3_reset(insert);
+		rows[i].id = sqlite3_last_insert_rowid(foreign);
+	}
+	sqlite3_finalize(insert);
+	does("COMMIT");
+}
+
+static void
+search_drop(int64_t id)
+{
+	char sql[80];
+
+	snprintf(sql, sizeof(sql), "DELETE FROM message WHERE id = %" PRId64, id);
+	does(sql);
+}
+
+/* What retention notes and deletes. */
+static void
+search_trim(int64_t upto)
+{
+	char sql[160];
+
+	snprintf(sql, sizeof(sql), "BEGIN; DELETE FROM message WHERE id <= %" PRId64 "; UPDATE rowcast_state"
+	    " SET trimmed = max(trimmed, %" PRId64 "); COMMIT", upto, upto);
+	does(sql);
 }
 
 /* ---- what the table refuses, and in which words ---- */
@@ -2063,6 +2113,7 @@ TEST(what_is_gone_when_a_file_is_upgraded_counts_as_trimmed)
 #define SQLITE_TEST(name) cmocka_unit_test_setup_teardown(name, open_both, close_both)
 
 static const struct CMUnitTest own_tests[] = {
+	SEARCH_TESTS(SQLITE_TEST),
 	SQLITE_TEST(only_data_is_required),
 	SQLITE_TEST(an_id_is_not_above_the_highest_ever_given),
 	SQLITE_TEST(an_existing_row_is_not_replaced),
