@@ -8,12 +8,14 @@
 
 #include "app/hub/gap.h"
 #include "lib/mem.h"
-#include "lib/sse.h"
 
 struct block *
 block_new(void)
 {
-	return mem_zalloc(sizeof(struct block));
+	struct block *block = mem_zalloc(sizeof(*block));
+
+	block->encodings = ENCODING_BIT(ENCODING_PLAIN);
+	return block;
 }
 
 void
@@ -21,7 +23,10 @@ block_free(struct block *block)
 {
 	if (block == NULL)
 		return;
-	buf_free(&block->bytes);
+	for (size_t i = 0; i < ENCODINGS; i++) {
+		buf_free(&block->texts[i].bytes);
+		free(block->texts[i].spans);
+	}
 	buf_free(&block->names);
 	free(block->entries);
 	free(block);
@@ -45,12 +50,28 @@ reserve_entry(struct block *block)
 		return;
 	block->capacity = block->capacity != 0 ? 2 * block->capacity : 4;
 	block->entries = mem_realloc(block->entries, block->capacity * sizeof(*block->entries));
+	for (size_t i = 0; i < ENCODINGS; i++)
+		if (block_has(block, (enum encoding)i))
+			block->texts[i].spans = mem_realloc(block->texts[i].spans,
+			    block->capacity * sizeof(*block->texts[i].spans));
+}
+
+/* set_span is for what was added to the text from `at` on, as the event of an entry. */
+static void
+set_span(struct block_text *text, size_t at, struct block_entry *entry, size_t index)
+{
+	struct block_span span = { (uint32_t)at, (uint32_t)(text->bytes.len - at) };
+
+	text->spans[index] = span;
+	if (entry->len < span.len)
+		entry->len = span.len;
 }
 
 void
 block_add(struct block *block, const struct message *m)
 {
 	struct block_entry *entry;
+	size_t index = block->n;
 
 	reserve_entry(block);
 	entry = &block->entries[block->n++];
@@ -58,22 +79,38 @@ block_add(struct block *block, const struct message *m)
 	entry->expiry = m->expiry;
 	entry->user = add_name(block, m->user);
 	entry->topic = add_name(block, m->topic);
-	entry->at = block->bytes.len;
-	sse_id(&block->bytes, m->id);
-	sse_event(&block->bytes, m->event, m->data, m->data_len);
-	entry->len = block->bytes.len - entry->at;
+	entry->len = 0;
+	for (size_t i = 0; i < ENCODINGS; i++) {
+		struct block_text *text = &block->texts[i];
+		size_t at = text->bytes.len;
+
+		if (!block_has(block, (enum encoding)i))
+			continue;
+		encoding_add((enum encoding)i, &text->bytes, m);
+		set_span(text, at, entry, index);
+	}
 	block->upto = m->id;
 }
 
 void
 block_add_gap(struct block *block, int64_t after, const struct store_bounds *bounds)
 {
-	struct block_entry gap = { .user = BLOCK_NO_NAME, .topic = BLOCK_NO_NAME,
-	    .at = block->bytes.len };
+	struct block_entry gap = { .user = BLOCK_NO_NAME, .topic = BLOCK_NO_NAME };
+	struct buf event = BUF_EMPTY;
 
-	gap.id = gap_add(&block->bytes, GAP_EXPIRED, after, NULL, bounds);
-	gap.len = block->bytes.len - gap.at;
+	gap.id = gap_add(&event, GAP_EXPIRED, after, NULL, bounds);
 	reserve_entry(block);
+	for (size_t i = 0; i < ENCODINGS; i++) {
+		struct block_text *text = &block->texts[i];
+		size_t at = text->bytes.len;
+
+		if (!block_has(block, (enum encoding)i))
+			continue;
+		memmove(text->spans + 1, text->spans, block->n * sizeof(*text->spans));
+		buf_add(&text->bytes, event.bytes, event.len);
+		set_span(text, at, &gap, 0);
+	}
+	buf_free(&event);
 	memmove(block->entries + 1, block->entries, block->n++ * sizeof(*block->entries));
 	block->entries[0] = gap;
 	if (block->upto < gap.id)
@@ -99,8 +136,23 @@ block_topic(const struct block *block, const struct block_entry *entry)
 }
 
 size_t
+block_n_bytes(const struct block *block)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < ENCODINGS; i++)
+		n += block->texts[i].bytes.len;
+	return n;
+}
+
+size_t
 block_size(const struct block *block)
 {
-	return sizeof(*block) + block->capacity * sizeof(*block->entries)
-	    + block->bytes.capacity + block->names.capacity;
+	size_t n = sizeof(*block) + block->capacity * sizeof(*block->entries) + block->names.capacity;
+
+	for (size_t i = 0; i < ENCODINGS; i++)
+		if (block_has(block, (enum encoding)i))
+			n += block->texts[i].bytes.capacity
+			    + block->capacity * sizeof(*block->texts[i].spans);
+	return n;
 }

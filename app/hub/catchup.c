@@ -15,7 +15,6 @@
 #include "app/hub/stream.h"
 #include "lib/hash.h"
 #include "lib/mem.h"
-#include "lib/sse.h"
 #include "lib/thread.h"
 
 TAILQ_HEAD(page_list, page);
@@ -111,8 +110,7 @@ add_row(void *context, const struct message *m)
 {
 	struct page *page = context;
 
-	sse_id(&page->events, m->id);
-	sse_event(&page->events, m->event, m->data, m->data_len);
+	encoding_add(page->encoding, &page->events, m);
 	page->last_id = m->id;
 	page->n++;
 	return page->events.len < STREAM_WRITE_BYTES;

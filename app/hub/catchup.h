@@ -10,6 +10,7 @@
 #include <stdint.h>
 #include <sys/queue.h>
 
+#include "app/hub/encoding.h"
 #include "app/hub/gap.h"
 #include "app/store/store.h"
 #include "lib/buf.h"
@@ -25,6 +26,7 @@ struct page {
 	struct stream *stream;        /* whose it is; catch-up does not read it */
 	const struct filter *filter;  /* lent until the page is back */
 	int64_t after;                /* the stream's cursor, or where it goes on from */
+	enum encoding encoding;       /* of the events */
 	enum gap gap;                 /* as asked, where it is known; else what gap_find says */
 
 	bool failed;                  /* the store could not be read */

@@ -240,8 +240,28 @@ hub_publish(struct hub *hub, struct block *block)
 }
 
 void
+hub_want(struct hub *hub, struct stream *s)
+{
+	s->counted = &hub->state.counters.n_wanting[s->encoding];
+	atomic_fetch_add(s->counted, 1);
+}
+
+unsigned
+hub_wanted(const struct hub *hub)
+{
+	unsigned wanted = 0;
+
+	for (size_t i = 0; i < ENCODINGS; i++)
+		if (atomic_load(&hub->state.counters.n_wanting[i]) > 0)
+			wanted |= ENCODING_BIT(i);
+	return wanted;
+}
+
+void
 hub_join(struct hub *hub, struct stream *s, bool resumes)
 {
+	if (s->counted == NULL)
+		hub_want(hub, s);
 	s->from_store = resumes;
 	/* One whose id is none begins at an id of ours. */
 	s->joined_at = resumes && s->invalid_id == NULL ? clock_mono_us() : 0;

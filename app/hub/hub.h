@@ -31,6 +31,16 @@ void hub_reload(struct hub *hub, const struct conf *conf);
  * NEWS_INBOX_BYTES (news.h) are waiting. The tail's thread. */
 void hub_publish(struct hub *hub, struct block *block);
 
+/* hub_want has what is committed from now on encoded as the stream wants it, whose
+ * encoding is set, until that is freed. So it comes before the newest id is asked for,
+ * above which the stream begins; where it was not called, hub_join does it. Any thread. */
+void hub_want(struct hub *hub, struct stream *s);
+
+/* hub_wanted returns the bits of the encodings that some stream wants. Who asks after
+ * rows became visible to him misses none that a stream above which they are has named.
+ * Any thread. */
+unsigned hub_wanted(const struct hub *hub);
+
 /* hub_join takes a stream: its filter, cursor, told and flags are set, its
  * reply is still owed, and `unsent` holds the response's header and first
  * blocks, unframed, which the hub sends once it has admitted the stream, within

@@ -30,6 +30,7 @@ struct hub_state {
 		_Atomic int64_t sent;    /* a copy of the other, for other threads */
 		_Atomic size_t n_watchers;  /* at the end of the last turn */
 		_Atomic size_t n_unproven;  /* streams in that list */
+		_Atomic size_t n_wanting[ENCODINGS];  /* streams, from hub_want until they are freed */
 	} counters;
 
 	struct tally users;          /* those in the roster; other threads read it */

@@ -21,7 +21,9 @@
  * A stream that comes back with a Last-Event-ID reads the store first even where
  * the ring would do, or the hub is yet to hear of the rows (from_store): one that
  * was deleted meanwhile is still in the ring, or on its way there, and must not
- * be replayed. The first page that reaches the store's end ends that.
+ * be replayed. The first page that reaches the store's end ends that. So does one that
+ * finds the ring without the form that it wants its messages in (encoding.h): blocks hold
+ * those alone that some stream wanted when they were made.
  *
  * Runs in the hub's thread. Touches the stream, its socket, and the hub's lists,
  * timers and epoll; the roster only in life_free_closed. */

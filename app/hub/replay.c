@@ -31,6 +31,7 @@ ask_for_page(struct replay *replay, struct hub_state *hub, struct stream *s)
 		page->gap = GAP_INVALID;
 	else if (s->is_refuted)
 		page->gap = GAP_AHEAD;
+	page->encoding = s->encoding;
 	s->from_store = true;
 	s->page = page;
 	life_set_state(hub, s, STREAM_PAGING);
@@ -51,6 +52,9 @@ read_on(struct replay *replay, struct hub_state *hub, struct stream *s)
 	}
 	/* What live streams have not been sent yet, a round will bring to all. */
 	s->cursor = slices_collect(slices, &hub->ring, s, s->cursor, hub->sent, &n_left);
+	/* As if it were older than the ring. */
+	if (slices->lacks)
+		s->from_store = true;
 	if (slices->n > 0) {
 		s->told = slices->last_id;
 		HUB_COUNT(hub, n_delivered, slices->n_messages);

@@ -11,6 +11,7 @@
 
 #include "app/hub/round.h"
 
+#include <limits.h>
 #include <stdlib.h>
 
 #include "app/hub/slices.h"
@@ -34,7 +35,8 @@ struct round {
 	uint32_t n_items;
 	uint32_t common[STREAM_WRITE_MESSAGES];  /* the items for everyone */
 	uint32_t n_common;
-	struct slices for_all, for_one;
+	struct slices for_all[ENCODINGS], for_one;
+	unsigned encodings;       /* those that all of the items have */
 	struct pick *picks;       /* owned */
 	uint32_t n_picks, max_picks;
 	struct stream **picked;   /* owned: the streams with picks */
@@ -96,6 +98,14 @@ pick_for_listeners(struct round *round, const struct roster *roster, uint32_t it
 			pick(round, m->stream, item);
 }
 
+static void
+add_for_all(struct round *round, const struct block *block, const struct block_entry *entry)
+{
+	for (size_t i = 0; i < ENCODINGS; i++)
+		if (block_has(block, (enum encoding)i))
+			slices_add(&round->for_all[i], block, entry);
+}
+
 /* collect takes what is new from the ring, up to what fits in one write, and
  * returns the id up to which it came. */
 static int64_t
@@ -120,9 +130,10 @@ collect(struct round *round, const struct roster *roster, const struct ring *rin
 		round->items[round->n_items] = (struct item){ block, entry };
 		user = block_user(block, entry);
 		topic = block_topic(block, entry);
+		round->encodings &= block->encodings;
 		if (user == NULL && topic == NULL) {
 			round->common[round->n_common++] = round->n_items;
-			slices_add(&round->for_all, block, entry);
+			add_for_all(round, block, entry);
 		} else {
 			pick_for_listeners(round, roster, round->n_items, user, topic);
 		}
@@ -137,7 +148,7 @@ gather(struct round *round, const struct stream *s)
 {
 	uint32_t next = s->first_pick, common = 0;
 
-	slices_clear(&round->for_one);
+	slices_clear(&round->for_one, s->encoding);
 	while (next != NO_PICK || common < round->n_common) {
 		uint32_t item;
 
@@ -168,26 +179,48 @@ send_slices(struct stream *s, struct slices *slices, int64_t sent, mono_us now,
 	}
 }
 
+/* lacks: is there a message in the round that is not in the form that the stream wants?
+ * Then the stream is left where it was, to read on from the store. */
+static bool
+lacks(const struct round *round, struct stream *s, int64_t before, round_incomplete *incomplete,
+    void *context)
+{
+	if (round->encodings & ENCODING_BIT(s->encoding))
+		return false;
+	s->cursor = before;
+	s->from_store = true;
+	incomplete(context, s, 0);
+	return true;
+}
+
 struct round_tally
 round_run(struct round *round, const struct roster *roster, const struct ring *ring,
     int64_t *sent, mono_us now, round_incomplete *incomplete, void *context)
 {
 	struct round_tally tally = { 0 };
+	int64_t before = *sent;
 
 	round->number++;
 	round->n_items = round->n_common = round->n_picks = 0;
 	round->n_picked = 0;
-	slices_clear(&round->for_all);
+	round->encodings = UINT_MAX;
+	for (size_t i = 0; i < ENCODINGS; i++)
+		slices_clear(&round->for_all[i], (enum encoding)i);
 	*sent = collect(round, roster, ring, *sent);
 	for (size_t i = 0; i < round->n_picked; i++) {
-		gather(round, round->picked[i]);
-		send_slices(round->picked[i], &round->for_one, *sent, now, incomplete, context, &tally);
+		struct stream *s = round->picked[i];
+
+		if (lacks(round, s, before, incomplete, context))
+			continue;
+		gather(round, s);
+		send_slices(s, &round->for_one, *sent, now, incomplete, context, &tally);
 	}
 	for (size_t i = 0; round->n_common > 0 && i < roster->n; i++) {
 		struct stream *s = roster->streams[i];
 
-		if (s->state == STREAM_LIVE && s->round != round->number)
-			send_slices(s, &round->for_all, *sent, now, incomplete, context, &tally);
+		if (s->state == STREAM_LIVE && s->round != round->number
+		    && !lacks(round, s, before, incomplete, context))
+			send_slices(s, &round->for_all[s->encoding], *sent, now, incomplete, context, &tally);
 	}
 	return tally;
 }

@@ -6,8 +6,10 @@
 #include "lib/clock.h"
 
 void
-slices_clear(struct slices *slices)
+slices_clear(struct slices *slices, enum encoding encoding)
 {
+	slices->encoding = encoding;
+	slices->lacks = false;
 	slices->n = 0;
 	slices->n_bytes = 0;
 	slices->n_messages = 0;
@@ -16,14 +18,15 @@ slices_clear(struct slices *slices)
 void
 slices_add(struct slices *slices, const struct block *block, const struct block_entry *entry)
 {
-	char *bytes = block->bytes.bytes + entry->at;
+	size_t len;
+	char *bytes = block_event(block, slices->encoding, entry, &len);
 	struct iovec *last = &slices->iov[slices->n];
 
 	if (slices->n > 0 && (char *)last->iov_base + last->iov_len == bytes)
-		last->iov_len += entry->len;
+		last->iov_len += len;
 	else
-		slices->iov[++slices->n] = (struct iovec){ bytes, entry->len };
-	slices->n_bytes += entry->len;
+		slices->iov[++slices->n] = (struct iovec){ bytes, len };
+	slices->n_bytes += len;
 	slices->n_messages++;
 	slices->last_id = entry->id;
 }
@@ -35,18 +38,23 @@ slices_collect(struct slices *slices, const struct ring *ring, const struct stre
 	struct ring_place place = ring_find(ring, after);
 	wall_s now = clock_wall_s();
 
-	slices_clear(slices);
+	slices_clear(slices, s->encoding);
 	while (*n_looks > 0 && !slices_full(slices)) {
 		const struct block *block;
 		const struct block_entry *entry = ring_next(ring, &place, &block);
 
 		if (entry == NULL || entry->id > upto)
 			return upto;
-		after = entry->id;
 		(*n_looks)--;
 		if (!expiry_is_over(entry->expiry, now)
-		    && stream_wants(s, block_user(block, entry), block_topic(block, entry)))
+		    && stream_wants(s, block_user(block, entry), block_topic(block, entry))) {
+			if (!block_has(block, s->encoding)) {
+				slices->lacks = true;
+				return after;
+			}
 			slices_add(slices, block, entry);
+		}
+		after = entry->id;
 	}
 	return after;
 }

@@ -19,19 +19,23 @@ struct slices {
 	size_t n_bytes;
 	size_t n_messages;
 	int64_t last_id;      /* of the message added last; set once there is one */
+	enum encoding encoding;
+	bool lacks;           /* out of slices_collect */
 };
 
-/* slices_clear begins anew; needed before the first slices_add, too. */
-void slices_clear(struct slices *slices);
+/* slices_clear begins anew, for messages in that form; needed before the first
+ * slices_add, too. */
+void slices_clear(struct slices *slices, enum encoding encoding);
 
-/* slices_add adds an entry's event, which is lent: the block stays where it is
- * until the write is done. Not to be called once slices_full. */
+/* slices_add adds an entry's event, which is lent: the block, which has it in that form,
+ * stays where it is until the write is done. Not to be called once slices_full. */
 void slices_add(struct slices *slices, const struct block *block, const struct block_entry *entry);
 
 /* slices_collect begins anew, with what the ring has for the stream above `after`,
  * which it holds, and up to `upto`: as much as fits in one write, and looks at
  * *n_looks entries at most, which it counts down. Returns the id up to which it
- * came. */
+ * came. slices->lacks: that is where the next message is not in the form that the
+ * stream wants, so it has to be read from the store. */
 int64_t slices_collect(struct slices *slices, const struct ring *ring, const struct stream *s,
     int64_t after, int64_t upto, size_t *n_looks);
 

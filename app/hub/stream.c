@@ -44,6 +44,8 @@ stream_free(struct stream *s)
 	free(s->filter.user);
 	free(s->invalid_id);
 	buf_free(&s->unsent);
+	if (s->counted != NULL)
+		atomic_fetch_sub(s->counted, 1);
 	free(s);
 }
 

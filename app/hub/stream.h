@@ -6,6 +6,7 @@
 #ifndef APP_HUB_STREAM_H
 #define APP_HUB_STREAM_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -13,6 +14,7 @@
 #include <sys/uio.h>
 
 #include "app/fastcgi/reply.h"
+#include "app/hub/encoding.h"
 #include "app/store/store.h"
 #include "lib/buf.h"
 #include "lib/clock.h"
@@ -57,6 +59,8 @@ struct stream {
 	int fd;                    /* -1 once closed */
 	uint16_t request_id;
 	enum stream_cursor cursor_form;
+	enum encoding encoding;    /* of its messages */
+	_Atomic size_t *counted;   /* lent: how many streams want that, this one too; NULL: not counted */
 	struct mailbox *return_to; /* lent: where the connection goes at the end; NULL: nowhere */
 	bool accepts_events;       /* the request accepts text/event-stream */
 	bool from_store;           /* has to read the store before the ring: see life.c */

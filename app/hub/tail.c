@@ -94,18 +94,23 @@ obey(struct hub *hub, const struct message *m)
 		hub_kick(hub, m->user);
 }
 
+/* add_row asks for the forms at the first row, which so is in those of every stream that
+ * it comes after: a stream is counted before it asks for the id that it begins above, and
+ * this row was not there then. One that needs others nevertheless reads the store. */
 static bool
 add_row(void *context, const struct message *m)
 {
 	struct reading *reading = context;
 	struct block *block = reading->block;
 
+	if (block->n == 0)
+		block->encodings = hub_wanted(reading->tail->hub);
 	if (m->topic != NULL && strcmp(m->topic, MESSAGE_TOPIC_CONTROL) == 0)
 		obey(reading->tail->hub, m);
 	if (m->topic != NULL && strcmp(m->topic, MESSAGE_TOPIC_STATUS) == 0)
 		heed_watchers(reading->tail, m);
 	block_add(block, m);
-	return block->bytes.len < BLOCK_MAX_BYTES && block->n < BLOCK_MAX_MESSAGES;
+	return block_n_bytes(block) < BLOCK_MAX_BYTES && block->n < BLOCK_MAX_MESSAGES;
 }
 
 static void
@@ -155,6 +160,8 @@ read_news(struct tail *tail, bool *more)
 	}
 	/* Where thousands of rows come at once and few are kept, retention may be here
 	 * first. Whoever has everything up to `last` is told as one that comes back is. */
+	if (block->n == 0)
+		block->encodings = hub_wanted(tail->hub);
 	if (gap_find(tail->last, &bounds) == GAP_EXPIRED)
 		block_add_gap(block, tail->last, &bounds);
 	*more = upto < bounds.newest;

@@ -66,9 +66,9 @@ add_event(struct buf *out, struct input *in, struct expected *expected, int64_t 
 
 	name[strcspn(name, "\r")] = '\0';
 	block_add(block, &m);
-	REQUIRE(block->n == 1 && block->entries[0].len == block->bytes.len && block->upto == id);
+	REQUIRE(block->n == 1 && block->entries[0].len == block_n_bytes(block) && block->upto == id);
 	REQUIRE(block_user(block, &block->entries[0]) == NULL);
-	buf_add(out, block->bytes.bytes, block->bytes.len);
+	buf_add(out, block->texts[ENCODING_PLAIN].bytes.bytes, block_n_bytes(block));
 	subparts_repair(&repaired, *name != '\0' ? name : "message", *name != '\0' ? strlen(name) : 7);
 	expected->events[expected->n].event = buf_take(&repaired);
 	subparts_repair(&repaired, m.data, len);

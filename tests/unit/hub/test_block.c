@@ -22,6 +22,17 @@ add(struct block *block, int64_t id, const char *user, const char *topic, const 
 }
 
 static void
+event_is(const struct block *block, size_t i, enum encoding encoding, const char *bytes)
+{
+	size_t len;
+	const char *event = block_event(block, encoding, &block->entries[i], &len);
+
+	assert_int_equal(len, strlen(bytes));
+	assert_memory_equal(event, bytes, len);
+	assert_true(block->entries[i].len >= len);
+}
+
+static void
 entry_is(const struct block *block, size_t i, int64_t id, const char *user, const char *topic,
     const char *bytes)
 {
@@ -38,8 +49,7 @@ entry_is(const struct block *block, size_t i, int64_t id, const char *user, cons
 		assert_null(block_topic(block, entry));
 	else
 		assert_string_equal(block_topic(block, entry), topic);
-	assert_int_equal(entry->len, strlen(bytes));
-	assert_memory_equal(block->bytes.bytes + entry->at, bytes, entry->len);
+	event_is(block, i, ENCODING_PLAIN, bytes);
 }
 
 TEST(a_new_block_holds_nothing)
@@ -48,7 +58,7 @@ TEST(a_new_block_holds_nothing)
 
 	assert_int_equal(block->n, 0);
 	assert_int_equal(block->upto, 0);
-	assert_int_equal(block->bytes.len, 0);
+	assert_int_equal(block_n_bytes(block), 0);
 	block_free(block);
 	block_free(NULL);
 }
@@ -102,7 +112,7 @@ TEST(many_messages_lie_one_behind_the_other)
 {
 	struct block *block = block_new();
 	char user[32], bytes[64];
-	size_t at = 0;
+	size_t at = 0, len;
 
 	for (int i = 1; i <= 1000; i++) {
 		snprintf(user, sizeof(user), "user-%d", i);
@@ -115,11 +125,12 @@ TEST(many_messages_lie_one_behind_the_other)
 
 		snprintf(user, sizeof(user), "user-%d", i);
 		snprintf(bytes, sizeof(bytes), "id: %d\ndata: %s\n\n", i, user);
-		assert_int_equal(entry->at, at);
+		assert_ptr_equal(block_event(block, ENCODING_PLAIN, entry, &len),
+		    block->texts[ENCODING_PLAIN].bytes.bytes + at);
 		entry_is(block, (size_t)i - 1, i, user, i % 2 ? "odd" : NULL, bytes);
-		at += entry->len;
+		at += len;
 	}
-	assert_int_equal(block->bytes.len, at);
+	assert_int_equal(block_n_bytes(block), at);
 	block_free(block);
 }
 
@@ -131,7 +142,7 @@ TEST(its_size_covers_all_it_allocated)
 	assert_true(empty >= sizeof(*block));
 	add(block, 1, "u", "t", "a");
 	before = block_size(block);
-	assert_true(before >= empty + sizeof(struct block_entry) + block->bytes.len
+	assert_true(before >= empty + sizeof(struct block_entry) + block_n_bytes(block)
 	    + block->names.len);
 	for (int i = 2; i < 100; i++)
 		add(block, i, "u", "t", "a");
@@ -139,7 +150,68 @@ TEST(its_size_covers_all_it_allocated)
 	block_free(block);
 }
 
+static void
+gap_is(const struct block *block, enum encoding encoding)
+{
+	event_is(block, 0, encoding, "id: 6\nevent: rowcast.gap\n"
+	    "data: {\"reason\":\"expired\",\"requested\":\"2\",\"oldest\":7,\"newest\":9}\n\n");
+}
+
+TEST(each_form_that_is_wanted_is_there_and_no_other)
+{
+	static const unsigned sets[] = { 0, 1, 2, 3 };
+
+	for (size_t i = 0; i < sizeof(sets) / sizeof(sets[0]); i++) {
+		struct block *block = block_new();
+
+		block->encodings = sets[i];
+		for (int64_t id = 7; id < 17; id++)
+			add(block, id, "u", NULL, "a\nb");
+		assert_int_equal(block_has(block, ENCODING_PLAIN), (sets[i] & 1) != 0);
+		assert_int_equal(block_has(block, ENCODING_JSON), (sets[i] & 2) != 0);
+		if (sets[i] & 1)
+			event_is(block, 1, ENCODING_PLAIN, "id: 8\ndata: a\ndata: b\n\n");
+		else
+			assert_int_equal(block->texts[ENCODING_PLAIN].bytes.len, 0);
+		if (sets[i] & 2)
+			event_is(block, 1, ENCODING_JSON, "id: 8\ndata: {\"id\":8,\"user\":\"u\","
+			    "\"data\":\"a\\u000ab\",\"created_at\":0}\n\n");
+		else
+			assert_int_equal(block->texts[ENCODING_JSON].bytes.len, 0);
+		assert_int_equal(block->entries[1].id, 8);
+		assert_string_equal(block_user(block, &block->entries[1]), "u");
+		block_free(block);
+	}
+}
+
+TEST(a_gap_is_told_alike_in_every_form_before_the_messages)
+{
+	struct store_bounds bounds = { .oldest = 7, .newest = 9, .trimmed = 6, .given = 9 };
+
+	for (int n = 0; n < 9; n++) {
+		struct block *block = block_new();
+
+		block->encodings = 3;
+		for (int64_t id = 7; id < 7 + n; id++)
+			add(block, id, NULL, NULL, "x");
+		block_add_gap(block, 2, &bounds);
+		assert_int_equal(block->n, n + 1);
+		assert_int_equal(block->entries[0].id, 6);
+		gap_is(block, ENCODING_PLAIN);
+		gap_is(block, ENCODING_JSON);
+		if (n > 0) {
+			char last[64];
+
+			snprintf(last, sizeof(last), "id: %d\ndata: x\n\n", 6 + n);
+			event_is(block, (size_t)n, ENCODING_PLAIN, last);
+		}
+		block_free(block);
+	}
+}
+
 static const struct CMUnitTest tests[] = {
+	cmocka_unit_test(each_form_that_is_wanted_is_there_and_no_other),
+	cmocka_unit_test(a_gap_is_told_alike_in_every_form_before_the_messages),
 	cmocka_unit_test(a_new_block_holds_nothing),
 	cmocka_unit_test(a_message_is_kept_as_its_event_and_whom_it_is_for),
 	cmocka_unit_test(no_user_is_everyone_and_no_topic_is_any_stream),

@@ -308,8 +308,8 @@ put_any(void)
 		alone = block_new();
 		block_add(alone, &m);
 		any[next_id].user = user;
-		any[next_id].event = alone->bytes;
-		alone->bytes = BUF_EMPTY;
+		any[next_id].event = alone->texts[ENCODING_PLAIN].bytes;
+		alone->texts[ENCODING_PLAIN].bytes = BUF_EMPTY;
 		block_free(alone);
 		free(m.user);
 		next_id++;

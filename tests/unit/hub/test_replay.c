@@ -228,7 +228,46 @@ TEST(many_streams_that_are_behind_take_turns)
 	end();
 }
 
+/* ---- the form ---- */
+
+static void
+ring_adds(int64_t id, unsigned encodings)
+{
+	struct block *block = block_new();
+	char data[] = "x";
+
+	block->encodings = encodings;
+	block_add(block, &(struct message){ .id = id, .data = data, .data_len = 1 });
+	ring_add(&hub.ring, block);
+	hub.sent = id;
+}
+
+TEST(what_the_ring_has_in_another_form_comes_from_the_store)
+{
+	struct stream *s;
+
+	begin(3);
+	ring_adds(1, 3);
+	ring_adds(2, ENCODING_BIT(ENCODING_PLAIN));
+	ring_adds(3, 3);
+	s = stream_of("u", 0, false);
+	s->encoding = ENCODING_JSON;
+	turn();
+	expect_written(fds[0], "id: 1\ndata: {\"id\":1,\"data\":\"x\",\"created_at\":0}\n\n");
+	assert_int_equal(s->cursor, 1);
+	turn();
+	gate_expect();
+	page_comes();
+	expect_written(fds[0], "id: 2\ndata: {\"id\":2,\"data\":\"x\",\"created_at\":0}\n\n"
+	    "id: 3\ndata: {\"id\":3,\"data\":\"x\",\"created_at\":0}\n\n");
+	assert_int_equal(s->state, STREAM_LIVE);
+	assert_int_equal(gate.n_readings, 1);
+	assert_int_equal(gate.afters[0], 1);
+	end();
+}
+
 static const struct CMUnitTest tests[] = {
+	cmocka_unit_test(what_the_ring_has_in_another_form_comes_from_the_store),
 	cmocka_unit_test(a_stream_that_waits_for_its_page_gets_heartbeats),
 	cmocka_unit_test(a_long_search_for_rows_tells_how_far_it_has_come),
 	cmocka_unit_test(a_page_that_comes_while_the_socket_is_full_is_asked_for_again),

@@ -30,7 +30,7 @@ static struct { const struct stream *s; int outcome; int64_t cursor; } incomplet
 static size_t n_incomplete;
 
 /* All messages ever added, for comparing. */
-static struct buf encoded[4096];
+static struct buf encoded[4096][ENCODINGS];
 static struct message added[4096];
 static size_t n_added;
 
@@ -55,7 +55,8 @@ end(void)
 	}
 	for (size_t i = 0; i < n_added; i++) {
 		message_free(&added[i]);
-		buf_free(&encoded[i]);
+		for (size_t e = 0; e < ENCODINGS; e++)
+			buf_free(&encoded[i][e]);
 	}
 	roster_free(&roster);
 	ring_free(&ring);
@@ -89,7 +90,7 @@ static void
 add(struct block *block, const char *user, const char *topic, size_t data_len, struct expiry expiry)
 {
 	struct message *m = &added[n_added];
-	struct block alone = { 0 };
+	struct block *alone = block_new();
 
 	assert_true(n_added < 4096);
 	*m = (struct message){ .id = next_id++, .data_len = data_len, .expiry = expiry };
@@ -99,10 +100,14 @@ add(struct block *block, const char *user, const char *topic, size_t data_len, s
 	memset(m->data, 'a' + (int)(m->id % 26), data_len);
 	m->data[data_len] = '\0';
 	block_add(block, m);
-	block_add(&alone, m);
-	encoded[n_added++] = alone.bytes;
-	buf_free(&alone.names);
-	free(alone.entries);
+	alone->encodings = ENCODING_BIT(ENCODINGS) - 1;
+	block_add(alone, m);
+	for (size_t e = 0; e < ENCODINGS; e++) {
+		encoded[n_added][e] = alone->texts[e].bytes;
+		alone->texts[e].bytes = BUF_EMPTY;
+	}
+	n_added++;
+	block_free(alone);
 }
 
 /* news adds one message in a block of its own. */
@@ -148,7 +153,7 @@ expect_written(struct side *side)
 		    || (m->user != NULL && strcmp(m->user, side->s->filter.user) != 0)
 		    || !stream_wants_topic(side->s, m->topic))
 			continue;
-		buf_add(&expected, encoded[i].bytes, encoded[i].len);
+		buf_add(&expected, encoded[i][side->s->encoding].bytes, encoded[i][side->s->encoding].len);
 		assert_true(side->s->told >= m->id);
 		n++;
 	}
@@ -343,10 +348,65 @@ TEST(a_stream_that_does_not_take_all_is_reported_with_its_cursor_at_the_end_of_t
 		assert_int_equal(incomplete[i].cursor, 4);
 	}
 	assert_int_equal(full->s->unsent.len,
-	    FCGI_HEADER_BYTES + encoded[0].len + encoded[1].len + encoded[2].len);
+	    FCGI_HEADER_BYTES + encoded[0][0].len + encoded[1][0].len + encoded[2][0].len);
 	assert_int_equal(full->s->told, 3);
 	assert_int_equal(well->s->cursor, -1);
 	assert_int_equal(expect_written(well), 1);
+	end();
+}
+
+/* Nothing is left out in silence, and who wants nothing of it is not troubled. */
+TEST(who_wants_another_form_than_there_is_reads_the_store)
+{
+	struct side *plain, *json, *other, *full;
+	struct round_tally tally;
+	struct block *block;
+
+	begin();
+	plain = listening("u", LIST(NULL));
+	json = listening("u", LIST(NULL));
+	other = listening("v", LIST(NULL));
+	full = listening("u", LIST(NULL));
+	json->s->encoding = other->s->encoding = full->s->encoding = ENCODING_JSON;
+	full->s->state = STREAM_BLOCKED;
+	block = block_new();
+	block->encodings = 3;
+	add(block, NULL, NULL, 10, EXPIRY_NEVER);
+	ring_add(&ring, block);
+	run();
+	assert_int_equal(expect_written(json) + expect_written(other) + expect_written(plain), 3);
+	/* One for u alone; then one for all. */
+	news("u", NULL);
+	tally = run();
+	assert_int_equal(tally.n_written, 1);
+	assert_int_equal(expect_written(plain), 1);
+	assert_int_equal(n_incomplete, 1);
+	assert_ptr_equal(incomplete[0].s, json->s);
+	assert_int_equal(incomplete[0].outcome, 0);
+	assert_int_equal(incomplete[0].cursor, 1);
+	assert_true(json->s->from_store);
+	assert_int_equal(json->s->told, 1);
+	assert_false(other->s->from_store);
+	assert_int_equal(expect_written(other), 0);
+	news(NULL, NULL);
+	tally = run();
+	assert_int_equal(tally.n_written, 1);
+	assert_int_equal(n_incomplete, 2);
+	assert_ptr_equal(incomplete[1].s, other->s);
+	assert_int_equal(incomplete[1].cursor, 2);
+	assert_true(other->s->from_store);
+	assert_int_equal(expect_written(plain), 1);
+	/* What one can have, the next round brings again. */
+	other->s->state = STREAM_LIVE;
+	block = block_new();
+	block->encodings = 2;
+	add(block, NULL, NULL, 10, EXPIRY_NEVER);
+	ring_add(&ring, block);
+	tally = run();
+	assert_int_equal(tally.n_written, 1);
+	assert_ptr_equal(incomplete[2].s, plain->s);
+	other->compared = 3;
+	assert_int_equal(expect_written(other), 1);
 	end();
 }
 
@@ -364,7 +424,7 @@ TEST(any_roster_and_any_messages_are_delivered_as_one_by_one)
 
 			for (size_t t = 0; t < n; t++)
 				mine[t] = topics[(first + t) % 4];
-			listening(users[dice_throw(4)], mine);
+			listening(users[dice_throw(4)], mine)->s->encoding = (enum encoding)dice_throw(ENCODINGS);
 		}
 		for (int step = 0; step < 25; step++) {
 			size_t n_blocks = 1 + dice_throw(3);
@@ -375,6 +435,7 @@ TEST(any_roster_and_any_messages_are_delivered_as_one_by_one)
 				struct block *block = block_new();
 				size_t n = dice_throw(8);
 
+				block->encodings = ENCODING_BIT(ENCODINGS) - 1;
 				while (n-- > 0)
 					add(block, users[dice_throw(6)], topics[dice_throw(7)],
 					    dice_throw(300), dice_throw(10) == 0 ? EXPIRY_AT(1) : EXPIRY_NEVER);
@@ -405,6 +466,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(a_round_ends_at_a_bound_and_the_next_goes_on_there),
 	cmocka_unit_test(a_block_without_messages_moves_the_round_on),
 	cmocka_unit_test(a_stream_that_does_not_take_all_is_reported_with_its_cursor_at_the_end_of_the_round),
+	cmocka_unit_test(who_wants_another_form_than_there_is_reads_the_store),
 	cmocka_unit_test(any_roster_and_any_messages_are_delivered_as_one_by_one),
 };
 

@@ -18,7 +18,7 @@ begin(size_t n, size_t data_len)
 		block_add(block, &(struct message){ .id = (int64_t)i + 7, .data = data,
 		    .data_len = data_len });
 	free(data);
-	slices_clear(&slices);
+	slices_clear(&slices, ENCODING_PLAIN);
 }
 
 static void
@@ -33,6 +33,14 @@ add(size_t entry)
 	slices_add(&slices, block, &block->entries[entry]);
 }
 
+static const char *
+event(size_t entry)
+{
+	size_t len;
+
+	return block_event(block, ENCODING_PLAIN, &block->entries[entry], &len);
+}
+
 TEST(messages_that_lie_one_after_the_other_are_one_slice)
 {
 	const struct block_entry *e;
@@ -43,9 +51,9 @@ TEST(messages_that_lie_one_after_the_other_are_one_slice)
 	add(1);
 	add(3);
 	assert_int_equal(slices.n, 2);
-	assert_ptr_equal(slices.iov[1].iov_base, block->bytes.bytes);
+	assert_ptr_equal(slices.iov[1].iov_base, event(0));
 	assert_int_equal(slices.iov[1].iov_len, e[0].len + e[1].len);
-	assert_ptr_equal(slices.iov[2].iov_base, block->bytes.bytes + e[3].at);
+	assert_ptr_equal(slices.iov[2].iov_base, event(3));
 	assert_int_equal(slices.iov[2].iov_len, e[3].len);
 	assert_int_equal(slices.n_bytes, e[0].len + e[1].len + e[3].len);
 	assert_int_equal(slices.n_messages, 3);
@@ -57,13 +65,13 @@ TEST(what_is_cleared_is_empty)
 {
 	begin(2, 10);
 	add(0);
-	slices_clear(&slices);
+	slices_clear(&slices, ENCODING_PLAIN);
 	assert_int_equal(slices.n, 0);
 	assert_int_equal(slices.n_bytes, 0);
 	assert_int_equal(slices.n_messages, 0);
 	add(1);
 	assert_int_equal(slices.n, 1);
-	assert_ptr_equal(slices.iov[1].iov_base, block->bytes.bytes + block->entries[1].at);
+	assert_ptr_equal(slices.iov[1].iov_base, event(1));
 	assert_int_equal(slices.last_id, 8);
 	end();
 }
@@ -92,7 +100,39 @@ TEST(they_are_full_at_the_bound_of_slices)
 	end();
 }
 
+/* What is not for the stream may be in whatever form. */
+TEST(a_message_in_another_form_than_the_stream_wants_ends_the_write)
+{
+	static const char *const users[] = { NULL, "v", "u", "u" };
+	char data[] = "x", name[2];
+	struct stream *s = stream_new((struct filter){ .user = mem_strdup("u") });
+	struct ring ring;
+	size_t n_looks = 100;
+
+	ring_init(&ring, 0);
+	for (size_t i = 0; i < 4; i++) {
+		block = block_new();
+		block->encodings = i == 0 ? 3 : 1;
+		snprintf(name, sizeof(name), "%s", users[i] != NULL ? users[i] : "");
+		block_add(block, &(struct message){ .id = (int64_t)i + 1, .data = data, .data_len = 1,
+		    .user = users[i] != NULL ? name : NULL });
+		ring_add(&ring, block);
+	}
+	s->encoding = ENCODING_JSON;
+	assert_int_equal(slices_collect(&slices, &ring, s, 0, 4, &n_looks), 2);
+	assert_true(slices.lacks);
+	assert_int_equal(slices.n_messages, 1);
+	assert_memory_equal(slices.iov[1].iov_base, "id: 1\ndata: {\"id\":1,", 20);
+	s->encoding = ENCODING_PLAIN;
+	assert_int_equal(slices_collect(&slices, &ring, s, 0, 4, &n_looks), 4);
+	assert_false(slices.lacks);
+	assert_int_equal(slices.n_messages, 3);
+	stream_free(s);
+	ring_free(&ring);
+}
+
 static const struct CMUnitTest tests[] = {
+	cmocka_unit_test(a_message_in_another_form_than_the_stream_wants_ends_the_write),
 	cmocka_unit_test(messages_that_lie_one_after_the_other_are_one_slice),
 	cmocka_unit_test(what_is_cleared_is_empty),
 	cmocka_unit_test(they_are_full_at_the_bound_of_bytes_however_few_slices_they_are),

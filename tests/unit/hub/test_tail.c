@@ -3,6 +3,7 @@
 
 #include "tests/unit/check.h"
 #include "tests/unit/capture.h"
+#include "tests/unit/dice.h"
 #include "tests/unit/harness.h"
 
 #include <stdatomic.h>
@@ -446,7 +447,100 @@ TEST(what_was_heard_of_the_log_is_the_newest_and_nothing_else)
 	end();
 }
 
+/* ---- forms ---- */
+
+/* Two more streams, one in each form. */
+static struct peer peers[2];
+
+static void
+join_as(struct peer *into, enum encoding encoding, int64_t cursor)
+{
+	struct stream *s = stream_new((struct filter){ .user = mem_strdup("v") });
+
+	s->encoding = encoding;
+	hub_want(hub, s);
+	s->cursor = s->told = cursor;
+	s->cursor_form = STREAM_CURSOR_OFF;
+	s->reply = (struct reply){ .conn = conn_of(peer_pair(into)), .request_id = 1 };
+	reply_stream_head(&s->reply, &s->unsent);
+	hub_join(hub, s, false);
+	expect_head(into);
+}
+
+TEST(a_form_is_wanted_for_as_long_as_a_stream_is_there_that_wants_it)
+{
+	begin();
+	assert_int_equal(hub_wanted(hub), ENCODING_BIT(ENCODING_PLAIN));
+	join_as(&peers[0], ENCODING_JSON, 0);
+	join_as(&peers[1], ENCODING_JSON, 0);
+	assert_int_equal(hub_wanted(hub), 3);
+	hang_up(&peers[0]);
+	commit(&table, NULL, NULL, "one");
+	tail_committed(tail, 1);
+	expect_text(next_block(&peers[1]), "id: 1\ndata: {\"id\":1,\"data\":\"one\",\"created_at\":");
+	expect_message(&peer, 1, "one");
+	hang_up(&peers[1]);
+	WAIT_FOR(hub_wanted(hub) == ENCODING_BIT(ENCODING_PLAIN));
+	end();
+}
+
+/* Whoever comes and goes, and whichever blocks have which forms. */
+TEST(streams_of_both_forms_get_every_row_once_while_others_come_and_go)
+{
+	enum { ROWS = 400 };
+
+	dice_begin();
+	begin();
+	join_as(&peers[0], ENCODING_JSON, 0);
+	for (int64_t id = 1; id <= ROWS; id++) {
+		char data[16];
+
+		snprintf(data, sizeof(data), "%d", (int)id);
+		if (dice_throw(2))
+			assert_int_equal(commit(&table, NULL, NULL, data), id);
+		else
+			foreign_run(foreign, "INSERT INTO message(data) SELECT coalesce(max(id), 0) + 1 FROM message");
+		tail_committed(tail, id);
+		if (dice_throw(4) == 0) {
+			char start[64];
+
+			/* As events.c does: counted first, and then it begins above the newest. */
+			join_as(&peers[1], dice_throw(2) ? ENCODING_JSON : ENCODING_PLAIN, tail_newest(tail));
+			if (dice_throw(2) && id < ROWS) {
+				assert_int_equal(commit(&table, NULL, NULL, "next"), ++id);
+				tail_committed(tail, id);
+				snprintf(start, sizeof(start), "id: %d\n", (int)id);
+				expect_text(next_block(&peers[1]), start);
+			}
+			hang_up(&peers[1]);
+		}
+		if (dice_throw(8) == 0) {
+			/* Comes back where it was, when nobody has wanted its form meanwhile perhaps. */
+			int64_t seen = 0;
+
+			while (seen < id) {
+				const char *block = next_block(&peers[0]);
+
+				assert_int_equal(atoll(block + 4), seen == 0 ? atoll(block + 4) : seen + 1);
+				seen = atoll(block + 4);
+			}
+			hang_up(&peers[0]);
+			join_as(&peers[0], ENCODING_JSON, id);
+		}
+	}
+	for (int64_t id = 1; id <= ROWS; id++) {
+		char start[64];
+
+		snprintf(start, sizeof(start), "id: %d\ndata: ", (int)id);
+		expect_text(next_block(&peer), start);
+	}
+	hang_up(&peers[0]);
+	end();
+}
+
 static const struct CMUnitTest tests[] = {
+	cmocka_unit_test(a_form_is_wanted_for_as_long_as_a_stream_is_there_that_wants_it),
+	cmocka_unit_test(streams_of_both_forms_get_every_row_once_while_others_come_and_go),
 	cmocka_unit_test(own_commits_arrive_when_the_tail_is_told),
 	cmocka_unit_test(foreign_commits_arrive_unasked),
 	cmocka_unit_test(own_and_foreign_commits_arrive_in_the_order_of_their_ids),
