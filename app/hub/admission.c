@@ -43,7 +43,8 @@ struct newcomers {
 /* refuse answers a stream over a limit. Browsers give up for good after any
  * status but 200, so to them it is an event; with the id that the stream would
  * have started from, so that it misses nothing when it comes back. But one whose
- * own id was invalid keeps it: it is to be told the gap then. */
+ * own id was invalid keeps it: it is to be told the gap then. And one whose start is to
+ * be looked for has it looked for then. */
 static void
 refuse(struct hub_state *hub, struct stream *s, int status, const char *reason,
     int64_t retry_min_ms, int64_t retry_max_ms)
@@ -56,7 +57,7 @@ refuse(struct hub_state *hub, struct stream *s, int status, const char *reason,
 		char *data = mem_printf("{\"reason\":\"%s\"}", reason);
 
 		sse_retry(&event, retry_ms);
-		if (s->invalid_id == NULL)
+		if (s->invalid_id == NULL && s->start == NULL)
 			sse_id(&event, s->cursor);
 		sse_event(&event, "rowcast.busy", data, strlen(data));
 		reply_event(&s->reply, &event);

@@ -1,6 +1,6 @@
 /* Catch-up's thread: reads one page after the other with its own handle of the
  * store, and puts it into the hub's mailbox. Of a stream it reads the filter only,
- * which never changes.
+ * which never changes, and it has the search for where one begins while it has a page.
  *
  * Pages that are asked for wait in a line for each user, and the lines take turns,
  * a page a turn: a user can hold up nobody else's replay, whatever he asks for.
@@ -111,14 +111,31 @@ add_row(void *context, const struct message *m)
 	struct page *page = context;
 
 	encoding_add(page->encoding, &page->events, m);
+	if (page->n++ == 0)
+		page->first_id = m->id;
 	page->last_id = m->id;
-	page->n++;
 	return page->events.len < STREAM_WRITE_BYTES;
+}
+
+/* search goes on with the search by what one read may cost. */
+static void
+search(struct catchup *catchup, struct page *page)
+{
+	struct stream_start *start = page->start;
+	int rc = store_find(catchup->store, &start->search, page->filter, &start->after);
+
+	page->searched = true;
+	start->is_found = rc == 0;
+	page->failed = rc != 0 && rc != STORE_AGAIN;
 }
 
 static void
 read_page(struct catchup *catchup, struct page *page)
 {
+	if (page->start != NULL && !page->start->is_found) {
+		search(catchup, page);
+		return;
+	}
 	if (store_read(catchup->store, page->after, page->filter, add_row, page,
 	    &page->bounds, &page->upto) != 0) {
 		page->failed = true;
@@ -126,7 +143,7 @@ read_page(struct catchup *catchup, struct page *page)
 	}
 	/* Bounds and rows are of one transaction: had retention come in between, the
 	 * gap would be found here too. */
-	if (page->gap == GAP_NONE)
+	if (page->gap == GAP_NONE && page->start == NULL)
 		page->gap = gap_find(page->after, &page->bounds);
 }
 

@@ -17,6 +17,7 @@
 #include "lib/mailbox.h"
 
 struct stream;
+struct stream_start;
 
 /* A question, and on its way back the answer. */
 struct page {
@@ -26,14 +27,18 @@ struct page {
 	struct stream *stream;        /* whose it is; catch-up does not read it */
 	const struct filter *filter;  /* lent until the page is back */
 	int64_t after;                /* the stream's cursor, or where it goes on from */
+	struct stream_start *start;   /* lent as well; NULL: the client has been told where it stands.
+	                               * Where it is not found yet, a step of the search is all that is
+	                               * done. Nothing is missed by who was told nothing: no gap */
 	enum encoding encoding;       /* of the events */
 	enum gap gap;                 /* as asked, where it is known; else what gap_find says */
 
 	bool failed;                  /* the store could not be read */
+	bool searched;                /* it was for the search, and what follows is not set */
 	struct store_bounds bounds;   /* of the store at that moment */
 	struct buf events;            /* the rows that match, encoded, in order */
 	size_t n;                     /* how many */
-	int64_t last_id;              /* of the last of them */
+	int64_t first_id, last_id;    /* of the first and the last of them */
 	int64_t upto;                 /* the page is complete up to this id */
 };
 

@@ -263,8 +263,8 @@ hub_join(struct hub *hub, struct stream *s, bool resumes)
 	if (s->counted == NULL)
 		hub_want(hub, s);
 	s->from_store = resumes;
-	/* One whose id is none begins at an id of ours. */
-	s->joined_at = resumes && s->invalid_id == NULL ? clock_mono_us() : 0;
+	/* One whose id is none, or that has none, begins at an id of ours. */
+	s->joined_at = resumes && s->invalid_id == NULL && s->start == NULL ? clock_mono_us() : 0;
 	mailbox_put(&hub->joining, &s->mail);
 }
 

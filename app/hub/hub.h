@@ -46,7 +46,9 @@ unsigned hub_wanted(const struct hub *hub);
  * blocks, unframed, which the hub sends once it has admitted the stream, within
  * a second. A stream over the limits is answered `rowcast.busy`, or 503 or 429.
  * resumes: the client came with a Last-Event-ID, so the store is read first, which
- * tells the gap where there is one; else it only stands at the cursor. Any thread. */
+ * tells the gap where there is one; else it only stands at the cursor. One that has a
+ * start resumes too: its first block is sent when the start is found, and told is
+ * INT64_MAX until then, so that no cursor is. Any thread. */
 void hub_join(struct hub *hub, struct stream *s, bool resumes);
 
 /* hub_kick ends the user's streams, those that hub_join was called for before among them:

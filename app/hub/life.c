@@ -23,7 +23,8 @@
  * was deleted meanwhile is still in the ring, or on its way there, and must not
  * be replayed. The first page that reaches the store's end ends that. So does one that
  * finds the ring without the form that it wants its messages in (encoding.h): blocks hold
- * those alone that some stream wanted when they were made.
+ * those alone that some stream wanted when they were made. And one that came without an
+ * id, but asked for older messages: where it begins is looked for first (stream_start).
  *
  * Runs in the hub's thread. Touches the stream, its socket, and the hub's lists,
  * timers and epoll; the roster only in life_free_closed. */

@@ -31,6 +31,7 @@ ask_for_page(struct replay *replay, struct hub_state *hub, struct stream *s)
 		page->gap = GAP_INVALID;
 	else if (s->is_refuted)
 		page->gap = GAP_AHEAD;
+	page->start = s->start;
 	page->encoding = s->encoding;
 	s->from_store = true;
 	s->page = page;
@@ -80,13 +81,27 @@ add_gap(struct buf *out, struct stream *s, const struct page *page)
 	return gap_add(out, page->gap, page->after, s->invalid_id, &bounds);
 }
 
+/* begin adds the first block of a stream for which the start had to be looked for, once
+ * its first message is there, or there is none: the client stands before that. */
+static void
+begin(struct hub_state *hub, struct stream *s, struct buf *out, int64_t cursor)
+{
+	mono_us heartbeat = atomic_load_explicit(&hub->limits.heartbeat_us, memory_order_relaxed);
+
+	if (s->cursor_form != STREAM_CURSOR_OFF)
+		stream_add_first(s, out, s->start->retry_ms, cursor, heartbeat / 1000);
+	s->told = cursor;
+	free(s->start);
+	s->start = NULL;
+}
+
 static void
 send_page(struct hub_state *hub, struct stream *s, const struct page *page)
 {
 	/* Above the newest there is nothing to read, and where the stream stands
 	 * another machine has brought it. */
 	int64_t upto = page->upto > page->after ? page->upto : page->after;
-	struct buf gap = BUF_EMPTY;
+	struct buf before = BUF_EMPTY;
 	struct iovec iov[3];
 	size_t n = 0;
 	int outcome = 0;
@@ -95,10 +110,9 @@ send_page(struct hub_state *hub, struct stream *s, const struct page *page)
 	if (upto >= page->bounds.newest)
 		s->from_store = false;
 	if (page->gap != GAP_NONE) {
-		s->told = add_gap(&gap, s, page);
+		s->told = add_gap(&before, s, page);
 		free(s->invalid_id);
 		s->invalid_id = NULL;
-		iov[++n] = (struct iovec){ gap.bytes, gap.len };
 		HUB_COUNT(hub, n_gaps, 1);
 		/* No row is retained in between, however far the store has looked; and
 		 * above the newest nothing was read. */
@@ -106,15 +120,30 @@ send_page(struct hub_state *hub, struct stream *s, const struct page *page)
 			upto = s->told;
 	}
 	s->cursor = upto;
+	if (s->start != NULL && (page->n > 0 || !s->from_store))
+		begin(hub, s, &before, page->n > 0 ? page->first_id - 1 : upto);
+	if (before.len > 0)
+		iov[++n] = (struct iovec){ before.bytes, before.len };
 	if (page->n > 0) {
 		s->told = page->last_id;
 		iov[++n] = (struct iovec){ page->events.bytes, page->events.len };
 		HUB_COUNT(hub, n_delivered, page->n);
 	}
 	if (n > 0)
-		outcome = stream_write(s, iov, n, gap.len + page->events.len, hub->now);
+		outcome = stream_write(s, iov, n, before.len + page->events.len, hub->now);
 	life_after_write(hub, s, outcome);
-	buf_free(&gap);
+	buf_free(&before);
+}
+
+/* search_on: the search goes on, or the rows are read from what it has found, in the
+ * stream's next turn, or once its socket drains. */
+static void
+search_on(struct hub_state *hub, struct stream *s)
+{
+	if (s->start->is_found)
+		s->cursor = s->start->after;
+	if (s->state == STREAM_PAGING)
+		life_set_by_cursor(hub, s);
 }
 
 static void
@@ -129,6 +158,8 @@ take_page(struct hub_state *hub, const struct page *page)
 		return;
 	else if (page->failed)
 		life_close(hub, s);  /* logged; the client comes back and asks again */
+	else if (page->searched)
+		search_on(hub, s);
 	else if (s->state == STREAM_PAGING)
 		send_page(hub, s, page);
 	/* else a heartbeat has filled its socket: it asks anew once that drains. */

@@ -8,14 +8,13 @@
 #include "app/hub/stream.h"
 
 #include <errno.h>
-#include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "lib/fcgi.h"
+#include "lib/jsontext.h"
 #include "lib/mem.h"
 #include "lib/sse.h"
 
@@ -43,23 +42,55 @@ stream_free(struct stream *s)
 	free(s->filter.topics);
 	free(s->filter.user);
 	free(s->invalid_id);
+	free(s->start);
 	buf_free(&s->unsent);
 	if (s->counted != NULL)
 		atomic_fetch_sub(s->counted, 1);
 	free(s);
 }
 
+/* add_cursor takes what else the data says, where there is any. */
+static void
+add_cursor(const struct stream *s, struct buf *out, int64_t id, const struct buf *more)
+{
+	struct buf data = BUF_EMPTY;
+
+	sse_id(out, id);
+	if (s->cursor_form != STREAM_CURSOR_EVENT) {
+		buf_add_char(out, '\n');
+		return;
+	}
+	buf_add_str(&data, "{\"id\":");
+	buf_add_number(&data, id);
+	buf_add(&data, more->bytes, more->len);
+	buf_add_char(&data, '}');
+	sse_event(out, "rowcast.cursor", data.bytes, data.len);
+	buf_free(&data);
+}
+
 void
 stream_add_cursor(const struct stream *s, struct buf *out, int64_t id)
 {
-	char data[32];
-	int len = snprintf(data, sizeof(data), "{\"id\":%" PRId64 "}", id);
+	add_cursor(s, out, id, &BUF_EMPTY);
+}
 
-	sse_id(out, id);
-	if (s->cursor_form == STREAM_CURSOR_EVENT)
-		sse_event(out, "rowcast.cursor", data, (size_t)len);
-	else
-		buf_add_char(out, '\n');
+void
+stream_add_first(const struct stream *s, struct buf *out, int64_t retry_ms, int64_t id,
+    int64_t heartbeat_ms)
+{
+	struct buf more = BUF_EMPTY;
+
+	if (s->cursor_form == STREAM_CURSOR_EVENT) {
+		buf_add_str(&more, ",\"user\":");
+		jsontext_add_string(&more, s->filter.user);
+		buf_add_str(&more, ",\"heartbeat\":");
+		buf_add_number(&more, heartbeat_ms / 1000);
+		if (heartbeat_ms % 1000 != 0)
+			buf_printf(&more, ".%03d", (int)(heartbeat_ms % 1000));
+	}
+	sse_retry(out, retry_ms);
+	add_cursor(s, out, id, &more);
+	buf_free(&more);
 }
 
 bool

@@ -48,6 +48,16 @@ enum stream_cursor {
 	STREAM_CURSOR_EVENT,  /* cursor=event: as rowcast.cursor, which a script sees */
 };
 
+/* Where a stream begins whose client has no id, but asked for since= or last=: catch-up
+ * looks for it, and until that is found, and the first message, the client is told no
+ * cursor: it has none yet. */
+struct stream_start {
+	struct store_search search;  /* of catch-up, while it has a page of the stream */
+	bool is_found;             /* that too */
+	int64_t after;             /* the id found */
+	int64_t retry_ms;          /* for the first block */
+};
+
 TAILQ_HEAD(stream_list, stream);
 
 struct stream {
@@ -70,6 +80,7 @@ struct stream {
 	int64_t goes_on_from;      /* where it is refuted: the log's newest */
 	mono_us joined_at;         /* its client had the cursor before; 0: it is known to be the log's */
 	int64_t told;              /* the last id sent to the client, in an event or by itself */
+	struct stream_start *start;  /* owned: until the first block is sent; NULL: it was */
 	char *invalid_id;          /* owned: a Last-Event-ID that is none, until the gap is sent; or NULL */
 	struct page *page;         /* the one that catch-up has, or NULL; see replay.c */
 	struct expiry expiry;      /* the token's exp */
@@ -100,6 +111,12 @@ bool stream_wants(const struct stream *s, const char *user, const char *topic);
 /* stream_add_cursor adds the lines that tell the client that it stands at id, and
  * the end of the block. Not for STREAM_CURSOR_OFF. */
 void stream_add_cursor(const struct stream *s, struct buf *out, int64_t id);
+
+/* stream_add_first adds the block that a stream begins with: how long to wait before
+ * coming back, and where the client stands; whose stream it is, too, and how often at
+ * least it is written to, for STREAM_CURSOR_EVENT. */
+void stream_add_first(const struct stream *s, struct buf *out, int64_t retry_ms, int64_t id,
+    int64_t heartbeat_ms);
 
 enum stream_outcome {
 	STREAM_FULL = 1,   /* taken, but a part still lies in s->unsent: wait until writable */

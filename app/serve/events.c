@@ -50,6 +50,19 @@ set_cursor(struct stream *s, const char *last_event_id, int64_t newest)
 	return true;
 }
 
+/* set_start has the start looked for, where the client asked for older messages: an id
+ * of its own says more, and wins. */
+static void
+set_start(struct stream *s, const struct subscription *sub, int64_t retry_ms)
+{
+	if (!sub->starts_older || sub->last_event_id != NULL)
+		return;
+	s->start = mem_zalloc(sizeof(*s->start));
+	s->start->search.since = sub->since;
+	s->start->search.last = sub->last;
+	s->start->retry_ms = retry_ms;
+}
+
 /* take_filter takes what a stream keeps, for hours perhaps, in as little memory
  * as it needs. */
 static struct filter
@@ -69,7 +82,7 @@ take_filter(struct subscription *sub, struct identity *id)
 
 /* answer_unreadable is for when the store cannot be read: who can come back by
  * itself is told to, from where it would have begun, but for one whose id was
- * invalid, who is to be told the gap then. A copy that is empty, and has not heard of
+ * invalid, who is to be told the gap then, and one whose start is to be looked for. A copy that is empty, and has not heard of
  * the log yet, knows no id to begin at: who comes with one keeps it. */
 static void
 answer_unreadable(struct service *service, struct request *request, const struct stream *s,
@@ -82,7 +95,7 @@ answer_unreadable(struct service *service, struct request *request, const struct
 		struct buf block = BUF_EMPTY;
 
 		sse_retry(&block, retry_ms);
-		if (s->invalid_id == NULL && !blank)
+		if (s->invalid_id == NULL && s->start == NULL && !blank)
 			sse_id(&block, s->cursor);
 		buf_add_char(&block, '\n');
 		reply_event(&request->reply, &block);
@@ -101,9 +114,15 @@ open_stream(struct service *service, struct request *request, struct subscriptio
 	/* Asked before the newest id, which is known when it is no longer blank. */
 	bool blank = service->node != NULL && node_is_blank(service->node);
 	struct stream *s = stream_new(take_filter(sub, id));
-	bool resumes = set_cursor(s, sub->last_event_id, tail_newest(service->tail));
+	int64_t retry_ms = random_between(atomic_load(&service->retry_min_ms),
+	    atomic_load(&service->retry_max_ms));
+	bool resumes;
 
-	s->told = s->cursor;
+	s->encoding = sub->encoding;
+	hub_want(service->hub, s);
+	resumes = set_cursor(s, sub->last_event_id, tail_newest(service->tail));
+	set_start(s, sub, retry_ms);
+	s->told = s->start != NULL ? INT64_MAX : s->cursor;
 	s->expiry = id->expiry;
 	s->issued_at = id->issued_at;
 	s->cursor_form = sub->cursor_form;
@@ -114,17 +133,16 @@ open_stream(struct service *service, struct request *request, struct subscriptio
 		return;
 	}
 	reply_stream_head(&request->reply, &s->unsent);
-	if (s->cursor_form == STREAM_CURSOR_OFF) {
+	if (s->cursor_form == STREAM_CURSOR_OFF || s->start != NULL) {
 		/* A web server may hold the head back until something follows it. */
 		buf_add_str(&s->unsent, SSE_HEARTBEAT);
 	} else {
-		sse_retry(&s->unsent, random_between(atomic_load(&service->retry_min_ms),
-		    atomic_load(&service->retry_max_ms)));
-		stream_add_cursor(s, &s->unsent, s->cursor);
+		stream_add_first(s, &s->unsent, retry_ms, s->cursor,
+		    atomic_load(&service->heartbeat_ms));
 	}
 	s->reply = request->reply;
 	request->reply.conn = NULL;
-	hub_join(service->hub, s, resumes);
+	hub_join(service->hub, s, resumes || s->start != NULL);
 }
 
 void

@@ -8,7 +8,7 @@
 
 #include "lib/form.h"
 
-enum { QUERY_FAULT_BYTES = 160, QUERY_MAX_PARAMETERS = 8 };
+enum { QUERY_FAULT_BYTES = 160, QUERY_MAX_PARAMETERS = 16 };
 
 /* Reads one value into what query_read was given. 0; or -1, after query_refuse. */
 typedef int query_value(void *into, char fault[QUERY_FAULT_BYTES], const struct form *form);

@@ -93,6 +93,7 @@ apply(struct service *service, const struct conf *conf)
 	atomic_store(&service->max_message_bytes, conf->max_message_bytes);
 	atomic_store(&service->retry_min_ms, conf->retry.min_ms);
 	atomic_store(&service->retry_max_ms, conf->retry.max_ms);
+	atomic_store(&service->heartbeat_ms, conf->heartbeat_ms);
 }
 
 /* warn_of_restart names the keys that were changed in vain: what they set is made at

@@ -24,7 +24,7 @@ struct service {
 	struct node *node;         /* NULL where the machine is alone: no upstream is set */
 	mono_us started_at;
 	_Atomic size_t max_message_bytes;
-	_Atomic int64_t retry_min_ms, retry_max_ms;
+	_Atomic int64_t retry_min_ms, retry_max_ms, heartbeat_ms;
 };
 
 /* A handler answers the request, now or later; it takes request->reply. It runs in

@@ -6,8 +6,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/clock.h"
 #include "lib/mem.h"
+#include "lib/units.h"
 #include "lib/utf8.h"
+
+#define SINCE_MAX 4102444800  /* the year 2100, as in the table */
 
 /* ---- the parameters ---- */
 
@@ -50,17 +54,82 @@ read_last_event_id(void *into, char *fault, const struct form *form)
 	return 0;
 }
 
+/* is_word: is the value this word and nothing behind it? */
+static bool
+is_word(const struct form *form, const char *word)
+{
+	return strcmp(form->value, word) == 0 && strlen(word) == form->value_len;
+}
+
 static int
 read_cursor(void *into, char *fault, const struct form *form)
 {
 	struct subscription *sub = into;
 
-	if (strcmp(form->value, "off") == 0)
+	if (is_word(form, "off"))
 		sub->cursor_form = STREAM_CURSOR_OFF;
-	else if (strcmp(form->value, "event") == 0)
+	else if (is_word(form, "event"))
 		sub->cursor_form = STREAM_CURSOR_EVENT;
 	else
 		return query_refuse(fault, "cursor must be off or event");
+	return 0;
+}
+
+static bool
+is_digits(const struct form *form)
+{
+	return form->value_len > 0 && strspn(form->value, "0123456789") == form->value_len;
+}
+
+/* read_since takes everything, a time ago, or a time. A second counts from its beginning,
+ * as the table's do. */
+static int
+read_since(void *into, char *fault, const struct form *form)
+{
+	struct subscription *sub = into;
+	wall_s now = clock_wall_s();
+	int64_t value;
+
+	sub->starts_older = true;
+	if (is_word(form, "all"))
+		return 0;
+	if (is_digits(form)) {
+		if (units_number(form->value, &value) == 0 && value <= SINCE_MAX) {
+			sub->since = value;
+			return 0;
+		}
+	} else if (strlen(form->value) == form->value_len && units_time_ms(form->value, &value) == 0) {
+		value = value / 1000 + (value % 1000 != 0);
+		sub->since = value < now ? now - value : 0;
+		return 0;
+	}
+	return query_refuse(fault, "since must be all, a time such as 10m, or Unix seconds (not"
+	    " milliseconds)");
+}
+
+static int
+read_last(void *into, char *fault, const struct form *form)
+{
+	struct subscription *sub = into;
+	int64_t value;
+
+	if (!is_digits(form) || units_number(form->value, &value) < 0 || value < 1
+	    || value > SUBSCRIPTION_MAX_LAST)
+		return query_refuse(fault, "last must be a number of messages from 1 to %d",
+		    SUBSCRIPTION_MAX_LAST);
+	sub->starts_older = true;
+	sub->last = (size_t)value;
+	return 0;
+}
+
+static int
+read_format(void *into, char *fault, const struct form *form)
+{
+	struct subscription *sub = into;
+
+	if (!is_word(form, "json"))
+		return query_refuse(fault, "format must be json");
+	sub->encoding = ENCODING_JSON;
 	return 0;
 }
 
@@ -68,6 +137,9 @@ static const struct query_parameter parameters[] = {
 	{ "topic", read_topic, true, false },
 	{ "lastEventId", read_last_event_id, false, true },
 	{ "cursor", read_cursor, false, false },
+	{ "since", read_since, false, false },
+	{ "last", read_last, false, false },
+	{ "format", read_format, false, false },
 	{ "token", NULL, false, true },  /* credentials.c's */
 };
 

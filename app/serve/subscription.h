@@ -3,17 +3,24 @@
 #ifndef APP_SERVE_SUBSCRIPTION_H
 #define APP_SERVE_SUBSCRIPTION_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "app/fastcgi/request.h"
 #include "app/hub/stream.h"
 #include "app/serve/query.h"
 
+enum { SUBSCRIPTION_MAX_LAST = 1000 };  /* `last=`; picked, not tuned */
+
 struct subscription {
 	char **topics;        /* owned, n_topics of them, all different; STREAM_MAX_TOPICS fit */
 	size_t n_topics;
 	char *last_event_id;  /* owned, as it came; NULL: none, or an empty one */
 	enum stream_cursor cursor_form;
+	enum encoding encoding;
+	bool starts_older;    /* since= or last= was given: */
+	wall_s since;         /* 0: everything */
+	size_t last;          /* 0: all of it */
 	char fault[QUERY_FAULT_BYTES];  /* a sentence for the client */
 };
 

@@ -12,8 +12,9 @@
 #include "app/serve/events.h"
 #include "app/hub/gap.h"
 #include "app/hub/stream.h"
+#include "app/serve/subscription.h"
 
-enum { RETRY_MIN_MS = 2000, RETRY_MAX_MS = 6000, EXPIRES_AT = 4000000000 };
+enum { RETRY_MIN_MS = 2000, RETRY_MAX_MS = 6000, HEARTBEAT_MS = 1500, EXPIRES_AT = 4000000000 };
 
 static struct store_bounds bounds;
 static struct stream *joined;  /* owned */
@@ -40,6 +41,11 @@ bool
 tail_is_failing(const struct tail *tail __attribute__((unused)))
 {
 	return false;
+}
+
+void
+hub_want(struct hub *hub __attribute__((unused)), struct stream *s __attribute__((unused)))
+{
 }
 
 void
@@ -97,8 +103,10 @@ take_event(void *arg, const struct buf *event, const struct buf *data, const str
 	char id[32];
 
 	if (eventsource_is(event, "rowcast.cursor")) {
-		REQUIRE(told->n_cursors++ == 0 && told->reason == NULL && json_object_size(json) == 1);
+		REQUIRE(told->n_cursors++ == 0 && told->reason == NULL && json_object_size(json) == 3);
 		REQUIRE(json_integer_value(json_object_get(json, "id")) == joined->cursor);
+		REQUIRE(strcmp(json_string_value(json_object_get(json, "user")), "42") == 0);
+		REQUIRE(json_number_value(json_object_get(json, "heartbeat")) == HEARTBEAT_MS / 1000.0);
 		json_decref(json);
 		return;
 	}
@@ -111,6 +119,22 @@ take_event(void *arg, const struct buf *event, const struct buf *data, const str
 	snprintf(id, sizeof(id), "%" PRId64, told->goes_on_from);
 	REQUIRE(eventsource_is(last_id, id));
 	json_decref(json);
+}
+
+/* check_start: who has no id of its own is told nothing yet, but that the head is there. */
+static void
+check_start(const struct stream *s, const char *header)
+{
+	char *text = mem_strndup(s->unsent.bytes, s->unsent.len);
+	const char *blank = strstr(text, "\r\n\r\n");
+
+	REQUIRE(header == NULL || *header == '\0');
+	REQUIRE(blank != NULL && strcmp(blank + 4, ":\n") == 0);
+	REQUIRE(joined_resumes && s->told == INT64_MAX && s->cursor == bounds.newest && s->invalid_id == NULL);
+	REQUIRE(s->start->search.last <= SUBSCRIPTION_MAX_LAST && s->start->search.since >= 0
+	    && s->start->search.since <= EXPIRES_AT + 1000000000);
+	REQUIRE(s->start->retry_ms >= RETRY_MIN_MS && s->start->retry_ms <= RETRY_MAX_MS);
+	free(text);
 }
 
 static void
@@ -193,22 +217,30 @@ check_query(const char *query, const struct stream *s, const char *header)
 	if (strstr(query, "topic") == NULL && strchr(query, '%') == NULL)
 		REQUIRE(s->filter.n_topics == 0);
 	if (header == NULL && strstr(query, "lastEventId") == NULL && strchr(query, '%') == NULL)
-		REQUIRE(!joined_resumes && s->cursor == bounds.newest);
+		REQUIRE(joined_resumes == (s->start != NULL) && s->cursor == bounds.newest);
+	if (strstr(query, "since=") == NULL && strstr(query, "last=") == NULL && strchr(query, '%') == NULL)
+		REQUIRE(s->start == NULL);
+	if (strstr(query, "format=") == NULL && strchr(query, '%') == NULL)
+		REQUIRE(s->encoding == ENCODING_PLAIN);
 	/* Whatever else it has, a stream is asked for in words that are known. */
 	if (strchr(query, '%') == NULL && strchr(query, '+') == NULL && strstr(query, "token") == NULL
 	    && *query != '_' && strstr(query, "&_") == NULL && query[strspn(query, "&")] != '\0')
 		REQUIRE(strstr(query, "topic=") != NULL || strstr(query, "lastEventId") != NULL
-		    || strstr(query, "cursor=") != NULL);
+		    || strstr(query, "cursor=") != NULL || strstr(query, "since=") != NULL
+		    || strstr(query, "last=") != NULL || strstr(query, "format=json") != NULL);
 	if (strcmp(query, "cursor=off") == 0)
 		REQUIRE(s->cursor_form == STREAM_CURSOR_OFF);
 	if (strcmp(query, "cursor=event") == 0)
 		REQUIRE(s->cursor_form == STREAM_CURSOR_EVENT);
+	if (strcmp(query, "format=json") == 0)
+		REQUIRE(s->encoding == ENCODING_JSON);
 }
 
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static struct service service = { .retry_min_ms = RETRY_MIN_MS, .retry_max_ms = RETRY_MAX_MS };
+	static struct service service = { .retry_min_ms = RETRY_MIN_MS, .retry_max_ms = RETRY_MAX_MS,
+		.heartbeat_ms = HEARTBEAT_MS };
 	struct input in = { (const char *)data, size };
 	struct request request = { .method = "GET", .path = "/events", .uri = "/events",
 		.authorization = "Bearer t" };
@@ -224,7 +256,10 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (joined != NULL) {
 		REQUIRE(joined->expiry.at == EXPIRES_AT && joined->reply.conn != NULL);
 		check_filter(&joined->filter);
-		check_told(joined, header);
+		if (joined->start != NULL)
+			check_start(joined, header);
+		else
+			check_told(joined, header);
 		check_query(query, joined, header);
 		stream_free(joined);
 		joined = NULL;

@@ -586,6 +586,7 @@ rowcast_start(struct rowcast *r, const char *const lines[])
 	atomic_store(&r->service.max_message_bytes, r->conf.max_message_bytes);
 	atomic_store(&r->service.retry_min_ms, r->conf.retry.min_ms);
 	atomic_store(&r->service.retry_max_ms, r->conf.retry.max_ms);
+	atomic_store(&r->service.heartbeat_ms, r->conf.heartbeat_ms);
 	r->service.auth = auth_open(&r->conf);
 	assert_non_null(r->service.auth);
 	store = store_open(r->conf.store, STORE_OWNER);

@@ -64,7 +64,8 @@ def a_cursor_can_be_asked_for_as_an_event(site):
         lines = _lines(block)
         expect.equal(sorted(line.split(':')[0] for line in lines), ['data', 'event', 'id', 'retry'], f'{lines}')
         event = block.event
-        expect.equal((event.type, event.id, event.data), ('rowcast.cursor', str(newest), f'{{"id":{newest}}}'))
+        expect.equal((event.type, event.id, event.data),
+                     ('rowcast.cursor', str(newest), f'{{"id":{newest},"user":"{user}","heartbeat":0.300}}'))
         moved = site.insert("other people's", other)
         while event.id != str(moved):
             event = stream.wait_event(type='rowcast.cursor')
@@ -76,7 +77,7 @@ def a_cursor_can_be_asked_for_as_an_event(site):
         expect.equal([block for block in stream.blocks if _lines(block)], [])
     with site.stream(user, query='cursor=event', last_event_id=newest) as stream:
         event = stream.wait_event(type='rowcast.cursor')
-        expect.equal((event.id, event.data), (str(newest), f'{{"id":{newest}}}'), 'where it stands when it resumes')
+        expect.equal((event.id, event.data), (str(newest), f'{{"id":{newest},"user":"{user}","heartbeat":0.300}}'), 'where it stands when it resumes')
         expect.equal(stream.wait_event().data, 'mine')
 
 
@@ -86,7 +87,7 @@ def a_page_that_sees_its_cursor_loses_nothing_when_it_is_reloaded(site):
         cursor = stream.wait_event(type='rowcast.cursor').id
     site.insert('meanwhile', user)
     with site.stream(user, query=f'cursor=event&lastEventId={cursor}') as stream:
-        expect.equal([e.data for e in stream.wait_events(2)], [f'{{"id":{cursor}}}', 'meanwhile'])
+        expect.equal([e.data for e in stream.wait_events(2)], [f'{{"id":{cursor},"user":"{user}","heartbeat":0.300}}', 'meanwhile'])
 
 
 def without_cursors_a_stream_begins_with_a_comment(site):

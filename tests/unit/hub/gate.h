@@ -1,7 +1,8 @@
 /* A store with a gate before it: of store.h, what catch-up calls. Each reading
  * waits until the test lets it through, so that a test says what is asked while
  * another page is being read, and sees what is read at all and for whom. There
- * are n_rows rows, one for everybody with each id from 1 on. */
+ * are n_rows rows, one for everybody with each id from 1 on. A step of a search is a
+ * reading too, after -1. */
 #ifndef TESTS_UNIT_HUB_GATE_H
 #define TESTS_UNIT_HUB_GATE_H
 
@@ -19,9 +20,12 @@ struct store { int unused; };
 static struct {
 	sem_t come, let_in;
 	int64_t n_rows;
+	int64_t n_trimmed;      /* of them, from the first on */
 	int64_t n_scanned;      /* a reading looks at so many rows at most; 0: at all */
 	_Atomic bool fails;
 	bool is_copy;           /* of a log that others write to */
+	size_t n_steps;         /* that a search takes; and what it finds */
+	int64_t found;
 	size_t n_readings;      /* good after gate_expect; and what was read in each */
 	char users[GATE_READINGS_MAX];
 	int64_t afters[GATE_READINGS_MAX];
@@ -53,13 +57,15 @@ store_read(struct store *store __attribute__((unused)), int64_t after, const str
 	sem_wait(&gate.let_in);
 	if (atomic_load(&gate.fails))
 		return -1;
-	bounds->oldest = 1;
+	bounds->oldest = gate.n_trimmed + 1;
 	bounds->newest = gate.n_rows;
-	bounds->trimmed = 0;
+	bounds->trimmed = gate.n_trimmed;
 	bounds->given = gate.is_copy ? INT64_MAX : gate.n_rows;
 	*upto = after;
 	if (after > gate.n_rows)
 		return 0;
+	if (after < gate.n_trimmed)
+		after = gate.n_trimmed;
 	for (int64_t id = after + 1; id <= gate.n_rows; id++) {
 		struct message m = { .id = id, .data = data, .data_len = 1 };
 
@@ -76,6 +82,24 @@ store_read(struct store *store __attribute__((unused)), int64_t after, const str
 	return 0;
 }
 
+/* A search finds what the test says, in so many steps. */
+int
+store_find(struct store *store __attribute__((unused)), struct store_search *search,
+    const struct filter *filter, int64_t *after)
+{
+	assert_true(gate.n_readings < GATE_READINGS_MAX);
+	gate.users[gate.n_readings] = filter->user[0];
+	gate.afters[gate.n_readings++] = -1;
+	sem_post(&gate.come);
+	sem_wait(&gate.let_in);
+	if (atomic_load(&gate.fails))
+		return -1;
+	if (++search->n < gate.n_steps)
+		return STORE_AGAIN;
+	*after = gate.found;
+	return 0;
+}
+
 static inline void
 gate_begin(int64_t n_rows)
 {
@@ -83,6 +107,8 @@ gate_begin(int64_t n_rows)
 	assert_int_equal(sem_init(&gate.let_in, 0, 0), 0);
 	gate.n_rows = n_rows;
 	gate.n_scanned = 0;
+	gate.n_trimmed = 0;
+	gate.n_steps = 0;
 	gate.fails = false;
 	gate.is_copy = false;
 	gate.n_readings = 0;

@@ -266,8 +266,160 @@ TEST(what_the_ring_has_in_another_form_comes_from_the_store)
 	end();
 }
 
+/* ---- where one begins ---- */
+
+/* newcomer is a stream that came with since= or last=. */
+static struct stream *
+newcomer(const char *user, enum stream_cursor form)
+{
+	struct stream *s = stream_of(user, 3, true);
+
+	s->cursor_form = form;
+	s->told = INT64_MAX;
+	s->start = mem_zalloc(sizeof(*s->start));
+	s->start->retry_ms = 2500;
+	return s;
+}
+
+TEST(the_first_block_comes_with_the_first_message_and_stands_before_it)
+{
+	struct stream *s;
+
+	begin(5);
+	gate.n_steps = 1;
+	gate.found = 2;
+	s = newcomer("u", STREAM_CURSOR_ID);
+	turn();
+	gate_expect();
+	assert_int_equal(gate.afters[0], -1);
+	page_comes();
+	gate_expect();
+	expect_written(fds[0], NULL);
+	page_comes();
+	assert_int_equal(gate.afters[1], 2);
+	expect_written(fds[0], "retry: 2500\nid: 2\n\nid: 3\ndata: x\n\nid: 4\ndata: x\n\nid: 5\ndata: x\n\n");
+	assert_null(s->start);
+	assert_int_equal(s->told, 5);
+	assert_int_equal(s->cursor, 5);
+	end();
+}
+
+TEST(where_there_is_no_message_it_stands_at_the_newest)
+{
+	struct stream *s;
+
+	begin(5);
+	gate.n_steps = 1;
+	gate.found = 2;
+	s = newcomer("-", STREAM_CURSOR_EVENT);
+	turn();
+	gate_expect();
+	page_comes();
+	gate_expect();
+	page_comes();
+	expect_written(fds[0], "retry: 2500\nid: 5\nevent: rowcast.cursor\n"
+	    "data: {\"id\":5,\"user\":\"-\",\"heartbeat\":15}\n\n");
+	assert_int_equal(s->told, 5);
+	end();
+}
+
+/* No cursor is told before, as there is none: what is looked for would be lost. */
+TEST(a_search_in_steps_is_waited_for_with_heartbeats_that_tell_no_cursor)
+{
+	struct stream *s;
+
+	begin(10);
+	gate.n_steps = 3;
+	gate.found = 0;
+	gate.n_scanned = 4;
+	s = newcomer("-", STREAM_CURSOR_ID);
+	turn();
+	for (int i = 0; i < 5; i++) {
+		gate_expect();
+		hub.now += HEARTBEAT_US;
+		turn();
+		expect_written(fds[0], ":\n");
+		assert_int_equal(s->state, STREAM_PAGING);
+		page_comes();
+		expect_written(fds[0], NULL);
+	}
+	gate_expect();
+	page_comes();
+	assert_int_equal(gate.afters[2], -1);
+	assert_int_equal(gate.afters[3], 0);
+	assert_int_equal(gate.afters[5], 8);
+	expect_written(fds[0], "retry: 2500\nid: 10\n\n");
+	end();
+}
+
+TEST(what_is_found_is_not_looked_for_again_where_the_socket_was_full)
+{
+	struct stream *s;
+
+	begin(3);
+	gate.n_steps = 1;
+	gate.found = 1;
+	s = newcomer("u", STREAM_CURSOR_ID);
+	turn();
+	gate_expect();
+	fill(s);
+	hub.now += HEARTBEAT_US;
+	turn();
+	assert_int_equal(s->state, STREAM_BLOCKED);
+	page_comes();
+	drain(fds[0]);
+	life_after_write(&hub, s, stream_flush(s, hub.now));
+	turn();
+	gate_expect();
+	assert_int_equal(gate.afters[1], 1);
+	expect_written(fds[0], ":\n");
+	page_comes();
+	expect_written(fds[0], "retry: 2500\nid: 1\n\nid: 2\ndata: x\n\nid: 3\ndata: x\n\n");
+	end();
+}
+
+TEST(what_retention_has_deleted_meanwhile_is_no_gap_for_who_was_told_nothing)
+{
+	begin(5);
+	gate.n_steps = 1;
+	gate.found = 0;
+	gate.n_trimmed = 3;
+	newcomer("u", STREAM_CURSOR_ID);
+	newcomer("u", STREAM_CURSOR_OFF);
+	turn();
+	for (int i = 0; i < 4; i++) {
+		gate_expect();
+		page_comes();
+	}
+	expect_written(fds[0], "retry: 2500\nid: 3\n\nid: 4\ndata: x\n\nid: 5\ndata: x\n\n");
+	expect_written(fds[1], "id: 4\ndata: x\n\nid: 5\ndata: x\n\n");
+	end();
+}
+
+TEST(a_newcomer_that_goes_while_it_is_searched_for_is_freed_when_that_is_back)
+{
+	struct stream *s;
+
+	begin(3);
+	gate.n_steps = 5;
+	s = newcomer("u", STREAM_CURSOR_ID);
+	turn();
+	gate_expect();
+	life_close(&hub, s);
+	turn();
+	page_comes();
+	assert_int_equal(gate.n_readings, 1);
+	end();
+}
+
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(what_the_ring_has_in_another_form_comes_from_the_store),
+	cmocka_unit_test(the_first_block_comes_with_the_first_message_and_stands_before_it),
+	cmocka_unit_test(where_there_is_no_message_it_stands_at_the_newest),
+	cmocka_unit_test(a_search_in_steps_is_waited_for_with_heartbeats_that_tell_no_cursor),
+	cmocka_unit_test(what_is_found_is_not_looked_for_again_where_the_socket_was_full),
+	cmocka_unit_test(what_retention_has_deleted_meanwhile_is_no_gap_for_who_was_told_nothing),
+	cmocka_unit_test(a_newcomer_that_goes_while_it_is_searched_for_is_freed_when_that_is_back),
 	cmocka_unit_test(a_stream_that_waits_for_its_page_gets_heartbeats),
 	cmocka_unit_test(a_long_search_for_rows_tells_how_far_it_has_come),
 	cmocka_unit_test(a_page_that_comes_while_the_socket_is_full_is_asked_for_again),

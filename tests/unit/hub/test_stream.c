@@ -274,7 +274,34 @@ TEST(a_stream_that_was_never_admitted_hangs_up_when_it_is_freed)
 	hang_up(&asker);
 }
 
+static void
+first_is(enum stream_cursor form, const char *user, int64_t heartbeat_ms, const char *bytes)
+{
+	struct stream *s = stream_new((struct filter){ .user = mem_strdup(user) });
+	struct buf out = BUF_EMPTY;
+	char *got;
+
+	s->cursor_form = form;
+	stream_add_first(s, &out, 2000, 7, heartbeat_ms);
+	got = buf_take(&out);
+	assert_string_equal(got, bytes);
+	free(got);
+	stream_free(s);
+}
+
+TEST(the_first_block_tells_a_script_whose_stream_it_is_and_how_silent_it_may_be)
+{
+	first_is(STREAM_CURSOR_ID, "42", 15000, "retry: 2000\nid: 7\n\n");
+	first_is(STREAM_CURSOR_EVENT, "42", 15000, "retry: 2000\nid: 7\nevent: rowcast.cursor\n"
+	    "data: {\"id\":7,\"user\":\"42\",\"heartbeat\":15}\n\n");
+	first_is(STREAM_CURSOR_EVENT, "a\"\n\xff", 1050, "retry: 2000\nid: 7\nevent: rowcast.cursor\n"
+	    "data: {\"id\":7,\"user\":\"a\\\"\\u000a\xef\xbf\xbd\",\"heartbeat\":1.050}\n\n");
+	first_is(STREAM_CURSOR_EVENT, "", 300, "retry: 2000\nid: 7\nevent: rowcast.cursor\n"
+	    "data: {\"id\":7,\"user\":\"\",\"heartbeat\":0.300}\n\n");
+}
+
 static const struct CMUnitTest tests[] = {
+	cmocka_unit_test(the_first_block_tells_a_script_whose_stream_it_is_and_how_silent_it_may_be),
 	cmocka_unit_test(what_is_written_comes_as_one_record_of_the_request),
 	cmocka_unit_test(slices_are_sent_in_order_and_left_as_they_were),
 	cmocka_unit_test(what_the_socket_does_not_take_is_kept_and_sent_later),

@@ -143,6 +143,10 @@ TEST(a_parameter_that_is_misspelt_is_told_what_was_meant)
 		{ "last_event_id=5", "/events has no parameter last_event_id: did you mean lastEventId?" },
 		{ "lasteventid=", "/events has no parameter lasteventid: did you mean lastEventId?" },
 		{ "cursors=off", "/events has no parameter cursors: did you mean cursor?" },
+		{ "Since=all", "/events has no parameter Since: did you mean since?" },
+		{ "sinse=all", "/events has no parameter sinse: did you mean since?" },
+		{ "lasts=5", "/events has no parameter lasts: did you mean last?" },
+		{ "fromat=json", "/events has no parameter fromat: did you mean format?" },
 		{ "tokens=x", "/events has no parameter tokens: did you mean token?" },
 		{ "topic=news&topic%5B%5D=room/1", "/events has no parameter of that name: did you mean topic?" },
 		{ "%3Ctopic=", "/events has no parameter of that name: did you mean topic?" },
@@ -155,20 +159,20 @@ TEST(a_parameter_that_is_misspelt_is_told_what_was_meant)
 
 TEST(a_parameter_that_is_near_none_is_told_which_there_are)
 {
-	static const char *const harmless[] = { "utm", "x", "since", "poll", "msg", "id.x-y" };
+	static const char *const harmless[] = { "utm", "x", "poll", "msg", "id.x-y" };
 	static const char *const odd[] = { "%00", "topic%00=news", "%3Cscript%3E", "%0D%0AX:", "a%20b", "=x",
 		"%C3%A4", "abcdefghijklmnopqrstuvwxyz0123456" };
 	char *sentence;
 
 	for (size_t i = 0; i < sizeof(harmless) / sizeof(harmless[0]); i++) {
-		sentence = mem_printf("/events has no parameter %s, only topic, lastEventId, cursor and"
-		    " token", harmless[i]);
+		sentence = mem_printf("/events has no parameter %s, only topic, lastEventId, cursor,"
+		    " since, last, format and token", harmless[i]);
 		expect(harmless[i], 400, sentence);
 		free(sentence);
 	}
 	for (size_t i = 0; i < sizeof(odd) / sizeof(odd[0]); i++)
 		expect(odd[i], 400, "/events has no parameter of that name, only topic, lastEventId,"
-		    " cursor and token");
+		    " cursor, since, last, format and token");
 }
 
 TEST(names_that_begin_with_an_underscore_pass)
@@ -194,6 +198,44 @@ TEST(a_value_that_is_not_known_is_refused)
 	expect("cursor=", 400, "cursor must be off or event");
 	expect("cursor", 400, "cursor must be off or event");
 	expect("cursor=Off", 400, "cursor must be off or event");
+	expect("cursor=off%00", 400, "cursor must be off or event");
+	expect("format=plain", 400, "format must be json");
+	expect("format=", 400, "format must be json");
+	expect("format=JSON", 400, "format must be json");
+	expect("format=json%00x", 400, "format must be json");
+	expect("format=json&format=json", 400, "format can be given only once");
+}
+
+TEST(a_start_is_everything_a_time_or_a_number_of_messages)
+{
+	static const char *const no_times[] = { "", "x", "10x", "-5m", "+5m", "all%00", "ALL", "1.5h", "5%20m", "10m%00",
+		"5m6s", "1700000000000", "4102444801", "99999999999999999999", "99999999999999999d", "2023-11-14" };
+	static const char *const no_numbers[] = { "", "0", "-1", "1001", "x", "1k", "5%00", "+5", "1.0", "99999999999999999999" };
+	static const char *const times[] = { "all", "10m", "0s", "1ms", "1500ms", "99999d", "1h", "0", "1", "1700000000", "4102444800" };
+
+	for (size_t i = 0; i < sizeof(no_times) / sizeof(no_times[0]); i++) {
+		char *query = mem_printf("since=%s", no_times[i]);
+
+		expect(query, 400, "since must be all, a time such as 10m, or Unix seconds (not milliseconds)");
+		free(query);
+	}
+	for (size_t i = 0; i < sizeof(no_numbers) / sizeof(no_numbers[0]); i++) {
+		char *query = mem_printf("last=%s", no_numbers[i]);
+
+		expect(query, 400, "last must be a number of messages from 1 to 1000");
+		free(query);
+	}
+	for (size_t i = 0; i < sizeof(times) / sizeof(times[0]); i++) {
+		char *query = mem_printf("since=%s", times[i]);
+
+		passes(query);
+		free(query);
+	}
+	passes("last=1");
+	passes("last=1000&since=all");
+	passes("last=0020");
+	/* A value that is none is none beside an id, too. */
+	expect("lastEventId=5&last=0", 400, "last must be a number of messages from 1 to 1000");
 }
 
 /* ---- where a stream begins ---- */
@@ -285,12 +327,117 @@ TEST(with_cursor_event_the_first_block_is_an_event)
 	expect_head(&peer);
 	block = next_block(&peer);
 	assert_int_equal(sscanf(block, "retry: %d%n", &retry_ms, &at), 1);
-	assert_string_equal(block + at, "\nid: 2\nevent: rowcast.cursor\ndata: {\"id\":2}");
+	assert_string_equal(block + at, "\nid: 2\nevent: rowcast.cursor\n"
+	    "data: {\"id\":2,\"user\":\"42\",\"heartbeat\":15}");
 	expect_message(&peer, 3, "three");
 	hang_up(&peer);
 }
 
+/* ---- where one begins that has no id ---- */
+
+/* starts asks, and compares the first block, which comes with the first message. */
+static void
+starts(struct peer *peer, const char *query, int64_t cursor)
+{
+	ask(peer, query);
+	expect_head(peer);
+	expect_event(peer, ":");
+	expect_start(peer, cursor);
+}
+
+TEST(with_since_or_last_a_stream_begins_before_the_first_message)
+{
+	struct peer peer;
+
+	/* 4 and 5 are older than 6; and not for this user is 7. */
+	table_run(&table, "INSERT INTO message(data, created_at) VALUES('four', 1900000000), ('five', 1900000001),"
+	    " ('six', 1900000005)");
+	table_run(&table, "INSERT INTO message(user, data, created_at) VALUES('43', 'seven', 1900000006)");
+	starts(&peer, "since=1900000001", 4);
+	expect_message(&peer, 5, "five");
+	expect_message(&peer, 6, "six");
+	hang_up(&peer);
+	starts(&peer, "since=1900000006", 7);
+	hang_up(&peer);
+	starts(&peer, "since=all", 0);
+	expect_message(&peer, 1, "one");
+	hang_up(&peer);
+	starts(&peer, "last=2", 4);
+	expect_message(&peer, 5, "five");
+	expect_message(&peer, 6, "six");
+	table_run(&table, "INSERT INTO message(data, created_at) VALUES('eight', 1900000007)");
+	expect_message(&peer, 8, "eight");
+	hang_up(&peer);
+	starts(&peer, "last=3&since=1900000001", 4);
+	hang_up(&peer);
+	starts(&peer, "last=2&since=1900000001", 5);
+	hang_up(&peer);
+	starts(&peer, "last=1000&since=1900000007", 7);
+	expect_message(&peer, 8, "eight");
+	hang_up(&peer);
+	starts(&peer, "last=5&since=1900000008", 8);
+	hang_up(&peer);
+	starts(&peer, "last=1000", 0);
+	hang_up(&peer);
+}
+
+TEST(an_id_of_its_own_wins)
+{
+	struct peer peer;
+
+	begins(&peer, "lastEventId=7&since=all&last=3", 7);
+	expect_message(&peer, 8, "eight");
+	hang_up(&peer);
+	begins(&peer, "lastEventId=8&last=3", 8);
+	hang_up(&peer);
+	begins(&peer, "lastEventId=x&last=3", 8);
+	expect_text(next_block(&peer), "\"reason\":\"invalid\"");
+	hang_up(&peer);
+	starts(&peer, "lastEventId=&last=1", 7);
+	hang_up(&peer);
+}
+
+TEST(what_was_deleted_is_no_gap_for_who_has_no_id)
+{
+	struct peer peer;
+
+	table_run(&table, "BEGIN; DELETE FROM message WHERE id <= 5; UPDATE rowcast_state SET trimmed = 5; COMMIT");
+	begins(&peer, "lastEventId=0", 0);
+	expect_text(next_block(&peer), "rowcast.gap");
+	hang_up(&peer);
+	starts(&peer, "since=all", 5);
+	expect_message(&peer, 6, "six");
+	hang_up(&peer);
+	starts(&peer, "last=1000", 5);
+	expect_message(&peer, 6, "six");
+	hang_up(&peer);
+	starts(&peer, "since=1000", 5);
+	expect_message(&peer, 6, "six");
+	hang_up(&peer);
+}
+
+TEST(a_start_in_each_form_of_cursor)
+{
+	struct peer peer;
+	const char *block;
+
+	ask(&peer, "cursor=event&last=1&format=json");
+	expect_head(&peer);
+	expect_event(&peer, ":");
+	block = next_block(&peer);
+	expect_text(block, "retry: ");
+	expect_text(block, "\nid: 7\nevent: rowcast.cursor\ndata: {\"id\":7,\"user\":\"42\",\"heartbeat\":15}");
+	expect_event(&peer, "id: 8\ndata: {\"id\":8,\"data\":\"eight\",\"created_at\":1900000007}");
+	hang_up(&peer);
+	ask(&peer, "cursor=off&last=1");
+	expect_head(&peer);
+	expect_event(&peer, ":");
+	expect_message(&peer, 8, "eight");
+	hang_up(&peer);
+}
+
 static const struct CMUnitTest tests[] = {
+	cmocka_unit_test(a_start_is_everything_a_time_or_a_number_of_messages),
 	cmocka_unit_test(topics_are_names_that_the_token_grants),
 	cmocka_unit_test(a_query_has_at_most_1000_parameters),
 	cmocka_unit_test(a_stream_has_at_most_32_different_topics),
@@ -306,6 +453,10 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(an_id_that_is_none_begins_at_the_newest),
 	cmocka_unit_test(with_cursor_off_a_comment_comes_at_once),
 	cmocka_unit_test(with_cursor_event_the_first_block_is_an_event),
+	cmocka_unit_test(with_since_or_last_a_stream_begins_before_the_first_message),
+	cmocka_unit_test(an_id_of_its_own_wins),
+	cmocka_unit_test(what_was_deleted_is_no_gap_for_who_has_no_id),
+	cmocka_unit_test(a_start_in_each_form_of_cursor),
 };
 
 int
