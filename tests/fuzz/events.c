@@ -132,7 +132,7 @@ check_start(const struct stream *s, const char *header)
 	REQUIRE(blank != NULL && strcmp(blank + 4, ":\n") == 0);
 	REQUIRE(joined_resumes && s->told == INT64_MAX && s->cursor == bounds.newest && s->invalid_id == NULL);
 	REQUIRE(s->start->search.last <= SUBSCRIPTION_MAX_LAST && s->start->search.since >= 0
-	    && s->start->search.since <= EXPIRES_AT + 1000000000);
+	    && s->start->search.since <= INT64_C(4102444800));
 	REQUIRE(s->start->retry_ms >= RETRY_MIN_MS && s->start->retry_ms <= RETRY_MAX_MS);
 	free(text);
 }
