@@ -15,7 +15,7 @@ def the_page_is_served_with_a_strict_content_security_policy(site):
 
 
 def script_and_style_have_the_types_that_nosniff_demands(site):
-    for path, types in (('/rowcast.js', ('text/javascript', 'application/javascript')), ('/rowcast.css', ('text/css',))):
+    for path, types in (('/console.js', ('text/javascript', 'application/javascript')), ('/rowcast.css', ('text/css',))):
         answer = site.curl(path)
         expect.status(answer, 200, path)
         type = answer.headers['content-type'].split(';')[0]

@@ -35,7 +35,7 @@ WAIT_S = 10                 # picked to be far beyond what anything here takes
 START_S = 60                # a cold start of the browser on a small, busy machine
 DRIVER_STARTS = 5           # picked, not tuned
 DELIVERY_MS_MAX = 200       # from the click in one tab to the line in another
-LOG_LINES_MAX = 1000        # as in rowcast.js
+LOG_LINES_MAX = 1000        # as in console.js
 
 CHROMIUM_FLAGS = [
     "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",

@@ -50,7 +50,7 @@ def _ask_in_every_way(site, token, bad):
             site.request('POST', '/msg', headers={**headers, 'Content-Type': 'application/x-ndjson'}, body=f'{{"msg":"{MESSAGE}"}}\nx')
             site.request('POST', '/msg', headers={**headers, 'Content-Type': 'text/' + MESSAGE}, body=MESSAGE)
         # To places where nothing is, and where something is but not that.
-        paths = ('/event', '/events/', '/msg/', '/nothing/here', '/index.html', '/', '/rowcast.js/', '/events/x', '/../events',
+        paths = ('/event', '/events/', '/msg/', '/nothing/here', '/index.html', '/', '/console.js/', '/events/x', '/../events',
                  '/%2e%2e/%2e%2e/etc/passwd', '/%zz', '/public', '/rowcast-away.sse', '/rowcast-away.asis', '/.', '/a%00b')
         _raw(site, [f'GET {path}?token={t} HTTP/1.1\r\nHost: localhost\r\nReferer: http://localhost/?token={t}\r\n\r\n'.encode()
                     for path in paths])
