@@ -96,6 +96,14 @@ def only_behind(server):
     return mark
 
 
+def only_in(browser):
+    """Marks a test that is about one browser, or can be made in one only."""
+    def mark(test):
+        test.only_in = browser
+        return test
+    return mark
+
+
 def own_table_only(reason):
     """Marks a test of a table that has its own messages: one that is a copy of a log
     is another matter, for the reason given."""
