@@ -1,25 +1,25 @@
-/* The console: one stream in, messages out.
+/* The console: one stream in, messages out, both by way of rowcast.js.
  *
- * The stream is the browser's own EventSource on `events`; sending is a POST
- * to `msg`. Both addresses are relative, so the page works under any prefix.
- *
- * EventSource comes back by itself when a stream ends, and sends the last id
- * it has seen. On any answer but 200 it gives up for good and does not say
- * why. Then the page asks once more with fetch(), which can read the answer:
- * what only time can cure (the server is away, too many requests) is tried
- * again after a while, with the last id the page has seen; the rest is shown
- * as refused, with the server's own sentence.
+ * The page keeps no stream of its own and judges no token: it shows what the
+ * client says of its state, and asks the server whose stream it is. Addresses
+ * are relative, so it works under any prefix.
  *
  * Nothing that arrives is ever read as HTML: textContent only. */
 
-'use strict';
+import { connect } from './rowcast.js';
 
 const LOG_LINES_MAX = 1000;          // lines kept in the page; picked, not tuned
-const EDGE_PX = 24;                  // this near to the end counts as reading the newest
-const RETRY_MIN_MS = 2000;           // first own attempt after a refusal that may pass...
-const RETRY_MAX_MS = 30000;          // ...doubling up to this
-const ASK_TIMEOUT_MS = 15000;        // for the one question why, and for a message to be taken
-const SESSION_KEY = 'rowcast';       // in sessionStorage: this tab only, gone with it
+const FRAME_LINES = 200;             // lines made in one frame at most...
+const FRAME_MS = 16;                 // ...and no more than this machine makes in that time
+const PAGE_LINES = 100;              // earlier messages that are asked for at once
+const LAST_MAX = 1000;               // of `last`, the server's own bound
+const EDGE_PX = 24;                  // this near to an end counts as being there
+const SLOW_MS = 5000;                // connecting for so long needs an explanation
+const SILENCE_MS = 700;              // after which what was asked for has come; picked
+const LATE_MS = 1500;                // created_at is a whole second, and so is the server's clock as we know it
+const SAY_MS = 3000;                 // between two things said to a screen reader
+const MONO_MAX = 65536;              // a longer text is not looked at
+const SESSION_KEY = 'rowcast console';   // in sessionStorage: this tab only, gone with it
 const FADE_MS = 2000;                // longer than the animation of a new line
 
 const STATES = {
@@ -27,19 +27,13 @@ const STATES = {
   connecting: 'Connecting',
   live: 'Live',
   reconnecting: 'Reconnecting',
-  busy: 'Busy',
+  offline: 'Offline',
   refused: 'Refused',
   expired: 'Token expired',
+  ended: 'Ended',
 };
 
-const byId = (id) => document.getElementById(id);
-const el = {};
-for (const id of ['token', 'token-note', 'show', 'topics', 'more', 'events', 'after', 'connect', 'disconnect',
-  'connection', 'toggle', 'state', 'why', 'last-id', 'log', 'empty', 'empty-title', 'empty-text', 'empty-code',
-  'unread', 'sender', 'target', 'target-pair', 'target-label', 'target-name', 'event', 'message', 'result']) {
-  el[id] = byId(id);
-}
-const narrow = matchMedia('(max-width: 759px)');
+const el = Object.fromEntries([...document.querySelectorAll('[id]')].map((node) => [node.id, node]));
 
 function make(tag, className, text) {
   const node = document.createElement(tag);
@@ -55,46 +49,45 @@ const readToken = () => el.token.value.trim().replace(/^Bearer\s+/i, '').replace
 
 const readList = (input) => [...new Set(input.value.split(',').map((s) => s.trim()).filter(Boolean))];
 
-/* What the token says about itself, unverified: only to show it. Null where it
- * is not a JWT that can be read. */
-function readClaims(token) {
+/* When the token ends, as it says itself; null where it does not. */
+function endOf(token) {
   try {
-    const part = token.split('.')[1].replace(/-/g, '+').replace(/_/g, '/');
-    const bytes = Uint8Array.from(atob(part), (c) => c.charCodeAt(0));
-    const claims = JSON.parse(new TextDecoder().decode(bytes));
-    return claims && typeof claims === 'object' ? claims : null;
+    const { exp } = JSON.parse(atob(token.split('.')[1].replace(/-/g, '+').replace(/_/g, '/')));
+    return typeof exp === 'number' ? new Date(exp * 1000) : null;
   } catch {
     return null;
   }
 }
 
-function userOf(token) {
-  const claims = readClaims(token);
-  return claims && ['string', 'number'].includes(typeof claims.sub) ? String(claims.sub) : null;
-}
-
 const tokenHelp = [...el['token-note'].childNodes];
 
 function describeToken() {
-  const token = readToken();
-  const claims = readClaims(token);
-  if (!claims) {
-    el['token-note'].replaceChildren(...tokenHelp);
-    return;
-  }
-  const user = userOf(token);
-  const says = [user === null ? 'A token' : `For user ${user}`];
-  if (typeof claims.exp === 'number') {
-    const end = new Date(claims.exp * 1000);
-    const today = end.toDateString() === new Date().toDateString();
-    says.push(`${end < new Date() ? 'ended' : 'valid until'} ${today ? clock(end) : end.toLocaleString()}`);
-  }
-  el['token-note'].textContent = `${says.join(', ')}.`;
+  const end = endOf(readToken());
+  if (!end) return el['token-note'].replaceChildren(...tokenHelp);
+  const today = end.toDateString() === new Date().toDateString();
+  el['token-note'].textContent = `${end < new Date() ? 'It ended' : 'Valid until'} ${today ? clock(end) : end.toLocaleString()}.`;
 }
 
 const clockFormat = new Intl.DateTimeFormat(undefined,
   { hour: '2-digit', minute: '2-digit', second: '2-digit', hourCycle: 'h23' });
 const clock = (date) => clockFormat.format(date);
+
+/* With a capital and a full stop, so that another sentence may follow. */
+function asSentence(text) {
+  const s = String(text ?? '').trim();
+  return s && s[0].toUpperCase() + s.slice(1) + (/[.!?]$/.test(s) ? '' : '.');
+}
+
+/* What is wrong with a field stands under it, until somebody types there. */
+function setError(field, sentence) {
+  el[`${field}-error`].textContent = sentence;
+  if (sentence) el[field].setAttribute('aria-invalid', 'true');
+  else el[field].removeAttribute('aria-invalid');
+}
+
+for (const field of ['token', 'topics', 'after', 'target', 'target-name', 'event', 'message']) {
+  el[field].addEventListener('input', () => setError(field, ''));
+}
 
 /* The tab's memory, for a reload. A browser may forbid it: then a reload asks
  * for the token again. */
@@ -107,216 +100,122 @@ const session = {
   },
 };
 
-/* ---- the state ---- */
-
-function setState(state, why = '') {
-  if (el.state.dataset.state !== state) {
-    el.state.dataset.state = state;
-    el.state.textContent = STATES[state];
-  }
-  if (el.why.textContent !== why) el.why.textContent = why;
-
-  const idle = ['idle', 'refused', 'expired'].includes(state);
-  if (idle && document.activeElement === el.disconnect) el.connect.focus();
-  el.disconnect.disabled = idle;
-  el.connect.textContent = idle ? 'Connect' : 'Reconnect';
-  describeEmpty(state);
-}
-
-/* On a narrow screen the connection gives its place to the log. */
-function fold(folded) {
-  const inside = el.connection.contains(document.activeElement);
-  el.connection.classList.toggle('folded', folded);
-  el.toggle.setAttribute('aria-expanded', String(!folded));
-  if (folded && inside && narrow.matches) el.toggle.focus();
-}
-
 /* ---- the stream ---- */
 
-const stream = {
-  source: null,        // the EventSource, or null
-  timer: 0,            // of the page's own next attempt
-  asking: null,        // AbortController of the question why
-  failures: 0,         // own attempts since a stream last opened
-  folds: false,        // the connection folds away when the stream opens
-  user: null,          // whom the ids below belong to
-  lastId: '',          // newest id seen: where a new EventSource goes on
-  after: '',           // where the very first one starts; '' is from now on
-  names: new Set(),    // event names listened for
-};
-
-const rowcastEvents = {
-  'rowcast.gap': (e) => addNotice('Gap', gapSentence(readJSON(e.data))),
-  'rowcast.expired': () => {
-    stopStream();
-    setState('expired', 'Enter a new token to go on where this one ended.');
-    fold(false);
-  },
-  'rowcast.busy': (e) => {
-    const told = readJSON(e.data);
-    const why = told.error || told.reason || (typeof told === 'string' && told) || 'The server has no room for another stream.';
-    setState('busy', `${asSentence(why)} It is tried again by itself.`);
-  },
-};
-
-function eventsURL() {
-  const query = new URLSearchParams();
-  const token = readToken();
-  if (token) query.set('token', token);        // else a cookie may speak for the user
-  for (const topic of readList(el.topics)) query.append('topic', topic);
-  const from = stream.lastId || stream.after;
-  if (from) query.set('lastEventId', from);
-  return `events?${query}`;
-}
+let stream = null;                   // the client's, or null
+let options = null;                  // what it was made of
+let slow = 0, retrying = 0;          // timers
 
 /* A person's wish to connect: with what the form says now. */
-function connect() {
+function start() {
   const token = readToken();
-  const user = userOf(token) ?? token;
-  if (stream.user !== null && stream.user !== user) setLastId('');
-  stream.user = user;
-  stream.after = el.after.value.trim();
-  if (stream.after) {                          // a replay, asked for once: its lines come again
+  const topics = readList(el.topics);
+  const after = el.after.value.trim();
+  for (const field of ['token', 'topics', 'after']) setError(field, '');
+  if (!/^\d*$/.test(after)) {
+    setError('after', 'An id is a whole number.');
+    el.after.focus();
+    return;
+  }
+  stop();
+  if (after) {                       // a replay, asked for once: its lines come again
     el.after.value = '';
-    setLastId('');
-    for (const line of [...el.log.children]) if (Number(line.dataset.id) > Number(stream.after)) line.remove();
+    for (const line of [...el.log.children]) if (Number(line.dataset.id) > Number(after)) line.remove();
   }
-  stream.failures = 0;
-  stream.folds = true;
-  session.write({ token, topics: el.topics.value, events: el.events.value, connected: true, lastId: stream.lastId, user });
-  setState('connecting');
-  openStream();
+  session.write({ token, topics: el.topics.value, connected: true });
+  past.end = false;
+  options = { topics, ...token && { token }, ...after && { lastEventId: after } };
+  stream = connect(options);
+  follow(stream);
+  show();
+  askTime();
 }
 
-function openStream() {
-  stopStream();
-  const source = new EventSource(eventsURL());
-  stream.source = source;
-
-  source.onopen = (e) => {
-    if (e instanceof MessageEvent) return;     // a message whose event name is "open"
-    stream.failures = 0;
-    setState('live');
-    if (stream.folds) fold(true);
-    stream.folds = false;
-  };
-  source.onerror = (e) => {
-    if (e instanceof MessageEvent) return;     // likewise "error"
-    if (source !== stream.source) return;
-    if (source.readyState === EventSource.CLOSED) {
-      askWhy();
-    } else if (el.state.dataset.state !== 'busy') {
-      setState('reconnecting', 'The stream was cut. It goes on where it stopped.');
+async function follow(mine) {
+  mine.addEventListener('state', () => {
+    if (mine !== stream) return;
+    if (mine.state === 'live') late.since = Date.now();
+    queueMicrotask(show);            // when what came with it is known as well
+  });
+  mine.addEventListener('gap', (e) => mine === stream && addNotice('Gap', gapSentence(e)));
+  mine.addEventListener('end', (e) => mine === stream && addNotice('End', `Topic ${e.topic} has ended.`));
+  try {
+    for await (const message of mine) {
+      if (mine !== stream) return;
+      addMessage(message, isLate(message));
     }
-  };
-  source.onmessage = onMessage;
-  for (const [name, handle] of Object.entries(rowcastEvents)) {
-    source.addEventListener(name, (e) => {
-      if (source !== stream.source) return;
-      if (e.lastEventId) setLastId(e.lastEventId);
-      handle(e);
-    });
-  }
-  stream.names.clear();
-  listen();
+  } catch { /* refused: the state says why */ }
 }
 
-/* Makes the names listened for those of the field, without a new stream. */
-function listen() {
-  const names = new Set(readList(el.events).filter((name) => name !== 'message' && !(name in rowcastEvents)));
-  for (const name of stream.names) if (!names.has(name)) stream.source?.removeEventListener(name, onMessage);
-  for (const name of names) if (!stream.names.has(name)) stream.source?.addEventListener(name, onMessage);
-  stream.names = names;
-}
-
-function onMessage(e) {
-  if (!(e instanceof MessageEvent) || e.target !== stream.source) return;
-  if (e.lastEventId) setLastId(e.lastEventId);
-  addMessage(e.lastEventId, e.type === 'message' ? '' : e.type, e.data);
-}
-
-function setLastId(id) {
-  stream.lastId = id;
-  el['last-id'].textContent = id || '—';
-  el.after.placeholder = id ? 'where it stopped' : 'from now on';
-}
-
-function stopStream() {
-  clearTimeout(stream.timer);
-  stream.asking?.abort();
-  stream.asking = null;
-  stream.source?.close();
-  stream.source = null;
+function stop() {
+  const old = stream;
+  stream = null;
+  past.stop();
+  old?.close();
 }
 
 function disconnect() {
-  stopStream();
+  stop();
   session.write({ connected: false });
-  setState('idle', stream.lastId ? 'Connecting again goes on where this stopped.' : '');
+  show();
+  el.connect.focus();
 }
 
-/* EventSource has given up; asks the same address what it was told. */
-async function askWhy() {
-  stopStream();
-  setState('reconnecting', 'The server did not give a stream. Asking why.');
-  const asking = new AbortController();
-  stream.asking = asking;
-  const timeout = setTimeout(() => asking.abort(), ASK_TIMEOUT_MS);
-  let answer;
-  try {
-    answer = await fetch(eventsURL(), {
-      headers: { Accept: 'text/event-stream' }, cache: 'no-store', signal: asking.signal,
-    });
-    answer = await readAnswer(answer);
-  } catch {
-    answer = { status: 0, why: 'The server cannot be reached.' };
-  }
-  clearTimeout(timeout);
-  if (stream.asking !== asking) return;        // the person has decided otherwise
-  asking.abort();                              // where it was a stream after all
-  stream.asking = null;
+function show() {
+  const state = stream?.state ?? 'idle';
+  const over = ['idle', 'refused', 'expired', 'ended'].includes(state);
+  let why = asSentence(stream?.reason);
 
-  const passes = answer.isStream || [0, 408, 425, 429].includes(answer.status) || answer.status >= 500;
-  if (!passes) {
-    setState('refused', answer.why);
-    fold(false);
-    return;
+  if (state === 'refused' || state === 'expired') {
+    const field = /topic/i.test(why) ? 'topics' : /token/i.test(why) || state === 'expired' ? 'token' : null;
+    if (field) {
+      setError(field, state === 'expired' ? `${why} Another goes on where this one ended.` : why);
+      why = '';
+    }
   }
-  if (!stream.lastId && !stream.after) {
-    addNotice('Gap', 'The stream was refused for a moment before any message had come; one sent meanwhile is not shown.');
+  if (state === 'idle' && stream === null && log.user !== null) why = 'Connecting again goes on where this stopped.';
+  clearTimeout(slow);
+  if (state === 'connecting') slow = setTimeout(explain, SLOW_MS);
+  countDown();
+
+  if (el.state.dataset.state !== state) {
+    el.state.dataset.state = state;
+    el.state.textContent = STATES[state] ?? state;
   }
-  const wait = Math.max(answer.retryAfterMs || 0,
-    Math.min(RETRY_MIN_MS * 2 ** stream.failures, RETRY_MAX_MS) * (0.75 + Math.random() / 2));
-  stream.failures++;
-  setState('reconnecting', `${answer.isStream ? 'The stream was cut.' : asSentence(answer.why)} Trying again in ${Math.round(wait / 1000)} s.`);
-  stream.timer = setTimeout(openStream, wait);
+  setText(el.why, state === 'live' ? '' : why);
+  setText(el.who, !over && stream.user !== null ? `Messages for ${stream.user}` : '');
+  if (state === 'live') belongTo(stream.user);
+
+  /* The form gives its place to the log once there is a stream. The focus must not go with it. */
+  const inside = el.connection.contains(document.activeElement);
+  if (over) el.connection.hidden = false;
+  else if (state !== 'connecting') el.connection.hidden = true;
+  if (inside && el.connection.hidden) el.log.focus();
+  if (over && document.activeElement === el.disconnect) el.connect.focus();
+  el.disconnect.hidden = over;
+  showLastId();
+  describeLog();
 }
 
-/* What an answer says: {status, isStream, why, retryAfterMs, json}. */
-async function readAnswer(response) {
-  const type = response.headers.get('Content-Type') || '';
-  const answer = { status: response.status, isStream: false, json: {} };
-  if (response.status === 200 && type.startsWith('text/event-stream')) {
-    answer.isStream = true;
-    return answer;
-  }
-  const seconds = Number(response.headers.get('Retry-After'));
-  if (seconds > 0) answer.retryAfterMs = seconds * 1000;
-  if (/^application\/(\w+\+)?json/.test(type)) answer.json = readJSON(await response.text());
-  if (typeof answer.json.error === 'string') answer.why = answer.json.error;
-  else if (response.ok) answer.why = `The server answered ${response.status}, but not as rowcast does; is it behind this address?`;
-  else answer.why = `The server answered ${response.status} ${response.statusText}`.trimEnd() + '.';
-  return answer;
+function setText(node, text) {
+  if (node.textContent !== text) node.textContent = text;
 }
 
-function readJSON(text) {
-  try { return JSON.parse(text) ?? {}; } catch { return text; }
+/* Six connections to one server are all that a browser opens over HTTP/1.1. */
+function explain() {
+  setText(el.why, 'The server has not answered yet. Many tabs with streams of this server may be the cause: over HTTP/1.1 a browser opens six connections and no more.');
 }
 
-/* With a full stop, so that another sentence may follow. */
-function asSentence(text) {
-  const s = String(text).trim();
-  return /[.!?]$/.test(s) ? s : `${s}.`;
+function countDown() {
+  clearTimeout(retrying);
+  const left = stream?.retryAt ? Math.ceil((stream.retryAt - Date.now()) / 1000) : 0;
+  setText(el.retry, left > 0 ? `Trying again in ${left} s.` : '');
+  if (left > 0) retrying = setTimeout(countDown, 1000);
+}
+
+function showLastId() {
+  setText(el['last-id'], stream?.lastEventId || el['last-id'].textContent);
+  el.after.placeholder = log.user === null ? 'from now on' : 'where it stopped';
 }
 
 function gapSentence(gap) {
@@ -338,56 +237,141 @@ function gapSentence(gap) {
   }
 }
 
+/* ---- what was replayed ----
+ *
+ * A replay comes before anything that is new, and its messages were stored
+ * before the stream was live, by the server's clock: ours may be wrong. One that
+ * was missed less than two seconds ago cannot be told from a new one. */
+
+const late = { since: 0, skew: 0 };
+
+async function askTime() {
+  try {
+    const asked = Date.now();
+    const answer = await fetch('', { method: 'HEAD', cache: 'no-store' });
+    const told = Date.parse(answer.headers.get('Date')) + 500;
+    if (told) late.skew = told - (asked + Date.now()) / 2;
+  } catch { /* our own clock will do */ }
+}
+
+function isLate({ created_at }) {
+  const replayed = late.since > 0 && created_at !== undefined && created_at * 1000 + LATE_MS <= late.since + late.skew;
+  if (!replayed) late.since = 0;
+  return replayed;
+}
+
 /* ---- the log ----
  *
- * Lines are gathered and put into the page once a frame, so that a replay of
- * thousands costs one layout a frame and not one a line. A hidden tab draws no
- * frames: there a line goes in at once. */
+ * What comes is gathered and put into the page once a frame, so much at a time
+ * that no frame is late; of more than the page keeps only the newest are made.
+ * A hidden tab draws no frames: there it goes in at once. */
 
 const log = {
   pending: [],
   frame: 0,
   following: true,     // the reader stands at the newest edge
+  pace: 50,            // lines that the next frame may make
   unread: 0,           // messages below what the reader sees
+  top: 0,              // where the reader was last
+  user: null,          // whose messages these are
 };
 
-function addMessage(id, name, data) {
-  const now = new Date();
-  const line = make('div', 'message new');
-  line.dataset.id = id;
-  const time = make('time', '', clock(now));
-  time.dateTime = now.toISOString();
+const lines = () => el.log.getElementsByClassName('message');
+
+const lineOf = ({ lastEventId, topic, event, data, created_at }, replayed) => {
+  const at = created_at === undefined ? new Date() : new Date(created_at * 1000);
+  const line = make('div', replayed ? 'message' : 'message new');
+  line.dataset.id = lastEventId;
+  const time = make('time', '', clock(at));
+  time.dateTime = at.toISOString();
+  time.title = at.toLocaleString();
   const about = make('span', 'about');
-  if (name) about.append(make('span', 'name', name));
-  about.append(make('span', 'id', id ? `#${id}` : ''));
-  line.append(time, make('div', 'text', data), about);
-  add(line);
+  if (replayed) about.append(make('span', 'when', 'replayed'));
+  for (const [className, name] of [['topic', topic], ['name', event]]) {
+    if (name === null) continue;
+    const said = make('span', className, name);
+    said.title = name;
+    about.append(said);
+  }
+  about.append(make('span', 'id', `#${lastEventId}`));
+  line.append(time, make('div', isCode(data) ? 'text mono' : 'text', data), about);
+  return line;
+};
+
+/* JSON, or text whose columns mean something. */
+function isCode(text) {
+  if (text.length > MONO_MAX) return false;
+  if (/^\s*[[{]/.test(text)) {
+    try {
+      JSON.parse(text);
+      return true;
+    } catch { /* not JSON */ }
+  }
+  return /^(\t| {2})/m.test(text);
+}
+
+function addMessage(message, replayed) {
+  add(() => lineOf(message, replayed));
+  tell(message);
 }
 
 function addNotice(title, sentence) {
-  const line = make('div', 'notice');
-  line.append(make('strong', '', title), sentence);
-  add(line);
+  add(() => {
+    const line = make('div', 'notice');
+    line.append(make('strong', '', title), sentence);
+    return line;
+  });
+  tell({ data: `${title}: ${sentence}` });
 }
 
 function add(line) {
   log.pending.push(line);
-  if (log.pending.length > LOG_LINES_MAX) log.pending.shift();
+  if (log.pending.length > 2 * LOG_LINES_MAX) log.pending.splice(0, LOG_LINES_MAX);
   if (document.hidden) flush();
   else if (!log.frame) log.frame = requestAnimationFrame(flush);
 }
 
 function flush() {
+  const began = performance.now();
   cancelAnimationFrame(log.frame);
   log.frame = 0;
-  const lines = log.pending.splice(0);
-  if (!lines.length) return;
-  el.empty.hidden = true;
-  el.log.append(...lines);
-  while (el.log.childElementCount > LOG_LINES_MAX) el.log.firstElementChild.remove();
+  log.pending.splice(0, log.pending.length - LOG_LINES_MAX);
+  const added = log.pending.splice(0, document.hidden ? LOG_LINES_MAX : log.pace).map((line) => line());
+  if (!added.length) return;
+  el.log.append(...added);
+  showLastId();
+  let gone = el.log.childElementCount - 1 - LOG_LINES_MAX;      // the first child asks for earlier ones
+  if (gone > 0) {
+    const height = el.log.scrollHeight;
+    while (gone-- > 0) {
+      const oldest = el.earlier.nextElementSibling;
+      if (oldest.contains(document.activeElement)) el.log.focus();
+      oldest.remove();
+    }
+    if (!log.following) el.log.scrollTop -= height - el.log.scrollHeight;
+  }
+  describeLog();
   if (log.following) toNewest();
-  else showUnread(log.unread + lines.length);
-  setTimeout(() => lines.forEach((line) => line.classList.remove('new')), FADE_MS);
+  else showUnread(log.unread + added.length);
+  setTimeout(() => added.forEach((line) => line.classList.remove('new')), FADE_MS);
+  const took = performance.now() - began;
+  log.pace = Math.max(10, Math.min(FRAME_LINES, Math.round(added.length < log.pace ? log.pace : log.pace * FRAME_MS / took)));
+  if (log.pending.length) log.frame = requestAnimationFrame(flush);
+}
+
+function clear() {
+  log.pending = [];
+  for (const line of [...el.log.children]) if (line !== el.earlier) line.remove();
+  past.end = false;
+  log.following = true;
+  showUnread(0);
+  describeLog();
+}
+
+/* Messages of one user are not left standing in the stream of another. */
+function belongTo(user) {
+  if (log.user !== null && log.user !== user) clear();
+  log.user = user;
 }
 
 function toNewest() {
@@ -403,23 +387,32 @@ function showUnread(n) {
   el.unread.setAttribute('aria-label', `${n} new, go to the newest`);
 }
 
-function describeEmpty(state) {
-  if (el.empty.hidden) return;
-  const user = userOf(readToken());
-  const live = state === 'live';
-  el['empty-title'].textContent = live ? 'Live. Nothing has arrived yet' : 'No messages yet';
-  el['empty-text'].textContent = live
+function describeLog() {
+  const empty = el.log.childElementCount === 1;
+  const live = stream?.state === 'live';
+  const user = stream?.user ?? null;
+  if (empty && [el.clear, el.earlier].includes(document.activeElement)) el.log.focus();
+  el.empty.hidden = !empty;
+  el.clear.hidden = empty;
+  el.earlier.hidden = empty || !past.possible();
+  el['empty-earlier'].hidden = !past.possible();
+  if (!empty) return;
+  setText(el['empty-title'], live ? 'Nothing new yet' : 'No messages yet');
+  setText(el['empty-text'], live
     ? 'Send yourself a message below, or insert a row:'
-    : 'Connect, and messages appear here the moment they are stored.';
+    : 'Connect, and messages appear here the moment they are stored.');
   el['empty-code'].hidden = !live;
-  el['empty-code'].textContent = user === null
+  setText(el['empty-code'], user === null
     ? "INSERT INTO message(data) VALUES('hello everyone')"
-    : `INSERT INTO message(user,data) VALUES('${user.replace(/'/g, "''")}','hello')`;
+    : `INSERT INTO message(user,data) VALUES('${user.replace(/'/g, "''")}','hello')`);
 }
 
 el.log.addEventListener('scroll', () => {
+  const up = el.log.scrollTop < log.top;
+  log.top = el.log.scrollTop;
   log.following = el.log.scrollHeight - el.log.scrollTop - el.log.clientHeight <= EDGE_PX;
   if (log.following && log.unread) showUnread(0);
+  if (up && !log.following && log.top <= EDGE_PX && !el.earlier.hidden) past.ask();
 }, { passive: true });
 
 /* The log changes its height when the phone's keyboard opens or a sentence
@@ -430,17 +423,163 @@ el.unread.addEventListener('click', () => {
   toNewest();
   el.log.focus();
 });
+el.clear.addEventListener('click', clear);
 
 document.addEventListener('visibilitychange', () => { if (document.hidden) flush(); });
 
+/* ---- earlier messages ----
+ *
+ * The server gives the newest N, not those before an id. So for a page more, as
+ * many more are asked for as the log has already, on a short stream of its own,
+ * which ends with the first message that the log has. The log's bound is the
+ * server's too: what is older still, `Begin after id` shows. */
+
+const past = {
+  stream: null,
+  end: false,          // there are none before the oldest line
+  n: 0,
+
+  possible: () => stream?.state === 'live' && !past.end && lines().length < Math.min(LAST_MAX, LOG_LINES_MAX),
+
+  async ask() {
+    if (past.stream || !past.possible()) return;
+    flush();
+    const first = lines()[0];
+    const before = first ? Number(first.dataset.id) : Number(stream.lastEventId) + 1;
+    const last = Math.min(lines().length + PAGE_LINES, LAST_MAX);
+    /* The name, which the server lets pass, keeps its cursor apart from the stream's. */
+    const mine = past.stream = connect({ ...options, url: `events?_earlier=${++past.n}`, lastEventId: undefined, last, shared: false, storage: null });
+    const found = [];
+    let came = false;
+    let timer = setTimeout(() => mine.close(), 10 * SILENCE_MS);
+    const wait = () => {
+      clearTimeout(timer);
+      timer = setTimeout(() => mine.close(), SILENCE_MS);
+    };
+    mine.addEventListener('state', () => {
+      if (mine.state !== 'live') return;
+      came = true;
+      wait();
+    });
+    try {
+      for await (const message of mine) {
+        if (Number(message.lastEventId) >= before) break;
+        found.push(message);
+        wait();
+      }
+    } catch { /* refused, as the stream itself will be */ }
+    clearTimeout(timer);
+    mine.close();
+    if (past.stream !== mine) return;          // stopped meanwhile
+    past.stream = null;
+    past.end = came && found.length < PAGE_LINES;
+    const height = el.log.scrollHeight - el.log.scrollTop;
+    const room = LOG_LINES_MAX + 1 - el.log.childElementCount;
+    el.earlier.after(...found.slice(-room).map((message) => lineOf(message, true)));
+    el.log.scrollTop = el.log.scrollHeight - height;
+    say(found.length === 1 ? '1 earlier message' : `${found.length || 'No'} earlier messages`);
+    describeLog();
+    if (!found.length && el.log.childElementCount === 1) setText(el['empty-title'], 'Nothing is kept from before');
+  },
+
+  stop() {
+    const old = past.stream;
+    past.stream = null;
+    old?.close();
+  },
+};
+
+el.earlier.addEventListener('click', past.ask);
+el['empty-earlier'].addEventListener('click', () => {
+  el.log.focus();
+  past.ask();
+});
+
+/* ---- the line that is meant: by the mouse, a finger, or the arrow keys ---- */
+
+const copy = make('button', 'quiet small', 'Copy');
+copy.id = 'copy';
+copy.type = 'button';
+
+function choose(line) {
+  if (copy.parentNode === line) return;
+  copy.textContent = 'Copy';
+  copy.setAttribute('aria-label', `Copy message ${line.dataset.id}`);
+  line.append(copy);
+}
+
+for (const type of ['mouseover', 'focusin', 'click']) {
+  el.log.addEventListener(type, (e) => {
+    const line = e.target.closest('.message');
+    if (line && !copy.contains(document.activeElement)) choose(line);
+  });
+}
+
+const KEYS = { ArrowUp: -1, ArrowDown: 1, Home: -Infinity, End: Infinity };
+
+el.log.addEventListener('keydown', (e) => {
+  const all = lines();
+  if (!(e.key in KEYS) || e.shiftKey || e.ctrlKey || e.altKey || e.metaKey || !all.length) return;
+  e.preventDefault();
+  const now = document.activeElement.closest('.message');
+  const from = now ? [...all].indexOf(now) + KEYS[e.key] : KEYS[e.key] < 0 && e.key !== 'Home' ? all.length - 1 : KEYS[e.key];
+  const line = all[Math.max(0, Math.min(all.length - 1, from))];
+  if (document.activeElement === copy) el.log.focus();
+  line.tabIndex = -1;
+  line.focus();
+});
+
+const textOf = (line) => line.querySelector('.text').textContent;
+
+/* A page that did not come over https may not use the clipboard itself. */
+copy.addEventListener('click', async () => {
+  const line = copy.parentNode;
+  try {
+    await navigator.clipboard.writeText(textOf(line));
+  } catch {
+    getSelection().selectAllChildren(line.querySelector('.text'));
+    document.execCommand('copy');
+    getSelection().removeAllRanges();
+  }
+  copy.textContent = 'Copied';
+  say('Copied');
+});
+
+document.addEventListener('copy', (e) => {
+  const line = document.activeElement?.closest('.message');
+  if (!line || !getSelection().isCollapsed) return;
+  e.preventDefault();
+  e.clipboardData.setData('text/plain', textOf(line));
+});
+
+/* ---- what a screen reader is told ----
+ *
+ * The log itself is silent, or a burst would be read for hours: one message is
+ * told with its text, several that come within some seconds with their number. */
+
+const spoken = { timer: 0, n: 0, text: '' };
+
+function tell({ data }) {
+  spoken.n++;
+  if (spoken.n === 1) spoken.text = data.slice(0, 200);
+  spoken.timer ||= setTimeout(() => {
+    const { n, text } = spoken;
+    Object.assign(spoken, { timer: 0, n: 0, text: '' });
+    say(n === 1 ? text : `${n} new messages`);
+  }, SAY_MS);
+}
+
+function say(text) {
+  el.heard.textContent = text;
+}
+
 /* ---- sending ----
  *
- * Messages leave one after the other, in the order they were typed. Each has a
- * key of its own, kept while the same text is tried again: the server stores a
- * key once, so trying again after a broken connection never sends it twice. */
+ * The client sends one after the other, in the order they were typed, and repeats
+ * until it is known. A message that was refused keeps its key for as long as
+ * nothing in it changes, so that trying again never sends it twice. */
 
-let sending = Promise.resolve();
-let failed = null;             // the message that could not be sent: {text, address, key}
+let failed = null;             // the message that could not be sent: {draft, key}
 
 function readAddress() {
   const target = el.target.value;
@@ -453,62 +592,41 @@ function readAddress() {
 }
 
 function newKey() {
-  const bytes = crypto.getRandomValues(new Uint8Array(12));
-  return `page-${[...bytes].map((b) => b.toString(16).padStart(2, '0')).join('')}`;
+  return `page-${[...crypto.getRandomValues(new Uint8Array(12))].map((b) => b.toString(16).padStart(2, '0')).join('')}`;
 }
 
-function submitMessage() {
-  const text = el.message.value;
+function refuse(field, sentence) {
+  setText(el.result, '');
+  setError(field, sentence);
+  return sentence;
+}
+
+async function submit() {
+  const msg = el.message.value;
   const fields = readAddress();
-  if (text === '') {
-    setResult('Write a message first.', true);
-    el.message.focus();
-    return;
+  for (const field of ['target', 'target-name', 'event', 'message']) setError(field, '');
+  if (!stream) return refuse('message', 'Connect first.');
+  if (msg === '') return refuse('message', 'Write a message first.') && el.message.focus();
+  if (fields.user === '' || fields.topic === '') {
+    return refuse('target-name', `Say which ${el.target.value}.`) && el['target-name'].focus();
   }
-  if ('user' in fields && !fields.user || 'topic' in fields && !fields.topic) {
-    setResult(`Say which ${el.target.value}.`, true);
-    el['target-name'].focus();
-    return;
-  }
-  const address = JSON.stringify(fields);
-  const key = failed && failed.text === text && failed.address === address ? failed.key : newKey();
+  const draft = JSON.stringify({ msg, ...fields });
+  const key = failed?.draft === draft ? failed.key : newKey();
   el.message.value = '';
   grow();
-  sending = sending.then(() => send(text, fields, { text, address, key }));
-}
-
-async function send(text, fields, draft) {
-  const token = readToken();
-  const headers = token ? { Authorization: `Bearer ${token}` } : {};
-  const asking = new AbortController();
-  const timeout = setTimeout(() => asking.abort(), ASK_TIMEOUT_MS);
-  let answer;
+  setText(el.result, 'Sending …');
   try {
-    const response = await fetch('msg', {
-      method: 'POST', headers, body: new URLSearchParams({ msg: text, ...fields, key: draft.key }),
-      cache: 'no-store', signal: asking.signal,
-    });
-    answer = await readAnswer(response);
-  } catch {
-    answer = { status: 0, json: {}, why: 'No answer from the server. Send again: it is stored only once.' };
-  }
-  clearTimeout(timeout);
-
-  if (answer.json.id !== undefined) {
+    const { id } = await stream.send({ msg, ...fields, key });
     failed = null;
-    const unheard = fields.event && fields.event !== 'message' && !stream.names.has(fields.event);
-    setResult(`sent as id ${answer.json.id}${unheard ? `; this page does not listen for “${fields.event}” (see More)` : ''}`, false);
-  } else {
-    failed = draft;
-    el.message.value = el.message.value ? `${text}\n${el.message.value}` : text;
+    setText(el.result, `sent as id ${id}`);
+  } catch (e) {
+    failed = { draft, key };
+    el.message.value = el.message.value ? `${msg}\n${el.message.value}` : msg;
     grow();
-    setResult(`Not sent: ${answer.why}`, true);
+    const why = e.message;
+    const field = /^event/.test(why) ? 'event' : /^(user|topic) /.test(why) && !el['target-pair'].hidden ? 'target-name' : e.status === 403 ? 'target' : 'message';
+    refuse(field, asSentence(`Not sent: ${why}`));
   }
-}
-
-function setResult(text, bad) {
-  el.result.textContent = text;
-  el.result.classList.toggle('bad', bad);
 }
 
 /* The field is as high as its text, where CSS field-sizing is not known. */
@@ -519,13 +637,13 @@ function grow() {
 
 el.sender.addEventListener('submit', (e) => {
   e.preventDefault();
-  submitMessage();
+  submit();
 });
 el.message.addEventListener('input', grow);
 el.message.addEventListener('keydown', (e) => {
   if (e.key !== 'Enter' || e.shiftKey || e.altKey || e.isComposing) return;
   e.preventDefault();
-  submitMessage();
+  submit();
 });
 el.target.addEventListener('change', describeTarget);
 
@@ -533,21 +651,17 @@ function describeTarget() {
   const named = ['user', 'topic'].includes(el.target.value);
   el['target-pair'].hidden = !named;
   el['target-label'].textContent = el.target.value === 'topic' ? 'Topic' : 'User';
+  setError('target-name', '');
 }
 
 /* ---- the connection form ---- */
 
 el.connection.addEventListener('submit', (e) => {
   e.preventDefault();
-  connect();
+  start();
 });
 el.disconnect.addEventListener('click', disconnect);
-el.toggle.addEventListener('click', () => fold(!el.connection.classList.contains('folded')));
 el.token.addEventListener('input', describeToken);
-el.events.addEventListener('change', () => {
-  listen();
-  session.write({ events: el.events.value });
-});
 el.show.addEventListener('click', () => {
   const shown = el.token.type === 'text';
   el.token.type = shown ? 'password' : 'text';
@@ -564,26 +678,17 @@ function followLink() {
   el.token.value = link.get('token');
   el.topics.value = link.getAll('topic').join(', ');
   describeToken();
-  connect();
+  start();
   return true;
 }
 
-function start() {
-  describeTarget();                    // a reload may have kept the fields
+describeTarget();                    // a reload may have kept the fields
+addEventListener('hashchange', followLink);
+if (!followLink()) {
   const saved = session.read();
-  el.events.value = saved.events || '';
-  if (el.events.value) el.more.open = true;
-  stream.user = saved.user ?? null;
-  setLastId(saved.lastId || '');
-  if (!followLink()) {
-    el.token.value = saved.token || '';
-    el.topics.value = saved.topics || '';
-    describeToken();
-    if (saved.connected) connect();
-    else setState('idle');
-  }
-  addEventListener('hashchange', followLink);
-  addEventListener('pagehide', () => session.write({ lastId: stream.lastId }));
+  el.token.value = saved.token ?? '';
+  el.topics.value = saved.topics ?? '';
+  describeToken();
+  if (saved.connected) start();
+  else show();
 }
-
-start();

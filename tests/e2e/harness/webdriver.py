@@ -57,7 +57,7 @@ FIREFOX_SETTINGS = {
 }
 
 # Key codes of the WebDriver standard, 17.4.2.
-ENTER, TAB, SHIFT, CONTROL, HOME, PAGE_UP = "\ue007", "\ue004", "\ue008", "\ue009", "\ue011", "\ue00e"
+ENTER, TAB, SHIFT, CONTROL, UP, DOWN = "\ue007", "\ue004", "\ue008", "\ue009", "\ue013", "\ue015"
 
 # The name under which WebDriver hands over an element (standard, 12).
 ELEMENT = "element-6066-11e4-a52e-4f735466cecf"
