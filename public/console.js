@@ -355,7 +355,7 @@ function flush() {
   else showUnread(log.unread + added.length);
   setTimeout(() => added.forEach((line) => line.classList.remove('new')), FADE_MS);
   const took = performance.now() - began;
-  log.pace = Math.max(10, Math.min(FRAME_LINES, Math.round(added.length < log.pace ? log.pace : log.pace * FRAME_MS / took)));
+  log.pace = Math.max(25, Math.min(FRAME_LINES, Math.round(added.length < log.pace ? log.pace : log.pace * FRAME_MS / took)));
   if (log.pending.length) log.frame = requestAnimationFrame(flush);
 }
 
