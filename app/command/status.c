@@ -12,11 +12,13 @@
 
 static const char usage[] = "status [--streams] [-c FILE] [-o KEY=VALUE]...";
 
-/* print_status prints the object, a member a line: it has none but numbers and names. */
+/* print_status prints the object, a member a line: it has none but numbers and names,
+ * and these are printable. */
 static int
 print_status(const struct conf *conf)
 {
 	struct buf body = BUF_EMPTY;
+	bool in_name = false;
 
 	if (inquiry_get(conf, "/status", "", &body) < 0) {
 		buf_free(&body);
@@ -27,11 +29,15 @@ print_status(const struct conf *conf)
 		return inquiry_is_foreign(conf);
 	}
 	for (size_t i = 1; i < body.len - 1; i++) {
-		if (body.bytes[i] == ',')
+		if (body.bytes[i] == '"')
+			in_name = !in_name;
+		else if (body.bytes[i] == '\\')
+			putchar(body.bytes[++i]);
+		else if (body.bytes[i] == ',' && !in_name)
 			putchar('\n');
-		else if (body.bytes[i] == ':')
+		else if (body.bytes[i] == ':' && !in_name)
 			fputs(": ", stdout);
-		else if (body.bytes[i] != '"')
+		else
 			putchar(body.bytes[i]);
 	}
 	putchar('\n');

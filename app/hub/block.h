@@ -12,6 +12,7 @@
 #include "app/store/message.h"
 #include "app/store/store.h"
 #include "lib/buf.h"
+#include "lib/clock.h"
 #include "lib/mailbox.h"
 
 #define BLOCK_NO_NAME UINT32_MAX
@@ -43,6 +44,7 @@ struct block {
 	struct block_text texts[ENCODINGS];  /* empty where it has not */
 	struct buf names;        /* users and topics, each ended by NUL */
 	int64_t upto;            /* whoever has this block has seen everything up to here */
+	mono_us found_at;        /* when its messages were committed by us, or else found */
 };
 
 /* block_new returns one that has ENCODING_PLAIN alone. */

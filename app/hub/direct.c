@@ -77,6 +77,8 @@ bring_up_to_date(struct direct *direct, struct hub_state *hub, struct stream *s,
 	HUB_COUNT(hub, n_delivered, slices->n_messages);
 	life_after_write(hub, s,
 	    stream_write(s, slices->iov, slices->n, slices->n_bytes, hub->now));
+	/* All of them as long on their way as the oldest: they are few. */
+	histogram_add(&hub->lag, clock_mono_us() - slices->found_at, slices->n_messages);
 }
 
 /* waits_for: does the stream want that, and has it not been sent it? */

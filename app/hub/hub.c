@@ -303,11 +303,13 @@ hub_count(struct hub *hub, struct hub_counters *counters)
 		.n_streams = atomic_load(&hub->state.counters.n_streams),
 		.n_joined = atomic_load(&hub->state.counters.n_joined),
 		.n_refused = atomic_load(&hub->state.counters.n_refused),
+		.n_read = atomic_load(&hub->state.counters.n_read),
 		.n_delivered = atomic_load(&hub->state.counters.n_delivered),
 		.n_gaps = atomic_load(&hub->state.counters.n_gaps),
 		.n_watchers = atomic_load(&hub->state.counters.n_watchers),
 		.sent = atomic_load(&hub->state.counters.sent),
 	};
+	histogram_read(&hub->state.lag, &counters->lag);
 }
 
 struct tally *

@@ -10,6 +10,7 @@
 #include "app/hub/block.h"
 #include "app/hub/stream.h"
 #include "app/setting/conf.h"
+#include "lib/histogram.h"
 #include "lib/tally.h"
 
 enum {
@@ -76,10 +77,13 @@ struct hub_counters {
 	uint64_t n_streams;      /* open now */
 	uint64_t n_joined;       /* ever */
 	uint64_t n_refused;      /* over a limit */
+	uint64_t n_read;         /* messages that the tail has brought, whoever published them */
 	uint64_t n_delivered;    /* messages written to live streams, and pages to others */
 	uint64_t n_gaps;         /* rowcast.gap told */
 	size_t n_watchers;       /* streams of MESSAGE_TOPIC_STATUS */
 	int64_t sent;            /* id up to which live streams have everything */
+	struct histogram_counts lag;  /* of each delivery to a live stream: from our own commit, or
+	                          * the read that found the row, to the end of the round's writes */
 };
 void hub_count(struct hub *hub, struct hub_counters *counters);
 

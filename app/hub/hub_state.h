@@ -15,6 +15,7 @@
 #include "app/hub/roster.h"
 #include "app/hub/stream.h"
 #include "lib/clock.h"
+#include "lib/histogram.h"
 #include "lib/tally.h"
 #include "lib/timers.h"
 
@@ -26,12 +27,13 @@ struct hub_state {
 		size_t max_descriptors;  /* a stream's descriptor is below; set once, at the start */
 	} limits;
 	struct {
-		_Atomic uint64_t n_streams, n_joined, n_refused, n_delivered, n_gaps;
+		_Atomic uint64_t n_streams, n_joined, n_refused, n_read, n_delivered, n_gaps;
 		_Atomic int64_t sent;    /* a copy of the other, for other threads */
 		_Atomic size_t n_watchers;  /* at the end of the last turn */
 		_Atomic size_t n_unproven;  /* streams in that list */
 		_Atomic size_t n_wanting[ENCODINGS];  /* streams, from hub_want until they are freed */
 	} counters;
+	struct histogram lag;        /* of what rounds and direct.c send; other threads read it */
 
 	struct tally users;          /* those in the roster; other threads read it */
 	int epoll_fd;                /* every open stream is watched here, with itself as data.ptr */

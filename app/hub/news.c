@@ -79,8 +79,11 @@ take_inbox(struct news *news, struct hub_state *hub, bool early)
 	}
 	pthread_mutex_unlock(&news->lock);
 	for (; mail != NULL; mail = next) {
+		struct block *block = CONTAINER_OF(mail, struct block, mail);
+
 		next = mail->next;
-		ring_add(&hub->ring, CONTAINER_OF(mail, struct block, mail));
+		HUB_COUNT(hub, n_read, block->n);
+		ring_add(&hub->ring, block);
 	}
 }
 
@@ -123,6 +126,8 @@ run_round(struct news *news, struct hub_state *hub)
 	    after_incomplete_write, hub);
 	atomic_store_explicit(&hub->counters.sent, hub->sent, memory_order_relaxed);
 	HUB_COUNT(hub, n_delivered, tally.n_delivered);
+	if (tally.n_delivered > 0)
+		round_count_lag(news->round, &hub->lag, clock_mono_us());
 	pace_record(&news->pace, tally.n_written, hub->now);
 	direct_allow(&news->direct, tally.n_written);
 	catch_up_with(hub, &hub->ahead);

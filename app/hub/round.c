@@ -22,6 +22,7 @@
 struct item {
 	const struct block *block;
 	const struct block_entry *entry;
+	uint32_t n_picks;
 };
 
 struct pick {
@@ -37,6 +38,7 @@ struct round {
 	uint32_t n_common;
 	struct slices for_all[ENCODINGS], for_one;
 	unsigned encodings;       /* those that all of the items have */
+	size_t n_written;         /* streams; what is for everyone went to each of them */
 	struct pick *picks;       /* owned */
 	uint32_t n_picks, max_picks;
 	struct stream **picked;   /* owned: the streams with picks */
@@ -67,6 +69,7 @@ pick(struct round *round, struct stream *s, uint32_t item)
 		round->picks = mem_realloc(round->picks, round->max_picks * sizeof(*round->picks));
 	}
 	round->picks[new] = (struct pick){ item, NO_PICK };
+	round->items[item].n_picks++;
 	if (s->round == round->number) {
 		round->picks[s->last_pick].next = new;
 		s->last_pick = new;
@@ -127,7 +130,7 @@ collect(struct round *round, const struct roster *roster, const struct ring *rin
 		if (expiry_is_over(entry->expiry, now))
 			continue;
 		n_bytes += entry->len;
-		round->items[round->n_items] = (struct item){ block, entry };
+		round->items[round->n_items] = (struct item){ block, entry, 0 };
 		user = block_user(block, entry);
 		topic = block_topic(block, entry);
 		round->encodings &= block->encodings;
@@ -222,5 +225,27 @@ round_run(struct round *round, const struct roster *roster, const struct ring *r
 		    && !lacks(round, s, before, incomplete, context))
 			send_slices(s, &round->for_all[s->encoding], *sent, now, incomplete, context, &tally);
 	}
+	round->n_written = tally.n_written;
 	return tally;
+}
+
+void
+round_count_lag(const struct round *round, struct histogram *lag, mono_us now)
+{
+	const struct block *block = NULL;
+	uint64_t n = 0;
+
+	for (uint32_t i = 0; i < round->n_items; i++) {
+		const struct item *item = &round->items[i];
+
+		if (item->block != block && block != NULL) {
+			histogram_add(lag, now - block->found_at, n);
+			n = 0;
+		}
+		block = item->block;
+		n += item->entry->user == BLOCK_NO_NAME && item->entry->topic == BLOCK_NO_NAME
+		    ? round->n_written : item->n_picks;
+	}
+	if (block != NULL)
+		histogram_add(lag, now - block->found_at, n);
 }

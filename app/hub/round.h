@@ -11,6 +11,7 @@
 #include "app/hub/roster.h"
 #include "app/hub/stream.h"
 #include "lib/clock.h"
+#include "lib/histogram.h"
 
 struct round;
 
@@ -33,5 +34,9 @@ void round_free(struct round *round);
  * *sent; with 0 at the old one, and from_store is set. */
 struct round_tally round_run(struct round *round, const struct roster *roster, const struct ring *ring,
     int64_t *sent, mono_us now, round_incomplete *incomplete, void *context);
+
+/* round_count_lag adds, for each delivery that round_run has just made, how long before
+ * `now` its message was found. What belongs to one block is added in one. */
+void round_count_lag(const struct round *round, struct histogram *lag, mono_us now);
 
 #endif

@@ -3,8 +3,6 @@
 
 #include "app/hub/slices.h"
 
-#include "lib/clock.h"
-
 void
 slices_clear(struct slices *slices, enum encoding encoding)
 {
@@ -26,6 +24,8 @@ slices_add(struct slices *slices, const struct block *block, const struct block_
 		last->iov_len += len;
 	else
 		slices->iov[++slices->n] = (struct iovec){ bytes, len };
+	if (slices->n_messages == 0)
+		slices->found_at = block->found_at;
 	slices->n_bytes += len;
 	slices->n_messages++;
 	slices->last_id = entry->id;

@@ -12,6 +12,7 @@
 #include "app/hub/block.h"
 #include "app/hub/ring.h"
 #include "app/hub/stream.h"
+#include "lib/clock.h"
 
 struct slices {
 	struct iovec iov[1 + STREAM_WRITE_MESSAGES];  /* iov[0] is the header's */
@@ -19,6 +20,7 @@ struct slices {
 	size_t n_bytes;
 	size_t n_messages;
 	int64_t last_id;      /* of the message added last; set once there is one */
+	mono_us found_at;     /* of the block of the first, the oldest; likewise */
 	enum encoding encoding;
 	bool lacks;           /* out of slices_collect */
 };

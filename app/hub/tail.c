@@ -51,11 +51,13 @@ struct tail {
 	int64_t last;             /* the hub has everything up to here */
 	int64_t revoked;          /* and knows of who was revoked up to this position */
 	tail_lost *lost;          /* NULL once it was called */
+	mono_us committed_by;     /* while there is more to read of our own commits: when the last was */
 	struct mailbox wake;      /* used for its descriptor only: nothing is put inside */
 	_Atomic bool stopping, failing;
 	_Atomic mono_us watched_until;
 	_Atomic int64_t oldest;   /* tail_bounds(); by the tail's thread only */
 	_Atomic int64_t newest;   /* and by whoever commits or hears; never lowered */
+	_Atomic mono_us committed_at;  /* the first commit of ours since the last read; 0: none */
 	pthread_t thread;
 };
 
@@ -137,6 +139,20 @@ revoke(void *hub, const char *user, wall_s until)
 	hub_revoke(hub, user, until);
 }
 
+/* take_found_at returns from when on the messages count as being on their way that the
+ * read which now begins will find: from our own commit, or from now. Where the two come
+ * together, those of others count from our commit too; it was a moment ago, since the
+ * tail is woken by it. */
+static mono_us
+take_found_at(struct tail *tail)
+{
+	mono_us committed_at = atomic_exchange(&tail->committed_at, 0);
+
+	if (committed_at != 0)
+		tail->committed_by = committed_at;
+	return tail->committed_by != 0 ? tail->committed_by : clock_mono_us();
+}
+
 /* read_news reads one block and hands it to the hub; *more: there may be another at
  * once. 0; -1: the store could not be read, and nothing is lost by trying again;
  * STORE_REPLACED. */
@@ -147,8 +163,10 @@ read_news(struct tail *tail, bool *more)
 	struct store_bounds bounds;
 	struct reading reading = { tail, block };
 	int64_t upto;
-	int rc = store_read(tail->store, tail->last, NULL, add_row, &reading, &bounds, &upto);
+	int rc;
 
+	block->found_at = take_found_at(tail);
+	rc = store_read(tail->store, tail->last, NULL, add_row, &reading, &bounds, &upto);
 	*more = false;
 	if (rc == 0)
 		set_bounds(tail, &bounds);
@@ -186,6 +204,7 @@ tail_run(void *arg)
 		do
 			rc = read_news(tail, &more);
 		while (more);
+		tail->committed_by = 0;
 		if (rc == STORE_REPLACED && tail->lost != NULL) {
 			tail->lost();
 			tail->lost = NULL;
@@ -233,6 +252,9 @@ tail_start(const char *store_name, int64_t after, struct hub *hub, tail_lost *lo
 void
 tail_committed(struct tail *tail, int64_t id)
 {
+	mono_us none = 0;
+
+	atomic_compare_exchange_strong(&tail->committed_at, &none, clock_mono_us());
 	raise_newest(tail, id);
 	mailbox_wake(&tail->wake);
 }
@@ -269,6 +291,14 @@ tail_newest(struct tail *tail)
 {
 	tail_look(tail);
 	return atomic_load(&tail->newest);
+}
+
+void
+tail_bytes(struct tail *tail, struct store_bytes *bytes)
+{
+	pthread_mutex_lock(&tail->asked_lock);
+	store_bytes(tail->asked, bytes);
+	pthread_mutex_unlock(&tail->asked_lock);
 }
 
 bool

@@ -49,6 +49,10 @@ void tail_look(struct tail *tail);
  * above it. Where the store cannot be read it is what tail_bounds tells. As tail_look. */
 int64_t tail_newest(struct tail *tail);
 
+/* tail_bytes tells how large the store is at this moment. As tail_newest it waits for
+ * others that ask. */
+void tail_bytes(struct tail *tail, struct store_bytes *bytes);
+
 /* tail_is_failing: could the store not be read when the tail last tried? It tries
  * at least once a second. Any thread. */
 bool tail_is_failing(const struct tail *tail);

@@ -26,6 +26,7 @@ struct snapshot {
 	struct node_counters node;
 	bool readable;            /* the store is */
 	int64_t uptime_s;
+	size_t n_users;
 };
 
 static struct snapshot
@@ -42,6 +43,7 @@ take_snapshot(struct service *service)
 		now.writer.n_trimmed += now.node.n_trimmed;
 	}
 	now.readable = !tail_is_failing(service->tail);
+	tally_total(hub_users(service->hub), &now.n_users);
 	now.uptime_s = (clock_mono_us() - service->started_at) / 1000000;
 	return now;
 }
@@ -73,6 +75,7 @@ status_handle_health(struct service *service, struct request *request)
 	METRIC(streams, gauge, "open streams", hub.n_streams) \
 	METRIC(streams_joined_total, counter, "streams opened", hub.n_joined) \
 	METRIC(streams_refused_total, counter, "streams over a limit", hub.n_refused) \
+	METRIC(messages_read_total, counter, "messages that came to the table, from anybody", hub.n_read) \
 	METRIC(deliveries_total, counter, "messages sent to streams", hub.n_delivered) \
 	METRIC(gaps_total, counter, "replays that began with rowcast.gap", hub.n_gaps) \
 	METRIC(messages_committed_total, counter, "messages stored by /msg", writer.n_committed) \
@@ -82,6 +85,7 @@ status_handle_health(struct service *service, struct request *request)
 	METRIC(oldest_id, gauge, "lowest id retained", store.oldest) \
 	METRIC(newest_id, gauge, "highest id ever given", store.newest) \
 	METRIC(sent_id, gauge, "id up to which live streams have all", hub.sent) \
+	METRIC(users, gauge, "users with open streams", n_users) \
 	METRIC(uptime_seconds, gauge, "time since the start", uptime_s)
 
 /* And where several machines share a log: upstream. */
@@ -96,6 +100,18 @@ status_handle_health(struct service *service, struct request *request)
 	    node.lag_s) \
 	METRIC(upstream_refused_entries_total, counter, "entries of the log that are no message", \
 	    node.n_refused)
+
+/* A histogram, flat like all the rest: who wants the median of the last seconds takes the
+ * counts of two moments. */
+static void
+add_histogram(struct buf *json, const char *name, const struct histogram_counts *counts)
+{
+	for (int i = 0; i < HISTOGRAM_BOUNDS; i++)
+		buf_printf(json, ",\"%s_upto_%" PRId64 "us\":%" PRIu64, name, histogram_bounds[i],
+		    counts->upto[i]);
+	buf_printf(json, ",\"%s_count\":%" PRIu64 ",\"%s_sum_us\":%" PRIu64, name, counts->n, name,
+	    counts->sum_us);
+}
 
 void
 status_handle_metrics(struct service *service, struct request *request)
@@ -118,9 +134,13 @@ status_handle_metrics(struct service *service, struct request *request)
 
 /* add_numbers adds what /status tells, from its first member to the closing brace. */
 static void
-add_numbers(struct buf *json, const struct snapshot *now)
+add_numbers(struct buf *json, const struct service *service, const struct snapshot *now)
 {
-	buf_add_str(json, "\"version\":\"" PACKAGE_VERSION "\"");
+	struct store_bytes bytes;
+
+	buf_add_str(json, "\"version\":\"" PACKAGE_VERSION "\",\"node\":");
+	jsontext_add_string(json, service->conf->node);
+	buf_printf(json, ",\"time_ms\":%" PRId64, clock_wall_us() / 1000);
 #define ADD(name, type, help, member) \
 	buf_printf(json, ",\"" #name "\":%" PRId64, (int64_t)now->member);
 	METRICS(ADD)
@@ -128,7 +148,11 @@ add_numbers(struct buf *json, const struct snapshot *now)
 		SHARED_METRICS(ADD)
 	}
 #undef ADD
-	/* Only here, since to count it costs: /metrics is asked for by anybody. */
+	add_histogram(json, "delivery_lag", &now->hub.lag);
+	/* Only here, since to find out costs: /metrics is asked for by anybody. */
+	tail_bytes(service->tail, &bytes);
+	buf_printf(json, ",\"store_db_bytes\":%" PRId64 ",\"store_wal_bytes\":%" PRId64, bytes.db,
+	    bytes.wal);
 	buf_printf(json, ",\"allocated_bytes\":%zu}", mem_allocated());
 }
 
@@ -139,7 +163,7 @@ answer_status(struct service *service, struct request *request)
 	struct buf json = BUF_EMPTY;
 
 	buf_add_char(&json, '{');
-	add_numbers(&json, &now);
+	add_numbers(&json, service, &now);
 	reply_send(&request->reply, 200, NULL, "application/json", json.bytes, json.len);
 	buf_free(&json);
 }
@@ -181,10 +205,9 @@ status_publish(struct service *service)
 	/* Nobody would see it, and it would stand before others when the log is back. */
 	if (now.is_shared && !now.node.is_up)
 		return;
-	buf_printf(&json, TAIL_WATCHERS "%zu,\"node\":", now.hub.n_watchers);
-	jsontext_add_string(&json, service->conf->node);
-	buf_printf(&json, ",\"process\":%ld,\"time\":%" PRId64 ",", (long)getpid(), clock_wall_s());
-	add_numbers(&json, &now);
+	buf_printf(&json, TAIL_WATCHERS "%zu,\"process\":%ld,\"time\":%" PRId64 ",",
+	    now.hub.n_watchers, (long)getpid(), clock_wall_s());
+	add_numbers(&json, service, &now);
 	own.drafts = mem_zalloc(sizeof(*own.drafts));
 	own.n = 1;
 	m = &own.drafts[0].message;

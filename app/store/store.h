@@ -86,6 +86,14 @@ struct store_bounds {
 /* 0 or -1 (logged) */
 int store_bounds(struct store *store, struct store_bounds *bounds);
 
+/* What the store takes on the disk. */
+struct store_bytes {
+	int64_t db, wal;  /* the file, and what was committed but not yet brought into it */
+};
+
+/* store_bytes asks the file system, some microseconds; 0 for what is not there. */
+void store_bytes(const struct store *store, struct store_bytes *bytes);
+
 /* Which rows: those for everyone and those for this user, without a topic or
  * with one of these. */
 struct filter {

@@ -60,6 +60,24 @@ is_same(struct place_file a, struct place_file b)
 	return a.exists == b.exists && a.device == b.device && a.inode == b.inode;
 }
 
+static int64_t
+bytes_beside(const struct store *store, const char *suffix)
+{
+	char *path = path_beside(store, suffix);
+	struct stat st;
+	int64_t n = stat(path, &st) == 0 ? (int64_t)st.st_size : 0;
+
+	free(path);
+	return n;
+}
+
+void
+store_bytes(const struct store *store, struct store_bytes *bytes)
+{
+	bytes->db = bytes_beside(store, "");
+	bytes->wal = bytes_beside(store, "-wal");
+}
+
 /* ---- what is refused ---- */
 
 /* is_mounted_by_table looks the path up in the kernel's table of mounts, for

@@ -237,6 +237,65 @@ TEST(messages_of_all_kinds_are_merged_in_the_order_of_ids_and_written_once)
 	end();
 }
 
+/* lag_of returns what round_count_lag adds at that moment for the round just run. */
+static struct histogram_counts
+lag_of(mono_us now)
+{
+	struct histogram lag = { 0 };
+	struct histogram_counts counts;
+
+	round_count_lag(a_round, &lag, now);
+	histogram_read(&lag, &counts);
+	return counts;
+}
+
+/* news_at is news in a block that was found then, with one more for everyone. */
+static void
+news_at(mono_us found_at, const char *user)
+{
+	struct block *block = block_new();
+
+	add(block, user, NULL, 10, EXPIRY_NEVER);
+	add(block, NULL, NULL, 10, EXPIRY_NEVER);
+	block->found_at = found_at;
+	ring_add(&ring, block);
+}
+
+TEST(each_delivery_counts_with_the_time_since_its_block_was_found)
+{
+	struct histogram_counts lag;
+
+	begin();
+	listening("u", LIST(NULL));
+	listening("u", LIST(NULL));
+	listening("v", LIST(NULL));
+	news_at(1000, "u");       /* 2 and 3 deliveries, 10 ms ago */
+	news_at(10500, "v");      /* 1 and 3, 0.5 ms ago */
+	news_at(10900, "nobody");  /* 3, 0.1 ms ago */
+	assert_int_equal(run().n_delivered, 12);
+	lag = lag_of(11000);
+	assert_int_equal(lag.n, 12);
+	assert_int_equal(lag.upto[0], 3);
+	assert_int_equal(lag.upto[1], 3);
+	assert_int_equal(lag.upto[2], 7);
+	assert_int_equal(lag.upto[5], 7);
+	assert_int_equal(lag.upto[6], 12);
+	assert_int_equal(lag.sum_us, 3 * 100 + 4 * 500 + 5 * 10000);
+	end();
+}
+
+TEST(what_nobody_was_sent_has_no_lag)
+{
+	begin();
+	listening("u", LIST(NULL));
+	news("nobody", NULL);
+	run();
+	assert_int_equal(lag_of(1000).n, 0);
+	run();   /* of nothing at all */
+	assert_int_equal(lag_of(1000).n, 0);
+	end();
+}
+
 TEST(what_has_expired_is_not_sent)
 {
 	struct block *block;
@@ -461,6 +520,8 @@ TEST(any_roster_and_any_messages_are_delivered_as_one_by_one)
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(a_message_goes_to_those_it_is_for),
 	cmocka_unit_test(messages_of_all_kinds_are_merged_in_the_order_of_ids_and_written_once),
+	cmocka_unit_test(each_delivery_counts_with_the_time_since_its_block_was_found),
+	cmocka_unit_test(what_nobody_was_sent_has_no_lag),
 	cmocka_unit_test(what_has_expired_is_not_sent),
 	cmocka_unit_test(only_live_streams_are_written),
 	cmocka_unit_test(a_round_ends_at_a_bound_and_the_next_goes_on_there),
