@@ -101,6 +101,7 @@ admit(struct hub_state *hub, struct stream *s)
 		stream_free(s);
 	} else {
 		s->number = ++hub->n_admitted;
+		s->since = clock_wall_s();
 		roster_add(&hub->roster, s);
 		tally_add(&hub->users, s->filter.user);
 		HUB_COUNT(hub, n_streams, 1);

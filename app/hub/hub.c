@@ -9,7 +9,7 @@
  * hub_run and all that it calls are the hub's thread, which alone touches streams.
  * Other threads call what stands under "the outside", and that touches no more
  * than the inbox of the news, what was heard of the log, the tally of users, the
- * mailbox `joining`, and what is atomic. */
+ * mailboxes `joining` and `asking`, and what is atomic. */
 
 #include "app/hub/hub.h"
 
@@ -41,6 +41,8 @@ enum {
 struct hub {
 	/* What other threads reach. */
 	struct mailbox joining;      /* streams; also wakes the loop for news and to stop */
+	struct mailbox asking;       /* questions of census.h */
+	_Atomic size_t n_asking;     /* and how many were not answered yet */
 	_Atomic bool stopping;
 	struct news news;
 	struct ahead ahead;
@@ -51,6 +53,7 @@ struct hub {
 	struct hub_state state;
 	struct admission admission;
 	struct replay replay;
+	struct mail *questions;      /* taken from `asking`, linked by next */
 };
 
 /* ---- the loop ---- */
@@ -63,7 +66,8 @@ wait_us(struct hub *hub)
 	mono_us until = state->now + IDLE_WAIT_MS * 1000;
 	struct timer *first = timers_first(&state->timers);
 
-	if (!TAILQ_EMPTY(&state->behind) || !dismissal_is_done(&hub->dismissal))
+	if (!TAILQ_EMPTY(&state->behind) || !dismissal_is_done(&hub->dismissal)
+	    || hub->questions != NULL)
 		return 0;
 	if (first != NULL && first->due < until)
 		until = first->due;
@@ -103,6 +107,23 @@ free_closed(struct hub *hub)
 	life_free_closed(&hub->state);
 }
 
+/* answer_one answers the first question, if any. One a turn: each costs some tenths of a
+ * millisecond at most, and messages wait for it. */
+static void
+answer_one(struct hub *hub)
+{
+	struct mail *first;
+
+	if (hub->questions == NULL)
+		hub->questions = mailbox_take(&hub->asking);
+	first = hub->questions;
+	if (first == NULL)
+		return;
+	hub->questions = first->next;
+	atomic_fetch_sub(&hub->n_asking, 1);
+	census_answer(CONTAINER_OF(first, struct census, mail), &hub->state);
+}
+
 /* drain ends all streams. Each is told its own delay, so that they do not all
  * come back in the same moment. */
 static void
@@ -110,6 +131,8 @@ drain(struct hub *hub)
 {
 	struct hub_state *state = &hub->state;
 
+	while (atomic_load(&hub->n_asking) > 0)
+		answer_one(hub);
 	news_run_all(&hub->news, state);
 	admission_run(&hub->admission, state, mailbox_take(&hub->joining));
 	admission_stop(&hub->admission, state);
@@ -130,8 +153,8 @@ watch_mailbox(struct hub *hub, struct mailbox *box)
 static bool
 is_mailbox(const struct hub *hub, const void *watched)
 {
-	return watched == &hub->joining || watched == &hub->replay.pages
-	    || watched == &hub->dismissal.ordered;
+	return watched == &hub->joining || watched == &hub->asking
+	    || watched == &hub->replay.pages || watched == &hub->dismissal.ordered;
 }
 
 /* count_watchers: whether anybody wants to see what rowcast tells of itself every second,
@@ -154,6 +177,7 @@ hub_run(void *arg)
 	struct mail *orders;
 
 	watch_mailbox(hub, &hub->joining);
+	watch_mailbox(hub, &hub->asking);
 	watch_mailbox(hub, &hub->replay.pages);
 	watch_mailbox(hub, &hub->dismissal.ordered);
 	state->now = clock_mono_us();
@@ -175,6 +199,7 @@ hub_run(void *arg)
 		heartbeat_run(state);
 		free_closed(hub);
 		count_watchers(state);
+		answer_one(hub);  /* now that no stream in the roster is closed */
 	}
 	drain(hub);
 	return NULL;
@@ -225,6 +250,7 @@ hub_start(const struct conf *conf, const char *store_name, int64_t sent)
 	if (state->epoll_fd < 0)
 		fatal("hub: epoll_create1");
 	mailbox_init(&hub->joining);
+	mailbox_init(&hub->asking);
 	news_init(&hub->news, &hub->joining, sent);
 	ahead_init(&hub->ahead);
 	if (replay_start(&hub->replay, store_name) < 0)
@@ -318,6 +344,17 @@ hub_users(struct hub *hub)
 	return &hub->state.users;
 }
 
+int
+hub_ask(struct hub *hub, struct census *census)
+{
+	if (atomic_fetch_add(&hub->n_asking, 1) >= HUB_QUESTIONS_MAX) {
+		atomic_fetch_sub(&hub->n_asking, 1);
+		return HUB_CROWDED;
+	}
+	mailbox_put(&hub->asking, &census->mail);
+	return 0;
+}
+
 void
 hub_stop(struct hub *hub)
 {
@@ -334,5 +371,6 @@ hub_stop(struct hub *hub)
 	dismissal_free(&hub->dismissal);
 	revocations_free(hub->state.revocations);
 	mailbox_free(&hub->joining);
+	mailbox_free(&hub->asking);
 	free(hub);
 }

@@ -8,6 +8,7 @@
 
 #include "app/access/revocations.h"
 #include "app/hub/block.h"
+#include "app/hub/census.h"
 #include "app/hub/stream.h"
 #include "app/setting/conf.h"
 #include "lib/histogram.h"
@@ -16,6 +17,8 @@
 enum {
 	/* Descriptors that streams leave free for the store, /msg and new requests. */
 	HUB_SPARE_DESCRIPTORS = 256,
+
+	HUB_QUESTIONS_MAX = 64,  /* of hub_ask that wait; picked, not tuned */
 };
 
 struct hub;
@@ -90,6 +93,14 @@ void hub_count(struct hub *hub, struct hub_counters *counters);
 /* hub_users lends the tally of the users and their open streams, until hub_stop. Any
  * thread. */
 struct tally *hub_users(struct hub *hub);
+
+/* hub_ask takes a question of who is listening (census.h), which the hub answers in one
+ * of its next turns. HUB_CROWDED: HUB_QUESTIONS_MAX wait already, and nothing was taken.
+ * Any thread. */
+enum hub_outcome {
+	HUB_CROWDED = 1,
+};
+int hub_ask(struct hub *hub, struct census *census);
 
 /* hub_stop sends live streams what was published before, tells every stream a
  * fresh `retry:`, ends it, and ends the thread. No other thread may be using

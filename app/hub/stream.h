@@ -86,6 +86,7 @@ struct stream {
 	struct expiry expiry;      /* the token's exp */
 	wall_s issued_at;          /* and its iat, as in struct identity */
 	uint64_t number;           /* of its admission */
+	wall_s since;              /* its admission */
 	mono_us written_at;
 	struct buf unsent;         /* whole bytes of records, from unsent_at on */
 	size_t unsent_at;

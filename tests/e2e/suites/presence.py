@@ -54,6 +54,24 @@ def what_is_in_a_name_comes_back_as_it_was(site):
         expect.true('\nZoë "42" \\ ?? & more' in done.stdout, f'without what moves a cursor: {done.stdout!r}')
 
 
+def each_stream_is_told_where_detail_is_asked_for(site):
+    _nobody_is_there(site)
+    user, other = sorted((site.user(), site.user()))
+    streams = [site.subscribe(token=site.token(user, topics=['*']), topics=['prices', 'a "b"']), site.subscribe(other)]
+    told = _ask(site, f'user={user}&detail=1')
+    expect.equal((told['node'], told['user'], told['streams']), (socket.gethostname(), user, 1))
+    stream = told['detail'][0]
+    expect.true(abs(stream.pop('since') - time.time()) < 30 * site.slow, 'since now')
+    expect.true(stream.pop('cursor') >= 0, 'a cursor')
+    expect.equal(stream, {'state': 'live', 'behind': 0, 'topics': ['prices', 'a "b"']})
+    listed = _ask(site, 'list=1&detail=1')
+    expect.equal([(row['user'], row['streams'], len(row['detail'])) for row in listed['users']], [(user, 1, 1), (other, 1, 1)])
+    expect.equal(listed['next'], None)
+    expect.equal([row['user'] for row in _ask(site, f'list=1&detail=1&after={user}')['users']], [other])
+    for stream in streams:
+        stream.close()
+
+
 def a_list_goes_on_after_any_name(site):
     _nobody_is_there(site)
     users = sorted(site.user() for _ in range(5))
@@ -81,8 +99,9 @@ def only_an_administrator_may_ask(site):
 
 def a_parameter_that_it_does_not_know_is_refused_with_the_name_that_was_meant(site):
     for query, sentence in (('users=42', 'did you mean user?'), ('List=1', 'did you mean list?'),
-                            ('page=2', 'only user, list, after and token'), ('list=yes', 'list must be 1'),
-                            ('after=42', 'after needs list=1'), ('user=42&list=1', 'cannot both be given')):
+                            ('page=2', 'only user, list, after, detail and token'), ('list=yes', 'list must be 1'),
+                            ('after=42', 'after needs list=1'), ('user=42&list=1', 'cannot both be given'),
+                            ('detail=1', 'detail needs user or list=1')):
         answer = site.curl('/presence?' + query, token=_admin(site))
         expect.refusal(answer, 400, query)
         expect.true(sentence in answer.text, f'{query}: {answer.text}')

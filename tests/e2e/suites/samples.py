@@ -94,19 +94,38 @@ def while_rowcast_is_away_a_page_of_another_site_is_told_to_come_again(site):
 
 # ---- what goes on ----
 
-def what_goes_on_is_for_this_machine_alone(site):
+def _ask_from(site, source, path, method='GET', token=None):
     """127.0.0.2 stands for everybody else."""
+    connection = http.client.HTTPConnection('127.0.0.1', site.front.port, timeout=30 * site.slow, source_address=(source, 0))
+    try:
+        connection.request(method, path, headers={'Authorization': 'Bearer ' + token} if token else {})
+        response = connection.getresponse()
+        return response.status, response.read()
+    finally:
+        connection.close()
+
+
+def who_is_connected_is_told_to_an_administrator_from_anywhere_and_to_nobody_else(site):
+    """rowcast asks for the scope, whatever a request says of itself."""
+    admin = site.token(site.user(), scope='rowcast:admin')
+    publisher = site.token(site.user(), scope='rowcast:publish')
+    user = site.user()
+    with site.subscribe(user):
+        for prefix in ('', '/x'):
+            for source in ('127.0.0.1', '127.0.0.2'):
+                expect.equal(_ask_from(site, source, f'{prefix}/presence')[0], 400, f'{prefix} without a token from {source}')
+                expect.equal(_ask_from(site, source, f'{prefix}/presence', token='x')[0], 401)
+                expect.equal(_ask_from(site, source, f'{prefix}/presence', token=publisher)[0], 403)
+                status, body = _ask_from(site, source, f'{prefix}/presence?user={user}&detail=1', token=admin)
+                expect.true(status == 200 and user.encode() in body, f'{status} {body}')
+
+
+def what_goes_on_is_for_this_machine_alone(site):
     def ask(source, path, method='GET'):
-        connection = http.client.HTTPConnection('127.0.0.1', site.front.port, timeout=30 * site.slow, source_address=(source, 0))
-        try:
-            connection.request(method, path, headers={'Authorization': 'Bearer ' + admin})
-            response = connection.getresponse()
-            return response.status, response.read()
-        finally:
-            connection.close()
+        return _ask_from(site, source, path, method, admin)
 
     admin = site.token(site.user(), scope='rowcast:admin')
-    for word, shown in (('metrics', b'rowcast_'), ('status', b'{'), ('presence', b'{')):
+    for word, shown in (('metrics', b'rowcast_'), ('status', b'{')):
         encoded = f'%{ord(word[0]):02x}{word[1:-1]}%{ord(word[-1]):02X}'
         for path in (f'/{word}', f'/x/{word}', f'/{encoded}', f'/x/{encoded}', f'//{word}', f'/x//{word}', f'//x///{encoded}',
                      f'/./{word}', f'/x/../{word}', f'/healthz/../{word}', f'/healthz/%2e%2e/{word}', f'/events/{word}',

@@ -141,12 +141,86 @@ TEST(a_list_goes_on_until_it_is_at_its_end)
 	}
 }
 
+/* detail_is: between what the streams of `user` say of themselves with since and cursor. */
+static bool
+detail_is(const char *query, const char *before, const char *behind)
+{
+	const char *text = asked(200, query), *since = strstr(text, "\"since\":"), *topics;
+	int64_t at;
+
+	if (since == NULL)
+		return false;
+	at = strtoll(since + 8, NULL, 10);
+	assert_in_range(at, clock_wall_s() - 60, clock_wall_s() + 1);
+	topics = strstr(since, ",\"behind\":0,\"topics\":");
+	return topics != NULL && strlen(before) == (size_t)(since - text)
+	    && strncmp(text, before, strlen(before)) == 0 && strcmp(topics, behind) == 0;
+}
+
+TEST(each_stream_of_a_user_is_told_where_detail_is_asked_for)
+{
+	struct peer one, other;
+
+	subscribe(&one, "42");
+	subscribe(&other, "\"q\"");
+	WAIT_FOR(is("list=1", "{\"users\":[{\"user\":\"\\\"q\\\"\",\"streams\":1},"
+	    "{\"user\":\"42\",\"streams\":1}],\"next\":null}"));
+	assert_true(detail_is("user=42&detail=1", "{\"node\":\"here\",\"user\":\"42\",\"streams\":1,\"detail\":[{",
+	    ",\"behind\":0,\"topics\":[]}]}"));
+	assert_true(detail_is("list=1&detail=1&after=%22q%22", "{\"node\":\"here\",\"users\":[{\"user\":\"42\","
+	    "\"streams\":1,\"detail\":[{", ",\"behind\":0,\"topics\":[]}]}],\"next\":null}"));
+	assert_string_equal(asked(200, "user=nobody&detail=1"),
+	    "{\"node\":\"here\",\"user\":\"nobody\",\"streams\":0,\"detail\":[]}");
+	assert_string_equal(asked(200, "list=1&detail=1&after=z"),
+	    "{\"node\":\"here\",\"users\":[],\"next\":null}");
+	hang_up(&one);
+	hang_up(&other);
+	WAIT_FOR(is("list=1", "{\"users\":[],\"next\":null}"));
+}
+
+TEST(a_list_in_detail_goes_on_until_it_is_at_its_end)
+{
+	enum { USERS = 2 * CENSUS_USERS + 10 };
+	struct peer *peers = mem_alloc(USERS * sizeof(*peers));
+	char name[16], query[64], expected[64];
+	const char *text;
+	int n_seen = 0;
+
+	for (int i = 0; i < USERS; i++) {
+		snprintf(name, sizeof(name), "%04d", i);
+		subscribe(&peers[i], name);
+	}
+	strcpy(query, "list=1&detail=1");
+	while (n_seen < USERS) {
+		const char *next;
+
+		text = asked(200, query);
+		for (int i = 0; i < CENSUS_USERS && n_seen < USERS; i++, n_seen++) {
+			snprintf(expected, sizeof(expected), "{\"user\":\"%04d\",\"streams\":1,", n_seen);
+			text = strstr(text, expected);
+			assert_non_null(text);
+		}
+		next = strstr(text, "\"next\":");
+		if (n_seen == USERS) {
+			assert_string_equal(next, "\"next\":null}");
+		} else {
+			snprintf(expected, sizeof(expected), "\"next\":\"%04d\"}", n_seen - 1);
+			assert_string_equal(next, expected);
+			snprintf(query, sizeof(query), "list=1&detail=1&after=%04d", n_seen - 1);
+		}
+	}
+	for (int i = 0; i < USERS; i++)
+		hang_up(&peers[i]);
+	free(peers);
+	WAIT_FOR(is("list=1", "{\"users\":[],\"next\":null}"));
+}
+
 TEST(what_is_asked_wrongly_is_refused_with_a_sentence)
 {
 	static const struct { const char *query, *sentence; } cases[] = {
 		{ "users=42", "/presence has no parameter users: did you mean user?" },
 		{ "lists=1", "/presence has no parameter lists: did you mean list?" },
-		{ "since=3", "/presence has no parameter since, only user, list, after and token" },
+		{ "since=3", "/presence has no parameter since, only user, list, after, detail and token" },
 		{ "user=", "user must not be empty" },
 		{ "user=%ff", "user must be UTF-8 text" },
 		{ "user=a%00b", "user must be UTF-8 text" },
@@ -156,6 +230,8 @@ TEST(what_is_asked_wrongly_is_refused_with_a_sentence)
 		{ "user=a&list=1", "user and list cannot both be given" },
 		{ "after=a", "after needs list=1" },
 		{ "user=a&after=a", "after needs list=1" },
+		{ "detail=1", "detail needs user or list=1" },
+		{ "detail=yes&user=a", "detail must be 1" },
 		{ "list=1&after=%f", "the query has a % without two hex digits" },
 	};
 	struct buf query = BUF_EMPTY;
@@ -197,6 +273,8 @@ TEST(only_who_may_administer_is_told_and_who_is_at_the_socket)
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(who_is_connected_is_told_until_it_leaves),
 	cmocka_unit_test(a_list_goes_on_until_it_is_at_its_end),
+	cmocka_unit_test(each_stream_of_a_user_is_told_where_detail_is_asked_for),
+	cmocka_unit_test(a_list_in_detail_goes_on_until_it_is_at_its_end),
 	cmocka_unit_test(what_is_asked_wrongly_is_refused_with_a_sentence),
 	cmocka_unit_test(only_who_may_administer_is_told_and_who_is_at_the_socket),
 };
