@@ -30,7 +30,7 @@ teardown(void **state __attribute__((unused)))
 static struct follower *
 follow(struct machine *machine)
 {
-	struct follower *follower = follower_start(&machine->conf, machine_store(machine),
+	struct follower *follower = follower_start(&machine->conf, machine_store(machine), NULL,
 	    &machine->wiring);
 
 	assert_non_null(follower);
