@@ -41,6 +41,20 @@ const make = (tag, className, text) => {
 const style = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 export const colour = (place) => `--series-${place % COLOURS + 1}`;
 
+/* uPlot asks for formats in the browser's language at once, and WebKit in the locale C says
+ * that this is "C". Without uPlot there are the words and the tables. */
+function load(done) {
+  try {
+    new Intl.NumberFormat(navigator.language);
+  } catch {
+    Object.defineProperty(navigator, 'language', { value: 'en', configurable: true });
+  }
+  const script = make('script');
+  script.src = 'uPlot.iife.min.js';
+  script.onload = done;
+  document.head.append(script);
+}
+
 export class Charts {
   #numbers;
   #charts;
@@ -55,6 +69,7 @@ export class Charts {
     this.#numbers = numbers;
     this.#charts = CHARTS.map((chart) => this.#build(chart));
     place.append(...this.#charts.map((chart) => chart.figure));
+    load(() => this.update());
     new ResizeObserver(() => this.#fit()).observe(place);
     for (const query of ['(prefers-color-scheme: dark)', '(forced-colors: active)']) {
       matchMedia(query).addEventListener('change', () => this.#forget());
@@ -95,8 +110,8 @@ export class Charts {
     for (const chart of this.#charts) {
       chart.lines = nodes.flatMap((node) => chart.of.map((name) => this.#numbers.series(node, name, this.#end)));
       chart.data = [seconds, ...chart.lines];
-      chart.uplot ??= this.#plot(chart);
-      chart.uplot.setData(chart.data);
+      if (globalThis.uPlot) chart.uplot ??= this.#plot(chart);
+      chart.uplot?.setData(chart.data);
       this.#describe(chart);
     }
     if (Date.now() - this.#said >= SAY_EVERY_MS) this.#said = Date.now();

@@ -173,7 +173,7 @@ export class People {
       const row = make('tr');
       row.setAttribute('role', 'row');
       if (i === 0) {
-        const name = Object.assign(make('th', 'who', user), { scope: 'rowgroup', rowSpan: lines.length });
+        const name = Object.assign(make('th', 'person', user), { scope: 'rowgroup', rowSpan: lines.length });
         name.setAttribute('role', 'rowheader');
         row.append(name);
       }

@@ -83,7 +83,7 @@ function showState() {
   byId('token-fault').textContent = bad ? sentence(stream.reason ?? STATES[state]) : '';
   byId('token').toggleAttribute('aria-invalid', bad);
   if (bad) byId('token').setAttribute('aria-invalid', 'true');
-  byId('connection').hidden = !over;
+  byId('entry').hidden = !over;
   byId('disconnect').hidden = over;
   for (const id of ['numbers', 'nodes', 'people']) byId(id).hidden = !(liveSince || (!over && numbers.nodes.size));
   if (over && document.activeElement === document.body) byId('token').focus();
@@ -161,7 +161,7 @@ function showNodes() {
 
 /* ---- the page ---- */
 
-byId('connection').addEventListener('submit', (e) => {
+byId('entry').addEventListener('submit', (e) => {
   e.preventDefault();
   token = remember(clean(byId('token').value));
   open();

@@ -16,7 +16,7 @@ NUMBERS = """(() => {
     const value = (id) => document.querySelector(`#chart-${id} .value`).textContent;
     return value('streams') !== '–' && value('messages') !== '–' && value('store') !== '–';
 })()"""
-ROW = "[...document.querySelectorAll('.people tbody')].find(b => b.querySelector('.who').textContent === arguments[0])"
+ROW = "[...document.querySelectorAll('.people tbody')].find(b => b.querySelector('.person').textContent === arguments[0])"
 
 
 def page(site):
@@ -143,10 +143,10 @@ def a_search_finds_all_whose_name_begins_so(site):
         streams = [site.subscribe(start + end) for end in ("", "-a", "-b")] + [site.subscribe("x" + start)]
         open_live(browser, site)
         search(browser, start)
-        browser.wait_until("[...document.querySelectorAll('.who')].map(w => w.textContent).join() === arguments[0]",
+        browser.wait_until("[...document.querySelectorAll('.person')].map(w => w.textContent).join() === arguments[0]",
                            ",".join((start, start + "-a", start + "-b")))
         search(browser, start + "-")
-        browser.wait_until("document.querySelectorAll('.who').length === 2")
+        browser.wait_until("document.querySelectorAll('.person').length === 2")
         for stream in streams:
             stream.close()
 
@@ -157,12 +157,12 @@ def the_list_goes_on_page_by_page(site):
         streams = [site.subscribe(f"{start}-{n:02}") for n in range(30)]
         open_live(browser, site)
         search(browser, start)
-        browser.wait_until("document.querySelectorAll('.who').length === 25 && !document.querySelector('#people-next').hidden")
+        browser.wait_until("document.querySelectorAll('.person').length === 25 && !document.querySelector('#people-next').hidden")
         browser.click("#people-next")
-        browser.wait_until("document.querySelectorAll('.who').length === 5")
-        expect_equal(browser.texts(".who")[0], f"{start}-25", "the first of the next page")
+        browser.wait_until("document.querySelectorAll('.person').length === 5")
+        expect_equal(browser.texts(".person")[0], f"{start}-25", "the first of the next page")
         browser.click("#people-first")
-        browser.wait_until("document.querySelectorAll('.who').length === 25")
+        browser.wait_until("document.querySelectorAll('.person').length === 25")
         for stream in streams:
             stream.close()
 
@@ -218,7 +218,7 @@ def the_keyboard_alone_is_enough(site):
         browser.eval("document.querySelector('#query').focus()")
         browser.keys(user)
         wait_for_row(browser, user)
-        browser.wait_until("document.querySelectorAll('.who').length === 1")
+        browser.wait_until("document.querySelectorAll('.person').length === 1")
         browser.keys(TAB)
         label = "return document.activeElement.getAttribute('aria-label')"
         expect_equal(browser.eval(label), f"End streams of {user}", "after the search")
@@ -265,7 +265,7 @@ def axe_finds_nothing(site):
             found(browser, "refused")
             browser.open("about:blank")
             open_live(browser, site)
-            browser.wait_until("document.querySelectorAll('.who').length > 0", within=20)
+            browser.wait_until("document.querySelectorAll('.person').length > 0", within=20)
             browser.click("#past summary")
             found(browser, f"live, {width}, {'dark' if dark else 'light'}")
             browser.eval("document.querySelector('.acts button:nth-of-type(2)').click()")
@@ -292,7 +292,7 @@ def the_pictures_of_the_readme_are_taken(site):
                 if browser.eval(lines) >= (4 if name == "status.png" else 2):
                     break
             browser.eval("document.querySelector('#past').open = false")
-            browser.wait_until("document.querySelectorAll('.who').length >= 5", within=20)
+            browser.wait_until("document.querySelectorAll('.person').length >= 5", within=20)
             browser.screenshot(os.path.join(folder, name))
             expect(os.path.getsize(os.path.join(folder, name)) > 20000, f"{name} is empty")
     for stream in streams:
