@@ -22,7 +22,7 @@
 struct item {
 	const struct block *block;
 	const struct block_entry *entry;
-	uint32_t n_picks;
+	uint32_t n_picked;        /* streams that were sent it for it was picked for them */
 };
 
 struct pick {
@@ -69,7 +69,6 @@ pick(struct round *round, struct stream *s, uint32_t item)
 		round->picks = mem_realloc(round->picks, round->max_picks * sizeof(*round->picks));
 	}
 	round->picks[new] = (struct pick){ item, NO_PICK };
-	round->items[item].n_picks++;
 	if (s->round == round->number) {
 		round->picks[s->last_pick].next = new;
 		s->last_pick = new;
@@ -160,6 +159,7 @@ gather(struct round *round, const struct stream *s)
 			item = round->common[common++];
 		} else {
 			item = round->picks[next].item;
+			round->items[item].n_picked++;
 			next = round->picks[next].next;
 		}
 		slices_add(&round->for_one, round->items[item].block, round->items[item].entry);
@@ -244,7 +244,7 @@ round_count_lag(const struct round *round, struct histogram *lag, mono_us now)
 		}
 		block = item->block;
 		n += item->entry->user == BLOCK_NO_NAME && item->entry->topic == BLOCK_NO_NAME
-		    ? round->n_written : item->n_picks;
+		    ? round->n_written : item->n_picked;
 	}
 	if (block != NULL)
 		histogram_add(lag, now - block->found_at, n);
