@@ -190,11 +190,14 @@ TEST(each_metric_has_its_help_and_its_type_before_its_value)
 
 TEST(what_happens_is_counted)
 {
-	char *before = mem_strdup(asked(200, "GET", "/metrics", NULL));
-	int64_t newest = metric(before, "newest_id");
+	int64_t newest = metric(asked(200, "GET", "/metrics", NULL), "newest_id");
+	char *before;
 	struct peer stream;
 	const char *after;
 
+	/* The messages of the tests above may be committed and not read yet. */
+	wait_for_metric("sent_id", newest);
+	before = mem_strdup(asked(200, "GET", "/metrics", NULL));
 	call(&rowcast, &stream);
 	say_request(&stream, false, LIST("REQUEST_METHOD", "GET", "SCRIPT_NAME", "/events",
 	    "HTTP_AUTHORIZATION", bearer), NULL);
