@@ -1,5 +1,5 @@
 /* Ending the streams of a user, a slice in each turn of the loop, since one user may have
- * all the streams that there are.
+ * all the streams that there are; a larger one where turns are long.
  *
  * An order to kick is for the streams that are open when the hub sees it: each stream has
  * the number of its admission, and who comes back meanwhile has a higher one. An order to
@@ -187,11 +187,15 @@ dismiss(struct hub_state *hub, const struct order *order, int *left)
 void
 dismissal_run(struct dismissal *dismissal, struct hub_state *hub)
 {
+	mono_us others = dismissal->ran_at != 0 ? hub->now - dismissal->ran_at : 0;
 	int left = DISMISSAL_TURN_STREAMS;
 	struct order *order;
 
+	if (others > 0)
+		left += (int)(others / DISMISSAL_STREAM_US);
 	while ((order = TAILQ_FIRST(&dismissal->running)) != NULL && dismiss(hub, order, &left))
 		finish(dismissal, order);
+	dismissal->ran_at = dismissal_is_done(dismissal) ? 0 : clock_mono_us();
 }
 
 bool

@@ -12,9 +12,12 @@
 #include "lib/mailbox.h"
 
 enum {
-	/* Streams that are ended in one turn of the loop: each costs three or four system
-	 * calls, some 20 microseconds, and all others wait. Picked, not tuned. */
-	DISMISSAL_TURN_STREAMS = 64,
+	/* Streams that are ended in one turn of the loop, while all others wait: so many, and
+	 * one more for each DISMISSAL_STREAM_US that all else took since the last turn. So where
+	 * turns are long, which is where everybody is written to, the user is gone after a few
+	 * of them, and nobody waits more than twice as long as without. */
+	DISMISSAL_TURN_STREAMS = 64,  /* picked, not tuned */
+	DISMISSAL_STREAM_US = 20,     /* what one costs: three or four system calls */
 };
 
 struct order;
@@ -26,6 +29,7 @@ struct dismissal {
 	/* The hub's thread. */
 	struct order_list running;  /* one a user */
 	struct hash users;        /* the same by name */
+	mono_us ran_at;           /* when the last turn's part was done; 0: nothing was left then */
 };
 
 void dismissal_init(struct dismissal *dismissal);

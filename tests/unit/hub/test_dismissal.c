@@ -545,6 +545,25 @@ TEST(a_turn_ends_a_slice_and_the_next_goes_on)
 	end_by_hand();
 }
 
+TEST(a_turn_ends_more_where_all_else_takes_long)
+{
+	begin_by_hand();
+	add_streams("u", 3 * DISMISSAL_TURN_STREAMS + 100);
+	dismissal_kick(&dismissal, "u");
+	assert_int_equal(turn(), DISMISSAL_TURN_STREAMS);
+	parts.now = dismissal.ran_at + 100 * DISMISSAL_STREAM_US;
+	assert_int_equal(turn(), DISMISSAL_TURN_STREAMS + 100);
+	parts.now = dismissal.ran_at;
+	assert_int_equal(turn(), DISMISSAL_TURN_STREAMS);
+	assert_true(dismissal_is_done(&dismissal));
+	/* What was before nobody was ordered to go does not count. */
+	add_streams("u", 2 * DISMISSAL_TURN_STREAMS);
+	dismissal_kick(&dismissal, "u");
+	parts.now = clock_mono_us() + 1000000;
+	assert_int_equal(turn(), DISMISSAL_TURN_STREAMS);
+	end_by_hand();
+}
+
 TEST(who_comes_back_while_the_others_are_being_ended_stays)
 {
 	begin_by_hand();
@@ -616,6 +635,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(what_one_asks_for_is_known_before_the_tail_has_read_it),
 	cmocka_unit_test(at_the_start_the_revoked_are_known_and_nobody_is_kicked_again),
 	cmocka_unit_test(a_turn_ends_a_slice_and_the_next_goes_on),
+	cmocka_unit_test(a_turn_ends_more_where_all_else_takes_long),
 	cmocka_unit_test(who_comes_back_while_the_others_are_being_ended_stays),
 	cmocka_unit_test(orders_for_one_user_are_joined),
 	cmocka_unit_test(the_orders_of_several_users_share_a_turn),
