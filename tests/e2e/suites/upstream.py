@@ -785,6 +785,80 @@ def rows_of_the_outbox_reach_the_log_once_whenever_rowcast_dies(site):
     expect.equal(got, ['while it was not running'] + [str(i) for i in range(1, n)], 'each once, in the order of the commits')
 
 
+# ---- control ----
+
+def _tell(node, event, user, way):
+    """Kick or revoke, as another program does it."""
+    if way == 'insert':
+        node.sql(f"INSERT INTO message(topic, event, user, data) VALUES('rowcast.control', '{event}', '{user}', '')")
+    else:
+        done = rowcast(node, event, '--user', user, '-c', node.rowcast.conf)
+        expect.equal((done.returncode, done.stderr), (0, ''), event)
+
+
+def who_is_kicked_goes_from_every_machine(site):
+    log, a, b = _pair(site)
+    for way in ('insert', 'command', 'xadd'):
+        user, other = site.user(), site.user()
+        streams = [a.subscribe(user), b.subscribe(user)]
+        bystanders = [a.subscribe(other), b.subscribe(other)]
+        if way == 'xadd':
+            log.call('XADD', 'rowcast', '*', 'topic', 'rowcast.control', 'event', 'kick', 'user', user, 'data', '')
+        else:
+            _tell(b, 'kick', user, way)
+        for stream in streams:
+            stream.wait_end()
+            expect.true(stream.ended_cleanly, 'an end, not a cut')
+        a.publish(a.token(other), msg='still there')
+        for stream in bystanders:
+            expect.equal(stream.wait_event().data, 'still there')
+        missed = a.publish(a.token(user), msg='missed')
+        again = b.subscribe(user, last_event_id=streams[0].parser.last_event_id)
+        expect.equal(again.wait_event().id, str(missed))
+        for node in (a, b):
+            node.close_streams()
+
+
+def who_is_revoked_is_refused_by_every_machine_also_one_that_was_away(site):
+    log, a, b = _pair(site)
+    for way in ('insert', 'command', 'xadd'):
+        user = site.user()
+        old, new = (a.token(user, iat=int(time.time()) + ahead) for ahead in (-10, 60))
+        streams = [a.subscribe(token=old), b.subscribe(token=old)]
+        good = b.subscribe(token=new)
+        if way == 'xadd':
+            log.call('XADD', 'rowcast', '*', 'topic', 'rowcast.control', 'event', 'revoke', 'user', user, 'data', '')
+        else:
+            _tell(a, 'revoke', user, way)
+        for stream, node in zip(streams, (a, b)):
+            stream.wait_event(type='rowcast.revoked')
+            stream.wait_end()
+            expect.refusal(node.no_stream(token=old), 401, node.name, 'token was revoked')
+        a.publish(new, msg='to the new one')
+        expect.equal(good.wait_event().data, 'to the new one')
+        for node in (a, b):
+            node.close_streams()
+
+
+def a_machine_with_an_empty_copy_knows_who_was_revoked_by_rows_that_are_gone(site):
+    with _alone(site, 'revoked long ago') as log, machines.running(site, log.upstream, 1) as (a,):
+        user = site.user()
+        old = a.token(user, iat=int(time.time()))
+        stream = a.subscribe(token=old)
+        _tell(a, 'revoke', user, 'insert')
+        stream.wait_event(type='rowcast.revoked')
+        a.sql("DELETE FROM message WHERE topic = 'rowcast.control'")
+        wait_until(lambda: not any('topic' in fields for _, fields in log.entries()), 'the log has forgotten the row', 20 * site.slow, 0.02)
+        a.stop_rowcast()
+        for suffix in ('', '-wal', '-shm'):
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(a.db + suffix)
+        a.come_back()
+        _wait_up(a)
+        expect.refusal(a.no_stream(token=old), 401, 'the token', 'token was revoked')
+        a.subscribe(token=a.token(user, iat=int(time.time()) + 60)).close()
+
+
 # ---- the copy ----
 
 def a_copy_that_was_deleted_is_made_again(site):
