@@ -27,7 +27,6 @@
 #include "app/fastcgi/intake.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -36,6 +35,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "app/fastcgi/acceptor.h"
 #include "app/fastcgi/arrival.h"
 #include "app/fastcgi/holdings.h"
 #include "app/fastcgi/ready.h"
@@ -48,19 +48,12 @@ enum {
 	EVENTS_MAX = 64,
 	ACCEPTS_MAX = 64,         /* in one turn, so that the others have theirs */
 	SWEEP_MS = 500,           /* how often deadlines are checked */
-	REFUSAL_LOG_MS = 1000,    /* how often it is logged that connections are refused */
-	/* An answer must fit in the socket's buffer: nobody waits to send one. */
-	SEND_BUFFER_BYTES = 256 << 10,
 	READ_BYTES = INTAKE_HEAD_MAX_BYTES,   /* from one connection in one turn */
 };
 
 struct intake {
-	int listen_fd;
 	int epoll_fd;
-	int spare_fd;               /* given up to accept, and refuse, when descriptors ran out;
-	                             * -1: it could not be had again */
-	bool deaf;                  /* listen_fd is not watched until the next sweep */
-	mono_us refusal_logged_at;
+	struct acceptor acceptor;
 	struct conn_list waiting;   /* for bytes; the oldest first */
 	size_t n_waiting;
 	struct conn_list to_judge;  /* of those, the ones with judge_at, in its order */
@@ -459,70 +452,15 @@ be_late(struct intake *intake, struct conn *conn)
 
 /* ---- accepting ---- */
 
-/* watch_listener watches the listening socket, or does not. */
-static void
-watch_listener(struct intake *intake, bool wanted)
-{
-	struct epoll_event event = { .events = wanted ? EPOLLIN : 0, .data.ptr = &intake->listen_fd };
-
-	if (epoll_ctl(intake->epoll_fd, EPOLL_CTL_MOD, intake->listen_fd, &event) == 0)
-		intake->deaf = !wanted;
-}
-
-static void
-open_spare(struct intake *intake)
-{
-	if (intake->spare_fd < 0)
-		intake->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
-}
-
-/* refuse_one makes room when descriptors have run out: without it the peer
- * would stay in the backlog, and accept would fail again at once, for ever. Where
- * not even the spare one could be had again nobody is listened to for a while. */
-static void
-refuse_one(struct intake *intake)
-{
-	int fd = -1;
-
-	if (intake->spare_fd >= 0) {
-		close(intake->spare_fd);
-		intake->spare_fd = -1;
-		fd = accept4(intake->listen_fd, NULL, NULL, SOCK_CLOEXEC);
-		if (fd >= 0)
-			close(fd);
-		open_spare(intake);
-	}
-	if (fd < 0)
-		watch_listener(intake, false);
-	if (clock_mono_us() - intake->refusal_logged_at >= REFUSAL_LOG_MS * 1000) {
-		intake->refusal_logged_at = clock_mono_us();
-		log_warnx("intake: no descriptors left, connections are refused"
-		    " (raise the limit on open files, or lower max_streams)");
-	}
-}
-
 static void
 accept_some(struct intake *intake)
 {
 	for (int i = 0; i < ACCEPTS_MAX; i++) {
-		struct sockaddr_storage address;
-		socklen_t len = sizeof(address);
+		int fd = acceptor_accept(&intake->acceptor);
 		struct conn *conn;
-		int fd = accept4(intake->listen_fd, (struct sockaddr *)&address, &len,
-		    SOCK_CLOEXEC | SOCK_NONBLOCK);
 
-		if (fd < 0) {
-			if (errno == EMFILE || errno == ENFILE)
-				refuse_one(intake);
-			else if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED)
-				log_warn("intake: accept");
+		if (fd < 0)
 			return;
-		}
-		if (address.ss_family != AF_UNIX) {
-			int bytes = SEND_BUFFER_BYTES;
-
-			setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof(bytes));
-		}
 		conn = conn_open(fd, &intake->returned);
 		conn->deadline = in_ms(INTAKE_REQUEST_MS);
 		look(intake, conn);
@@ -542,18 +480,7 @@ sweep(struct intake *intake)
 		if (conn->deadline <= now)
 			be_late(intake, conn);
 	}
-	open_spare(intake);
-	if (intake->deaf)
-		watch_listener(intake, true);
-}
-
-static void
-add_to_epoll(struct intake *intake, int fd, void *what)
-{
-	struct epoll_event event = { .events = EPOLLIN, .data.ptr = what };
-
-	if (epoll_ctl(intake->epoll_fd, EPOLL_CTL_ADD, fd, &event) < 0)
-		fatal("intake: epoll_ctl");
+	acceptor_recover(&intake->acceptor);
 }
 
 /* wait_ms returns how long the loop may sleep. */
@@ -573,17 +500,19 @@ static void *
 intake_run(void *arg)
 {
 	struct intake *intake = arg;
+	struct epoll_event returned = { .events = EPOLLIN, .data.ptr = &intake->returned };
 	mono_us next_sweep = 0;
 
-	add_to_epoll(intake, intake->listen_fd, &intake->listen_fd);
-	add_to_epoll(intake, intake->returned.wake_fd, &intake->returned);
+	acceptor_watch(&intake->acceptor, intake->epoll_fd);
+	if (epoll_ctl(intake->epoll_fd, EPOLL_CTL_ADD, intake->returned.wake_fd, &returned) < 0)
+		fatal("intake: epoll_ctl");
 	while (!atomic_load(&intake->stopping)) {
 		struct epoll_event events[EVENTS_MAX];
 		int n = epoll_wait(intake->epoll_fd, events, EVENTS_MAX, wait_ms(intake));
 		bool some_to_accept = false;
 
 		for (int i = 0; i < n; i++) {
-			if (events[i].data.ptr == &intake->listen_fd)
+			if (events[i].data.ptr == &intake->acceptor)
 				some_to_accept = true;
 			else if (events[i].data.ptr != &intake->returned)
 				advance(intake, events[i].data.ptr);
@@ -612,10 +541,8 @@ intake_start(int listen_fd, const struct intake_service *service)
 {
 	struct intake *intake = mem_zalloc(sizeof(*intake));
 
-	intake->listen_fd = listen_fd;
 	intake->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
-	intake->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
-	if (intake->epoll_fd < 0 || intake->spare_fd < 0)
+	if (intake->epoll_fd < 0 || acceptor_init(&intake->acceptor, listen_fd) < 0)
 		fatal("intake: no descriptors");
 	mailbox_init(&intake->returned);
 	intake->bytes = mem_alloc(READ_BYTES);
@@ -642,8 +569,7 @@ intake_stop(struct intake *intake)
 	mailbox_wake(&intake->returned);
 	pthread_join(intake->thread, NULL);
 	ready_close(&intake->ready);  /* what was whole by now will still be answered */
-	close(intake->listen_fd);
-	intake->listen_fd = -1;
+	acceptor_stop(&intake->acceptor);
 	while (!TAILQ_EMPTY(&intake->waiting))
 		drop(intake, TAILQ_FIRST(&intake->waiting));
 }
@@ -659,8 +585,7 @@ intake_free(struct intake *intake)
 	holdings_free(&intake->holdings);
 	mailbox_free(&intake->returned);
 	close(intake->epoll_fd);
-	if (intake->spare_fd >= 0)
-		close(intake->spare_fd);
+	acceptor_free(&intake->acceptor);
 	free(intake->bytes);
 	free(intake);
 }
