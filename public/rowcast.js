@@ -372,12 +372,14 @@ export function connect({ url = 'events', token, getToken, topics = [], since, l
 	/* Who is ahead of us waits. */
 	function settle() {
 		for (const [to, m] of members) {
-			if (m.carried || at < 0 || m.at > at) continue;
+			if (m.carried || at < 0) continue;
 			if (m.at < 0) m.at = at;
-			if (m.at >= pos && serves(cur ?? next ?? m, m)) {
+			if (m.at < pos || !serves(cur ?? next ?? m, m)) {
+				if (cur && !next && !want) call(0);
+			} else if (m.at <= at) {
 				m.carried = true;
 				news({ to, at: m.at });
-			} else if (cur && !next && !want) call(0);
+			}
 		}
 	}
 

@@ -268,6 +268,19 @@ sharing('ids that begin anew are told to all', {}, async (server, open) => {
   await Promise.all(tabs.map((tab) => exactly(server, tab)));
 });
 
+sharing('a tab ahead of the leader by what is not for the leader is carried', { heartbeat: 3600 }, async (server, open) => {
+  const first = await open.live({ lastEventId: 0, topics: ['a'] });
+  server.burst(3, { topic: 'b' });
+  const ahead = await open.live({ lastEventId: 3, topics: ['b'] });
+  await until(() => server.streams.size === 1 && server.opened.at(-1).includes('topic=b'), 'one stream');
+  server.burst(2, { topic: 'b' });
+  server.burst(2, { topic: 'a' });
+  await exactly(server, ahead, 3);
+  await exactly(server, first);
+  assert.ok((await ahead.look()).shared);
+  await until(() => server.streams.size === 1, 'one stream');
+});
+
 sharing('the gap of one is not told to others', {}, async (server, open) => {
   server.burst(10);
   server.messages.splice(0, 5);
