@@ -13,6 +13,11 @@
  * its first event lets the old one go. What two lines both bring is told apart by
  * its id: a message whose id is not above the cursor has been given already.
  *
+ * What a line brings is taken in pieces of 4 KiB, a turn of the event loop each,
+ * so that a burst holds up neither the page nor, since each piece is carried by
+ * itself, another tab; and not by timers, which come once a second, or once a
+ * minute, to a hidden tab.
+ *
  * Tabs with the same address and the same user (the claims of the token but those
  * of time; without a token, whom the server names) are a *group*. Web Locks elect
  * the leader; its line asks for the topics of all, and BroadcastChannel carries

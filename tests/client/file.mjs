@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { gzipSync } from 'node:zlib';
 
-const SIZE_MAX = 5000;
+const SIZE_MAX = 5 * 1024;
 const path = (name) => fileURLToPath(new URL(name, import.meta.url));
 
 test('file: it is 5 KB at most, gzipped as it lies', async () => {

@@ -172,6 +172,23 @@ streaming('gaps are told with their reason, and the stream goes on', {}, async (
   assert.equal(late.lastEventId, '1');
 });
 
+streaming('a burst in one piece is given out in turns', {}, async (server, open) => {
+  const stream = await open.live();
+  let turn = 0;
+  let inTurn = 0;
+  let most = 0;
+  let seen = 0;
+  const next = () => { turn = setImmediate(next); inTurn = 0; };
+  next();
+  stream.addEventListener('message', () => { seen++; most = Math.max(most, ++inTurn); });
+  for (const { response } of server.streams) response.cork();
+  server.burst(5000);
+  for (const { response } of server.streams) response.uncork();
+  await until(() => seen === 5000, 'all');
+  clearImmediate(turn);
+  assert.ok(most <= 4096 / 40, `${most} messages in one turn`);      // none takes less than 40 bytes
+});
+
 streaming('400 and 403 stop it with the server\'s sentence', { refuses: (topic) => [Number(topic), 'because of that'] }, async (server, open) => {
   for (const status of ['400', '403', '404']) {
     const stream = open({ topics: [status] });
