@@ -18,6 +18,10 @@
  * itself, another tab; and not by timers, which come once a second, or once a
  * minute, to a hidden tab.
  *
+ * A cursor is remembered with the user whose it is. Whose a stream is, the server
+ * says in its first event: a cursor of somebody else is then given up, and the
+ * stream begins anew.
+ *
  * Tabs with the same address and the same user (the claims of the token but those
  * of time; without a token, whom the server names) are a *group*. Web Locks elect
  * the leader; its line asks for the topics of all, and BroadcastChannel carries
@@ -26,10 +30,12 @@
  * nothing after that cursor was posted before. Otherwise the leader opens a line
  * that does. So a tab takes what the leader posts after it was told that it is
  * carried, in order, and gives out what is above its own cursor and its own topics.
+ * A tab that is ahead of the leader waits: its cursor may be above all ids there are.
  *
  * When the leader is gone the next in the lock's queue is told by the browser at
  * once. It asks all to join again, each with its cursor, so that what was on its
- * way between two tabs does not matter. A leader that holds the lock and stands
+ * way between two tabs does not matter. A page that may be frozen gives up the lock
+ * first: who may stop must not lead. A leader that holds the lock and stands
  * still is robbed of it after 3.5 to 4.5 heartbeats. A tab that nobody carries (no leader
  * answers, topics that the server refuses, more than 32 of them, a cursor above
  * all that the leader knows) has a line of its own, until it is carried.
@@ -59,13 +65,13 @@ export interface Options {
 	last?: number;
 	/**
 	 * Begins after this id. Else it begins where this document's last stream of the
-	 * same topics stopped, with `<meta name="rowcast-cursor" content="N">`, or where
-	 * the tab stopped before a reload.
+	 * same user and topics stopped, with `<meta name="rowcast-cursor" content="N">`, or
+	 * where the tab stopped before a reload.
 	 */
 	lastEventId?: string | number;
 	/** One stream for all tabs of this user. Default true. */
 	shared?: boolean;
-	/** Whether the cursor outlives a reload. Default `session`. */
+	/** Whether the cursor outlives a reload, by sessionStorage. Default `session`; `null`: nothing is remembered. */
 	storage?: 'session' | null;
 }
 

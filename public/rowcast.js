@@ -1,6 +1,6 @@
 /* How it works: rowcast.d.ts */
 
-const cursors = {}, page = globalThis.document;
+const remembered = {}, { document: page, navigator } = globalThis;
 
 /* Bytes to events, HTML 9.2.6 */
 export function parser(onRetry) {
@@ -26,7 +26,7 @@ export function parser(onRetry) {
 	};
 }
 
-const { assign } = Object, failure = (message, fields) => assign(new Error(message), fields);
+const failure = (message, fields) => Object.assign(new Error(message), fields);
 const jitter = (base, tries) => Math.random() * Math.min(30000, base * 2 ** tries);
 
 /* A timer is late in a hidden tab. */
@@ -37,10 +37,8 @@ const rest = () => new Promise((done) => {
 });
 
 async function refusal(answer) {
-	const { status, headers } = answer;
-	let message = `the answer was ${status}`;
-	try { message = JSON.parse(await answer.text()).error || message; } catch {}
-	return failure(message, { status, wait: headers.get('retry-after') * 1000, why: status === 401 && 'refused', final: /4(?!08|25|29)../.test(status) });
+	const { status, headers } = answer, { error } = await answer.json().catch(() => {}) ?? {};
+	return failure(error || `the answer was ${status}`, { status, wait: headers.get('retry-after') * 1000, why: status === 401 && 'refused', final: /4(?!08|25|29)../.test(status) });
 }
 
 function fill(params, fields) {
@@ -49,27 +47,27 @@ function fill(params, fields) {
 }
 
 export class Stream extends EventTarget {
-	state = 'connecting'; reason = null; retryAt = null; lastEventId = ''; user = null; shared = false;
+	lastEventId = ''; user = null; shared = false;
 }
 
-export function connect({ url = 'events', token, getToken, topics = [], since, last, lastEventId, shared = true, storage } = {}) {
+export function connect({ url = 'events', token, getToken, topics = [], since, last, lastEventId, shared = true, storage = true } = {}) {
 	const stream = new Stream(), over = new AbortController(), base = new URL(url, page?.baseURI ?? globalThis.location?.href);
 	const key = `rowcast ${base} ${topics}`, me = Math.random();
-	let at = -1, begin; // our cursor, or how to begin
-	let cur, next, want = true, due = 0; // lines: live, opening, wanted when
-	let need = 'connect', asking, auth, who, renewAt; // why a token is asked for
+	let at = -1, begin, owner; // our cursor, or how to begin; whose it is
+	let cur, next, want = true, due = 0; // lines: live, opening, wanted
+	let need = 'connect', asking, auth, who, renewAt; // of tokens
 	let retry = 3000, tries = 0, kept, heartbeat = 15000, timer, off;
-	let alone = !shared || !globalThis.navigator?.locks, name, channel, lock, leads, carrier, heard;
+	let alone = !shared || !navigator?.locks, name, channel, lock, leads, carrier, heard;
 	const members = new Map(); // the leader's: {topics, at, carried}
-	let pos = -1; // where its line stands
-	let said = ['connecting'], coming, come, sending = Promise.resolve();
+	let pos = -1; // its line's
+	let said, coming, come, sending = Promise.resolve();
 
 	function stored(value) {
-		try { if (storage !== null) return value ? sessionStorage[key] = value : sessionStorage[key]; } catch {}
+		try { if (storage) return value ? sessionStorage[key] = value : sessionStorage[key]; } catch {}
 	}
 
 	function fire(type, fields) {
-		const e = assign(new Event(type), fields);
+		const e = Object.assign(new Event(type), fields);
 		stream.dispatchEvent(e);
 		return e;
 	}
@@ -122,7 +120,6 @@ export function connect({ url = 'events', token, getToken, topics = [], since, l
 		tick();
 	}
 
-	/* Who may stop must not lead. */
 	function pause() {
 		leave();
 		off = true;
@@ -174,7 +171,7 @@ export function connect({ url = 'events', token, getToken, topics = [], since, l
 			fill(to.searchParams, { format: 'json', cursor: 'event', topic: line.topics, ...(line.from < 0 ? begin : { lastEventId: line.from }) });
 			const answer = await fetch(to, { headers: { Accept: 'text/event-stream', ...auth }, cache: 'no-store', signal });
 			if (answer.status === 204) return stop('ended');
-			if (!/^200text.event-stream/.test(answer.status + answer.headers.get('content-type'))) throw await refusal(answer);
+			if (!/^200text.event-stream *(;|$)/i.test(answer.status + answer.headers.get('content-type'))) throw await refusal(answer);
 			const parse = parser((ms) => (retry = ms)), reader = answer.body.getReader();
 			for (;;) {
 				const { done, value } = await reader.read();
@@ -195,22 +192,23 @@ export function connect({ url = 'events', token, getToken, topics = [], since, l
 		for (const e of events) {
 			const data = e.data = JSON.parse(e.data), id = +e.id, why = /^rowcast\.(busy|expired|revoked)/.exec(e.event)?.[1];
 			if (why) {
-				if (at < 0 && e.id) move(id); // where it would have begun
+				if (at < 0 && e.id) move(id);
 				failed = failure(data.reason, why === 'busy' ? { wait: retry } : { why });
 				continue;
+			}
+			if (data.heartbeat) {
+				heartbeat = data.heartbeat * 1000;
+				if (meet(data.user)) return;
 			}
 			if (line !== cur) {
 				cur?.stop.abort();
 				cur = line;
 				next = line.asked = null;
 				pos = line.from < 0 ? id : line.from;
-				tries = kept = 0;
+				if (at < 0) move(pos);
+				tries = kept = begin = 0;
 				set('live');
 				settle();
-			}
-			if (data.heartbeat) {
-				heartbeat = data.heartbeat * 1000;
-				stream.user = data.user;
 			}
 			pos = id;
 			list.push(e);
@@ -218,7 +216,6 @@ export function connect({ url = 'events', token, getToken, topics = [], since, l
 		if (leads) news({ list });
 		take(list);
 		if (line === cur) {
-			if (at >= 0) begin = null;
 			enter();
 			settle();
 			tick();
@@ -243,7 +240,7 @@ export function connect({ url = 'events', token, getToken, topics = [], since, l
 			for (const [to, m] of members) if (!serves(cur ?? { topics }, m)) decline(to);
 			wait = 0;
 		}
-		if (!cur && wait) set(globalThis.navigator?.onLine === false ? 'offline' : 'reconnecting', e.message, Date.now() + wait);
+		if (!cur && wait) set(navigator?.onLine === false ? 'offline' : 'reconnecting', e.message, Date.now() + wait);
 		call(wait);
 	}
 
@@ -257,7 +254,7 @@ export function connect({ url = 'events', token, getToken, topics = [], since, l
 	function take(list) {
 		for (const { event: name, id: lastEventId, data } of list) {
 			const { topic = null, event = null, reason } = data, id = +lastEventId;
-			if (off) return;
+			if (off) break;
 			if (name === 'rowcast.gap') {
 				if (at < 0 || reason === 'invalid' || (reason === 'expired' ? at < id : at > id)) {
 					move(id);
@@ -272,12 +269,24 @@ export function connect({ url = 'events', token, getToken, topics = [], since, l
 				if (type !== 'end') give(message);
 			}
 		}
-		stored(stream.lastEventId);
+		stored(cursors[key]);
 	}
 
 	function move(id) {
-		at = cursors[key] = id;
+		at = id;
 		stream.lastEventId = `${id}`;
+		cursors[key] = id + owner;
+	}
+
+	function meet(user) {
+		const before = owner;
+		stream.user = user;
+		owner = ` ${user}`;
+		if (!before || before === owner) return;
+		at = -1;
+		begin = fresh;
+		regroup(alone);
+		return true;
 	}
 
 	function give(message) {
@@ -309,12 +318,12 @@ export function connect({ url = 'events', token, getToken, topics = [], since, l
 			signal.onabort = done;
 			leads = stream.shared = true;
 			if (!cur) pos = at;
-			post('lead'); // the others join first
+			post('lead');
 			if (!cur) call(carrier ? 30 : 0);
 			carrier = null;
 		})).catch(() => {
 			if (signal.aborted) return;
-			regroup(!leads); // no locks, or ours was stolen
+			regroup(!leads); // none, or stolen
 		});
 	}
 
@@ -349,21 +358,22 @@ export function connect({ url = 'events', token, getToken, topics = [], since, l
 		if (leads) {
 			if (t === 'wake') wake();
 			if (t === 'leave') members.delete(from);
-			if (t !== 'join') return;
-			members.set(from, m);
-			settle();
+			if (t === 'join') {
+				members.set(from, m);
+				settle();
+			}
 		} else if (t === 'no') regroup(true);
 		else if (t === 'lead' || t === 'news') {
 			heard = Date.now();
 			if (t === 'lead') join();
 			else if (to || from === carrier) {
+				if (m.user && meet(m.user)) return;
 				if (to) {
 					drop();
 					carrier = from;
 					stream.shared = true;
 					if (at < 0) move(m.at);
 				}
-				stream.user = m.user;
 				heartbeat = m.heartbeat;
 				take(m.list);
 				if (!off) set(...m.said);
@@ -378,7 +388,6 @@ export function connect({ url = 'events', token, getToken, topics = [], since, l
 
 	const serves = (line, m) => m.topics.every((t) => line.topics.includes(t));
 
-	/* Who is ahead of us waits. */
 	function settle() {
 		for (const [to, m] of members) {
 			if (m.carried || at < 0) continue;
@@ -415,11 +424,13 @@ export function connect({ url = 'events', token, getToken, topics = [], since, l
 	};
 	stream.close = () => stop('closed');
 
+	const fresh = (since ?? last) != null && { since, last }, cursors = storage ? remembered : {};
 	const from = `${lastEventId ?? cursors[key] ?? page?.querySelector('meta[name=rowcast-cursor]')?.content ?? stored() ?? ''}`;
-	if (/^\d+$/.test(from)) move(+from);
-	else if (from) begin = { lastEventId: from };
-	else if ((since ?? last) != null) begin = { since, last };
+	[, begin, owner = ''] = /^(\d+)( .*)?$/s.exec(from) ?? [];
+	if (begin) move(+begin);
+	begin = at < 0 && (from ? { lastEventId: from } : fresh);
 	give();
+	set('connecting');
 	queueMicrotask(tick);
 	return stream;
 }

@@ -61,6 +61,15 @@ streaming('a message has its data, topic, event and id, and the stream its user'
   assert.deepEqual(server.opened, ['format=json&cursor=event&topic=t']);
 });
 
+streaming('when it is live its user and its cursor are known', {}, async (server, open) => {
+  server.burst(3);
+  const stream = open({ topics: ['t'] });
+  const known = [];
+  stream.addEventListener('state', () => known.push([stream.state, stream.user, stream.lastEventId]));
+  await until(() => known.length, 'live');
+  assert.deepEqual(known, [['live', '42', '3']]);
+});
+
 streaming('names of its own events do not come under them', {}, async (server, open) => {
   const stream = await open.live();
   for (const event of ['state', 'gap', 'expired', 'end']) server.publish({ data: event, event });
@@ -172,6 +181,64 @@ streaming('gaps are told with their reason, and the stream goes on', {}, async (
   assert.equal(late.lastEventId, '1');
 });
 
+streaming('what is remembered of one user is not for another', {}, async (server, open) => {
+  const topics = ['mine'];
+  const first = await open.live({ topics });
+  server.burst(3);
+  await has(first, '0', '1', '2');
+  first.close();
+  server.burst(2);
+  const other = await open.live({ topics, token: token({ sub: '43' }), last: 1 });
+  await has(other, '1');                   // it begins as it was asked to, not at the other's cursor
+  server.publish({ data: 'a' });
+  await has(other, '1', 'a');
+  other.close();
+  const again = await open.live({ topics, token: token({ sub: '43' }) });
+  server.publish({ data: 'b' });
+  await has(again, 'b');
+  again.close();
+  server.publish({ data: 'c' });
+  await has(await open.live({ topics, token: token({ sub: '43' }) }), 'c');
+});
+
+streaming('with a cookie the server says whose cursor it was', { visitor: '42' }, async (server, open) => {
+  const topics = ['cookie'];
+  const first = await open.live({ topics, token: undefined });
+  server.burst(3);
+  await has(first, '0', '1', '2');
+  first.close();
+  server.burst(2);
+  server.visitor = '43';
+  const other = await open.live({ topics, token: undefined });
+  server.publish({ data: 'a' });
+  await has(other, 'a');
+  assert.equal(other.user, '43');
+});
+
+streaming('storage: null remembers nothing', {}, async (server, open) => {
+  const kept = {};
+  globalThis.sessionStorage = kept;
+  try {
+    const forgetful = { topics: ['forgotten'], storage: null };
+    const first = await open.live(forgetful);
+    server.burst(2);
+    await has(first, '0', '1');
+    first.close();
+    server.publish({ data: 'missed' });
+    const second = await open.live(forgetful);
+    server.publish({ data: 'a' });
+    await has(second, 'a');
+    assert.deepEqual(kept, {});
+    const third = await open.live({ topics: ['kept'] });
+    server.publish({ data: 'b' });
+    await has(third, 'b');
+    await until(() => Object.values(kept).length, 'what is kept');
+    assert.deepEqual(Object.values(kept), ['5 42']);
+  } finally {
+    delete globalThis.sessionStorage;
+  }
+});
+
 streaming('a burst in one piece is given out in turns', {}, async (server, open) => {
   const stream = await open.live();
   let turn = 0;
@@ -219,9 +286,23 @@ for (const status of [408, 429, 500, 502, 503]) {
 }
 
 streaming('an answer that is no stream is tried again', {}, async (server, open) => {
-  server.answers.push((_, response) => response.writeHead(200, { 'Content-Type': 'text/html' }).end('<html>'));
-  assert.deepEqual((await open.live()).states, ['reconnecting', 'live']);
+  for (const type of ['text/html', 'text/event-stream-not', 'x/text/event-stream']) {
+    server.answers.push((_, response) => response.writeHead(200, { 'Content-Type': type }).end('id: 1\ndata: {}\n\n'));
+  }
+  assert.deepEqual((await open.live()).states.at(-1), 'live');
+  assert.equal(server.opened.length, 1);
 });
+
+for (const type of ['text/event-stream;', 'text/event-stream; charset=utf-8', 'text/event-stream;charset=x', 'Text/Event-Stream', 'text/event-stream ;x']) {
+  streaming(`${type} is one`, {}, async (server, open) => {
+    server.answers.push((request, response) => {
+      const write = response.writeHead;
+      response.writeHead = function (status) { return write.call(this, status, { 'Content-Type': type }); };
+      server.hold(request, response, new URL(request.url, server.origin).searchParams);
+    });
+    assert.deepEqual((await open.live()).states, ['live']);
+  });
+}
 
 streaming('Retry-After and busy are kept to', {}, async (server, open) => {
   server.answers.push((_, response) => response.writeHead(503, { 'Retry-After': '2' }).end('{"error":"wait"}'));
