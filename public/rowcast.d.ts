@@ -13,10 +13,10 @@
  * its first event lets the old one go. What two lines both bring is told apart by
  * its id: a message whose id is not above the cursor has been given already.
  *
- * What a line brings is taken in pieces of 4 KiB, a turn of the event loop each,
- * so that a burst holds up neither the page nor, since each piece is carried by
- * itself, another tab; and not by timers, which come once a second, or once a
- * minute, to a hidden tab.
+ * What a line brings is taken in pieces of 4 KiB, and after 25 ms others have a turn
+ * of the event loop, so that a burst holds up neither the page nor, since each piece
+ * is carried by itself, another tab. Timers would do that too, but come once a second,
+ * or once a minute, to a hidden tab.
  *
  * A cursor is remembered with the user whose it is. Whose a stream is, the server
  * says in its first event: a cursor of somebody else is then given up, and the

@@ -1,6 +1,7 @@
 /* How it works: rowcast.d.ts */
 
-const remembered = {}, { document: page, navigator } = globalThis;
+const known = {}, { document: page, navigator } = globalThis;
+let turn;
 
 /* Bytes to events, HTML 9.2.6 */
 export function parser(onRetry) {
@@ -26,13 +27,13 @@ export function parser(onRetry) {
 	};
 }
 
-const failure = (message, fields) => Object.assign(new Error(message), fields);
+const failure = (reason, fields) => Object.assign(new Error(reason), fields);
 const jitter = (base, tries) => Math.random() * Math.min(30000, base * 2 ** tries);
 
-/* A timer is late in a hidden tab. */
-const rest = () => new Promise((done) => {
+/* Timers are late in hidden tabs. */
+const rest = () => performance.now() < turn || new Promise((done) => {
 	const { port1, port2 } = new MessageChannel();
-	port1.onmessage = () => done(port1.close());
+	port1.onmessage = () => done(turn = performance.now() + 25, port1.close());
 	port2.postMessage(0);
 });
 
@@ -53,13 +54,13 @@ export class Stream extends EventTarget {
 export function connect({ url = 'events', token, getToken, topics = [], since, last, lastEventId, shared = true, storage = true } = {}) {
 	const stream = new Stream(), over = new AbortController(), base = new URL(url, page?.baseURI ?? globalThis.location?.href);
 	const key = `rowcast ${base} ${topics}`, me = Math.random();
-	let at = -1, begin, owner; // our cursor, or how to begin; whose it is
-	let cur, next, want = true, due = 0; // lines: live, opening, wanted
-	let need = 'connect', asking, auth, who, renewAt; // of tokens
+	let at = -1, begin, owner; // our cursor, or how to begin; whose
+	let cur, next, want = true, due = 0; // lines: live, opening
+	let need = 'connect', asking, auth, who, renewAt;
 	let retry = 3000, tries = 0, kept, heartbeat = 15000, timer, off;
 	let alone = !shared || !navigator?.locks, name, channel, lock, leads, carrier, heard;
 	const members = new Map(); // the leader's: {topics, at, carried}
-	let pos = -1; // its line's
+	let pos = -1;
 	let said, coming, come, sending = Promise.resolve();
 
 	function stored(value) {
@@ -323,7 +324,7 @@ export function connect({ url = 'events', token, getToken, topics = [], since, l
 			carrier = null;
 		})).catch(() => {
 			if (signal.aborted) return;
-			regroup(!leads); // none, or stolen
+			regroup(!leads);
 		});
 	}
 
@@ -424,7 +425,7 @@ export function connect({ url = 'events', token, getToken, topics = [], since, l
 	};
 	stream.close = () => stop('closed');
 
-	const fresh = (since ?? last) != null && { since, last }, cursors = storage ? remembered : {};
+	const fresh = (since ?? last) != null && { since, last }, cursors = storage ? known : {};
 	const from = `${lastEventId ?? cursors[key] ?? page?.querySelector('meta[name=rowcast-cursor]')?.content ?? stored() ?? ''}`;
 	[, begin, owner = ''] = /^(\d+)( .*)?$/s.exec(from) ?? [];
 	if (begin) move(+begin);

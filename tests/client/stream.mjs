@@ -247,12 +247,18 @@ streaming('a burst in one piece is given out in turns', {}, async (server, open)
   let seen = 0;
   const next = () => { turn = setImmediate(next); inTurn = 0; };
   next();
-  stream.addEventListener('message', () => { seen++; most = Math.max(most, ++inTurn); });
-  for (const { response } of server.streams) response.cork();
-  server.burst(5000);
-  for (const { response } of server.streams) response.uncork();
-  await until(() => seen === 5000, 'all');
-  clearImmediate(turn);
+  let clock = 0;                           // the handler's time, whatever this machine takes for it
+  performance.now = () => clock;
+  try {
+    stream.addEventListener('message', () => { seen++; clock += 50; most = Math.max(most, ++inTurn); });
+    for (const { response } of server.streams) response.cork();
+    server.burst(5000);
+    for (const { response } of server.streams) response.uncork();
+    await until(() => seen === 5000, 'all');
+  } finally {
+    delete performance.now;
+    clearImmediate(turn);
+  }
   assert.ok(most <= 4096 / 40, `${most} messages in one turn`);      // none takes less than 40 bytes
 });
 
