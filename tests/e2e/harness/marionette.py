@@ -12,7 +12,8 @@ import socket
 COMMANDS = [(method, re.compile(path + '$'), command) for method, path, command in [
     ('POST', '/url', 'Navigate'), ('GET', '/url', 'GetCurrentURL'), ('POST', '/refresh', 'Refresh'),
     ('GET', '/window', 'GetWindowHandle'), ('POST', '/window', 'SwitchToWindow'), ('POST', '/window/new', 'NewWindow'),
-    ('DELETE', '/window', 'CloseWindow'), ('POST', '/window/rect', 'SetWindowRect'), ('GET', '/screenshot', 'TakeScreenshot'),
+    ('GET', '/window/handles', 'GetWindowHandles'), ('DELETE', '/window', 'CloseWindow'), ('DELETE', '/cookie', 'DeleteAllCookies'),
+    ('POST', '/window/rect', 'SetWindowRect'), ('GET', '/screenshot', 'TakeScreenshot'),
     ('POST', '/element', 'FindElement'), ('GET', '/element/(?P<id>[^/]+)/text', 'GetElementText'),
     ('POST', '/element/(?P<id>[^/]+)/click', 'ElementClick'), ('POST', '/element/(?P<id>[^/]+)/clear', 'ElementClear'),
     ('POST', '/element/(?P<id>[^/]+)/value', 'ElementSendKeys'), ('POST', '/actions', 'PerformActions'),

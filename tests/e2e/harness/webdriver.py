@@ -2,8 +2,11 @@
 
 Needs of Debian's packages chromium and chromium-driver; firefox-esr; or
 webkit2gtk-driver and xvfb; and nothing of Python beyond its standard library.
-A Browser has a profile of its own, and is gone with close(). ENGINE is which
-one it is where nothing else is said; `run --browser` sets it.
+ENGINE is which one it is where nothing else is said; `run --browser` sets it.
+
+To start one takes seconds, so one that is closed after a test that went well is
+kept for the next: without its tabs, and with them what was stored for these, and
+without cookies. close_idle() ends those.
 
 Nothing here sleeps: Browser.wait_until() asks inside the page until a
 condition holds, and says what it was waiting for when it does not.
@@ -26,8 +29,9 @@ import urllib.request
 
 from marionette import Marionette
 
-WAIT_S = 10                 # picked to be far beyond what anything here takes
+WAIT_S = 60                 # picked to be far beyond what anything here takes, however busy the machine
 START_S = 60                # a cold start of the browser on a small, busy machine
+ANSWER_S = 2 * WAIT_S       # of the driver, while the page waits
 DRIVER_STARTS = 5           # picked, not tuned
 
 ENGINE = "chromium"
@@ -71,8 +75,17 @@ class BrowserError(Exception):
         self.code = code
 
 
+# Those that no test has: Browsers, each with the programs that it has started.
+_idle = []
+
+
+def close_idle():
+    while _idle:
+        _idle.pop()._end()
+
+
 class Browser:
-    """A browser and its driver, with a fresh profile. Use it as a context
+    """A browser and its driver, as if with a fresh profile. Use it as a context
     manager, or call start() and close(). Firefox has no driver, and speaks for
     itself."""
 
@@ -86,10 +99,25 @@ class Browser:
     def __enter__(self):
         return self.start()
 
-    def __exit__(self, *_):
-        self.close()
+    def __exit__(self, failure, *_):
+        if failure:
+            self._end()
+        else:
+            self.close()
+
+    def _alike(self):
+        """What it was started with; Chromium is told its colours any time."""
+        return self.engine, self.scale, self.dark and self.engine != "chromium"
 
     def start(self):
+        for idle in _idle:
+            if idle._alike() == self._alike():
+                _idle.remove(idle)
+                for name in ("profile", "base", "session", "marionette", "processes"):
+                    setattr(self, name, getattr(idle, name))
+                self.set_window_size(self.width, self.height)
+                self._prefer("dark" if self.dark else "light")
+                return self
         missing = [package for program, package in PROGRAMS[self.engine] if not shutil.which(program)]
         if missing:
             raise BrowserError("not installed", "apt-get install " + " ".join(missing))
@@ -99,7 +127,7 @@ class Browser:
             self.set_window_size(self.width, self.height)
             self._prefer("dark" if self.dark else "light")
         except BaseException:
-            self.close()
+            self._end()
             raise
         return self
 
@@ -122,9 +150,9 @@ class Browser:
         self._spawn(["firefox-esr", "--headless", "--no-remote", "--marionette", "--profile", self.profile],
                     env={**os.environ, "HOME": self.profile, "MOZ_HEADLESS_WIDTH": "2800", "MOZ_HEADLESS_HEIGHT": "2000"})
         port = self._wait_for_file("MarionetteActivePort")
-        self.marionette = Marionette(int(port), START_S)
+        self.marionette = Marionette(int(port), ANSWER_S)
         self.session = ""
-        self.marionette.new_session({"timeouts": {"script": START_S * 1000}})
+        self.marionette.new_session({"timeouts": {"script": ANSWER_S * 1000}})
 
     def _start_webkit(self):
         display = os.path.join(self.profile, "display")
@@ -149,7 +177,7 @@ class Browser:
 
     def _new_session(self, capabilities):
         answer = self._call("POST", "/session", {"capabilities": {"alwaysMatch": {
-            **capabilities, "timeouts": {"script": int(START_S * 1000)}}}}, timeout=START_S)
+            **capabilities, "timeouts": {"script": ANSWER_S * 1000}}}})
         self.session = "/session/" + answer["sessionId"]
 
     def _spawn(self, command, **options):
@@ -199,6 +227,23 @@ class Browser:
         raise BrowserError("not started", "chromedriver: " + " / ".join(said))
 
     def close(self):
+        """Leaves the browser to the next test, with one empty tab."""
+        try:
+            tabs = self._do("GET", "/window/handles")
+            self.switch_tab(tabs[0])
+            empty = self._do("POST", "/window/new", {"type": "tab"})["handle"]
+            for tab in tabs:
+                self.switch_tab(tab)
+                self._do("DELETE", "/cookie")        # of the page that it shows
+                self.close_tab()
+            self.switch_tab(empty)
+            self.console()
+        except (BrowserError, OSError):
+            self._end()
+        else:
+            _idle.append(self)
+
+    def _end(self):
         """Ends the browser and removes its profile; harmless when called twice."""
         if self.session:
             with contextlib.suppress(BrowserError, OSError):
@@ -216,11 +261,11 @@ class Browser:
             shutil.rmtree(self.profile, ignore_errors=True)
             self.profile = None
 
-    def _call(self, method, path, body=None, timeout=START_S):
+    def _call(self, method, path, body=None):
         data = None if method in ("GET", "DELETE") else json.dumps(body or {}).encode()
         request = urllib.request.Request(self.base + path, data, {"Content-Type": "application/json"}, method=method)
         try:
-            with self._http.open(request, timeout=timeout) as answer:
+            with self._http.open(request, timeout=ANSWER_S) as answer:
                 return json.load(answer)["value"]
         except urllib.error.HTTPError as e:
             value = json.load(e)["value"]
@@ -339,12 +384,12 @@ class Browser:
         condition (args are its arguments[...]) is true; returns its value."""
         end = time.monotonic() + within
         script = """
-            const args = [...arguments], done = args.pop(), ms = args.pop(), start = performance.now();
+            const args = [...arguments], done = args.pop(), ms = args.pop(), start = Date.now();
             const holds = function () { return (%s); };
             (function ask() {
                 const value = holds.apply(null, args);
                 if (value) done(value);
-                else if (performance.now() - start > ms) done(null);
+                else if (Date.now() - start > ms) done(null);
                 else setTimeout(ask, 5);
             })();""" % condition
         while True:
