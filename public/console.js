@@ -11,6 +11,7 @@ import { connect } from './rowcast.js';
 const LOG_LINES_MAX = 1000;          // lines kept in the page; picked, not tuned
 const FRAME_LINES = 200;             // lines made in one frame at most...
 const FRAME_MS = 16;                 // ...and no more than this machine makes in that time
+const HIDDEN_MS = 100;               // a hidden tab draws no frames; the browser may make it a second
 const PAGE_LINES = 100;              // earlier messages that are asked for at once
 const LAST_MAX = 1000;               // of `last`, the server's own bound
 const EDGE_PX = 24;                  // this near to an end counts as being there
@@ -264,11 +265,12 @@ function isLate({ created_at }) {
  *
  * What comes is gathered and put into the page once a frame, so much at a time
  * that no frame is late; of more than the page keeps only the newest are made.
- * A hidden tab draws no frames: there it goes in at once. */
+ * A hidden tab draws no frames: a timer does there. */
 
 const log = {
   pending: [],
-  frame: 0,
+  skipped: 0,          // more of them came than the page keeps
+  awaited: false,      // a flush
   following: true,     // the reader stands at the newest edge
   pace: 50,            // lines that the next frame may make
   unread: 0,           // messages below what the reader sees
@@ -326,16 +328,21 @@ function addNotice(title, sentence) {
 
 function add(line) {
   log.pending.push(line);
-  if (log.pending.length > 2 * LOG_LINES_MAX) log.pending.splice(0, LOG_LINES_MAX);
-  if (document.hidden) flush();
-  else if (!log.frame) log.frame = requestAnimationFrame(flush);
+  if (log.pending.length > 2 * LOG_LINES_MAX) log.skipped += log.pending.splice(0, LOG_LINES_MAX).length;
+  awaitFrame();
+}
+
+function awaitFrame() {
+  if (log.awaited) return;
+  log.awaited = true;
+  if (document.hidden) setTimeout(flush, HIDDEN_MS);
+  else requestAnimationFrame(flush);
 }
 
 function flush() {
   const began = performance.now();
-  cancelAnimationFrame(log.frame);
-  log.frame = 0;
-  log.pending.splice(0, log.pending.length - LOG_LINES_MAX);
+  log.awaited = false;
+  log.skipped += log.pending.splice(0, log.pending.length - LOG_LINES_MAX).length;
   const added = log.pending.splice(0, document.hidden ? LOG_LINES_MAX : log.pace).map((line) => line());
   if (!added.length) return;
   el.log.append(...added);
@@ -352,15 +359,17 @@ function flush() {
   }
   describeLog();
   if (log.following) toNewest();
-  else showUnread(log.unread + added.length);
+  else showUnread(log.unread + log.skipped + added.length);
+  log.skipped = 0;
   setTimeout(() => added.forEach((line) => line.classList.remove('new')), FADE_MS);
   const took = performance.now() - began;
   log.pace = Math.max(25, Math.min(FRAME_LINES, Math.round(added.length < log.pace ? log.pace : log.pace * FRAME_MS / took)));
-  if (log.pending.length) log.frame = requestAnimationFrame(flush);
+  if (log.pending.length) setTimeout(awaitFrame, took);      // as long for others as for us
 }
 
 function clear() {
   log.pending = [];
+  log.skipped = 0;
   for (const line of [...el.log.children]) if (line !== el.earlier) line.remove();
   past.end = false;
   log.following = true;
@@ -425,7 +434,7 @@ el.unread.addEventListener('click', () => {
 });
 el.clear.addEventListener('click', clear);
 
-document.addEventListener('visibilitychange', () => { if (document.hidden) flush(); });
+document.addEventListener('visibilitychange', flush);
 
 /* ---- earlier messages ----
  *
@@ -437,7 +446,6 @@ document.addEventListener('visibilitychange', () => { if (document.hidden) flush
 const past = {
   stream: null,
   end: false,          // there are none before the oldest line
-  n: 0,
 
   possible: () => stream?.state === 'live' && !past.end && lines().length < Math.min(LAST_MAX, LOG_LINES_MAX),
 
@@ -447,8 +455,7 @@ const past = {
     const first = lines()[0];
     const before = first ? Number(first.dataset.id) : Number(stream.lastEventId) + 1;
     const last = Math.min(lines().length + PAGE_LINES, LAST_MAX);
-    /* The name, which the server lets pass, keeps its cursor apart from the stream's. */
-    const mine = past.stream = connect({ ...options, url: `events?_earlier=${++past.n}`, lastEventId: undefined, last, shared: false, storage: null });
+    const mine = past.stream = connect({ ...options, lastEventId: undefined, last, shared: false, storage: null });
     const found = [];
     let came = false;
     let timer = setTimeout(() => mine.close(), 10 * SILENCE_MS);
