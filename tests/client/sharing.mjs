@@ -323,7 +323,8 @@ sharing('the leader\'s new token is for all, without a gap', {}, async (server, 
   await Promise.all(tabs.map((tab) => exactly(server, tab)));
   assert.deepEqual([...new Set(open.leader().asked)], ['connect', 'renew']);
   for (const tab of tabs) assert.deepEqual(tab.states, ['live']);
-  assert.equal(server.most, 2);
+  assert.ok(server.most > 1);              // and more than 2 where the server hears late that one is let go
+  await until(() => server.streams.size === 1, 'one stream');
 });
 
 sharing('every tab sends by itself', {}, async (server, open) => {

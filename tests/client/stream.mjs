@@ -476,14 +476,15 @@ streaming('a token is renewed ahead of its end, the new stream is there before t
     least = Math.min(least, server.streams.size);
     server.publish({ data: 'x' });
   }, 5);
-  await until(() => reasons.length > 20, '20 renewals', 40000);
+  await until(() => reasons.length > 20, '20 renewals');
   clearInterval(load);
   await until(() => seen.length >= server.newest, 'all');
   assert.deepEqual(seen, server.messages.map((m) => m.id));
   assert.deepEqual(stream.states, ['live']);
   assert.deepEqual([...new Set(reasons)], ['connect', 'renew']);
   assert.equal(least, 1);
-  assert.equal(server.most, 2);
+  assert.ok(server.most > 1);              // and more than 2 where the server hears late that one is let go
+  await until(() => server.streams.size === 1, 'one stream');
 });
 
 streaming('rowcast.expired asks anew, and nothing is missed', {}, async (server, open) => {

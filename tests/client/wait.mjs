@@ -1,5 +1,5 @@
 /** Until a condition holds; says what it waited for when it does not (a function, where that changes). */
-export async function until(condition, what, ms = 20000) {
+export async function until(condition, what, ms = 120000) {
   const end = Date.now() + ms;
   for (;;) {
     const value = await condition();
