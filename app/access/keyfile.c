@@ -23,6 +23,7 @@
 #include "lib/buf.h"
 #include "lib/log.h"
 #include "lib/mem.h"
+#include "lib/permission.h"
 
 #define PEM_BEGIN "-----BEGIN "
 #define PUBLIC_BEGIN "-----BEGIN PUBLIC KEY-----"
@@ -318,6 +319,20 @@ read_whole(struct keyfile *key, int fd, const char *path)
 	return 0;
 }
 
+static void
+log_unreadable(const char *path)
+{
+	int error = errno;
+	char *why = permission_refusal(path, R_OK, NULL);
+
+	errno = error;
+	if (why != NULL)
+		log_errorx("auth: %s", why);
+	else
+		log_error("auth: %s: cannot be read", path);
+	free(why);
+}
+
 int
 keyfile_read(struct keyfile *key, const char *path, const char *alg)
 {
@@ -326,7 +341,7 @@ keyfile_read(struct keyfile *key, const char *path, const char *alg)
 	*key = (struct keyfile){ NULL, 0 };
 	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a FIFO must not hold us up */
 	if (fd < 0) {
-		log_error("auth: %s: cannot be read", path);
+		log_unreadable(path);
 		goto fail;
 	}
 	if (!is_our_kind_of_file(fd, path) || read_whole(key, fd, path) < 0)

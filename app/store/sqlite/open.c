@@ -21,12 +21,14 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "app/store/sqlite/append.h"
 #include "app/store/sqlite/beside.h"
 #include "app/store/sqlite/copy.h"
 #include "app/store/sqlite/fault.h"
 #include "app/store/sqlite/handle.h"
+#include "app/store/sqlite/permit.h"
 #include "app/store/sqlite/place.h"
 #include "app/store/sqlite/read.h"
 #include "app/store/sqlite/replaced.h"
@@ -41,6 +43,14 @@ enum {
 	OWNER_CACHE_KIB = 8192,       /* picked, not tuned */
 	READER_CACHE_KIB = 512,       /* a page of replay and the way to it; one per reading thread */
 };
+
+/* log_unopened: what SQLite says, which is little. */
+static void
+log_unopened(const struct store *store)
+{
+	log_errorx("store: %s: cannot be opened: %s%s", store->path, sql_error(store->sql),
+	    access(store->path, F_OK) == 0 ? "" : ": there is none yet: start `rowcast serve` first");
+}
 
 struct store *
 store_open(const char *name, enum store_access access)
@@ -58,12 +68,13 @@ store_open(const char *name, enum store_access access)
 		goto fail;
 	}
 	store->path = mem_strdup(name + strlen(scheme));
+	if (permit_refuse(store->path, writes ? PERMIT_WRITE : PERMIT_READ) < 0)
+		goto fail;
 	if (sql_open(&store->sql, store->path, writes, BUSY_WAIT_MS) != 0) {
-		log_errorx("store: %s: cannot be opened: %s (is the folder there, and ours"
-		    " to write?)", store->path, sql_error(store->sql));
+		log_unopened(store);
 		goto fail;
 	}
-	if (place_refuse(store, writes) < 0)
+	if (place_refuse(store) < 0)
 		goto fail;
 	pragmas = mem_printf("PRAGMA synchronous = %s; PRAGMA trusted_schema = OFF;"
 	    " PRAGMA cache_size = -%d; PRAGMA query_only = %d",

@@ -10,8 +10,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <grp.h>
-#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -110,31 +108,8 @@ is_mounted(const char *path)
 	return is_mounted_by_table(path);
 }
 
-/* log_not_ours_to_write says whose it is, and what helps. */
-static void
-log_not_ours_to_write(const struct store *store, const char *path, const struct stat *st)
-{
-	const struct passwd *owner = getpwuid(st->st_uid);
-	char *owner_name = owner != NULL ? mem_strdup(owner->pw_name) : mem_printf("%u", st->st_uid);
-	const struct group *group = getgrgid(st->st_gid);
-	char *group_name = group != NULL ? mem_strdup(group->gr_name) : mem_printf("%u", st->st_gid);
-	const struct passwd *us = getpwuid(geteuid());
-	char *our_name = us != NULL ? mem_strdup(us->pw_name) : mem_printf("%u", geteuid());
-
-	if (access(path, W_OK) != 0 && errno == EROFS)
-		log_errorx("store: %s: %s is on a file system that is mounted read-only: mount it"
-		    " for writing, or choose another place", store->path, path);
-	else
-		log_errorx("store: %s: %s is not ours to write: it belongs to %s:%s with mode %04o,"
-		    " and this is %s: `chown %s %s*`", store->path, path, owner_name, group_name,
-		    st->st_mode & 07777u, our_name, our_name, sql_path(store->sql));
-	free(owner_name);
-	free(group_name);
-	free(our_name);
-}
-
 static int
-refuse_one(const struct store *store, bool is_owner, const char *path)
+refuse_one(const struct store *store, const char *path)
 {
 	struct stat st;
 
@@ -152,15 +127,11 @@ refuse_one(const struct store *store, bool is_owner, const char *path)
 		    store->path, path);
 		return -1;
 	}
-	if (is_owner && (faccessat(AT_FDCWD, path, W_OK, AT_EACCESS) != 0)) {
-		log_not_ours_to_write(store, path, &st);
-		return -1;
-	}
 	return 0;
 }
 
 int
-place_refuse(struct store *store, bool is_owner)
+place_refuse(struct store *store)
 {
 	static const char *const suffixes[] = { "", "-wal", "-shm" };
 	int rc = 0;
@@ -168,7 +139,7 @@ place_refuse(struct store *store, bool is_owner)
 	for (size_t i = 0; i < sizeof(suffixes) / sizeof(suffixes[0]) && rc == 0; i++) {
 		char *path = path_beside(store, suffixes[i]);
 
-		rc = refuse_one(store, is_owner, path);
+		rc = refuse_one(store, path);
 		free(path);
 	}
 	return rc;

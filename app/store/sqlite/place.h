@@ -19,9 +19,8 @@ enum place_change {
 
 /* place_refuse looks at the files before any of them is read. 0, or -1 (logged)
  * where others can reach one of them in a way that is not ours, by a second name
- * or a mount, and would have another -wal; and, for an owner, where one cannot be
- * written. */
-int place_refuse(struct store *store, bool is_owner);
+ * or a mount, and would have another -wal. */
+int place_refuse(struct store *store);
 
 /* place_begin notes which files are open, once they are. 0, or -1 (logged) where
  * they were exchanged meanwhile. */

@@ -8,6 +8,7 @@
 
 #include "tests/unit/fault.h"
 
+#include <grp.h>
 #include <inttypes.h>
 #include <libgen.h>
 #include <sched.h>
@@ -1571,14 +1572,120 @@ TEST(a_file_that_cannot_be_written_is_refused_with_whose_it_is)
 	snprintf(folder, sizeof(folder), "%.*s", (int)(strrchr(path, '/') - path), path);
 	if (geteuid() == 0) {
 		assert_int_equal(chmod(folder, 0711), 0);
-		ends(open_as_nobody, 0, "is not ours to write: it belongs to root:root with mode 0444, and"
-		    " this is nobody: `chown nobody /");
+		ends(open_as_nobody, 0, ": cannot be read and written: Permission denied: it belongs to"
+		    " root:root with mode 0444, and this is nobody: `chgrp nogroup /");
 		assert_int_equal(chmod(folder, 0700), 0);
 	} else {
-		is_not_opened(contract_name, STORE_OWNER, "is not ours to write: it belongs to ");
+		is_not_opened(contract_name, STORE_OWNER, ": cannot be read and written: Permission denied: it belongs to ");
 	}
 	assert_int_equal(chmod(path, 0600), 0);
 	foreign_open();
+}
+
+/* opens_in_vain: nobody, who is in this group alone, opens it for that, and hears these
+ * words. */
+static struct {
+	enum store_access access;
+	gid_t group;
+} attempt;
+
+static void
+open_in_vain(void)
+{
+	if (setgroups(0, NULL) < 0 || setgid(attempt.group) < 0 || setuid(65534) < 0)
+		abort();
+	if (store_open(contract_name, attempt.access) != NULL)
+		leave(1);
+}
+
+static void
+opens_in_vain(enum store_access access, gid_t group, const char *words)
+{
+	attempt.access = access;
+	attempt.group = group;
+	ends(open_in_vain, 0, words);
+}
+
+static void
+let(const char *name, gid_t group, mode_t mode)
+{
+	assert_int_equal(chown(name, 0, group), 0);
+	assert_int_equal(chmod(name, mode), 0);
+}
+
+TEST(what_is_in_the_way_of_another_user_is_told_with_the_command_that_helps)
+{
+	static const enum store_access all[] = { STORE_OWNER, STORE_COPY, STORE_READER };
+	const gid_t ours = 12345;
+	char folder[160];
+
+	if (geteuid() != 0)
+		return;
+	snprintf(folder, sizeof(folder), "%.*s", (int)(strrchr(path, '/') - path), path);
+	for (size_t i = 0; i < 3; i++) {
+		/* While the store is open here, with its -wal and -shm. */
+		let(folder, ours, 02770);
+		opens_in_vain(all[i], 65534, " cannot be entered: Permission denied: it belongs to root:12345"
+		    " with mode 2770, and this is nobody: `usermod -aG 12345 nobody`, and log in again\n");
+		let(folder, 0, 0711);
+		let(path, ours, 0660);
+		opens_in_vain(all[i], 65534, "store.db: cannot be read");
+		opens_in_vain(all[i], 65534, ": it belongs to root:12345 with mode 0660, and this is nobody:"
+		    " `usermod -aG 12345 nobody`, and log in again\n");
+		let(path, ours, 0600);
+		opens_in_vain(all[i], ours, all[i] == STORE_READER ? ": `chmod g+r /" : ": `chmod g+rw /");
+		opens_in_vain(all[i], ours, "store.db*`\n");
+		let(path, ours, 0660);
+		let(file_of("-wal"), 0, 0600);
+		opens_in_vain(all[i], ours, "store.db-wal: cannot be read");
+		let(file_of("-wal"), ours, 0660);
+		let(file_of("-shm"), ours, 0660);
+	}
+	/* Nobody has it open: they would have to be made. */
+	foreign_close();
+	store_close(contract_store);
+	contract_store = NULL;
+	for (size_t i = 0; i < 3; i++) {
+		opens_in_vain(all[i], ours, " cannot be written: Permission denied: it belongs to root:root with"
+		    " mode 0711, and this is nobody: `chgrp 12345 /");
+		opens_in_vain(all[i], ours, " (SQLite makes and deletes files beside the database)\n");
+	}
+	let(path, 0, 0600);
+	let(folder, 0, 0700);
+	foreign_open();
+}
+
+/* Who publishes while the store is open elsewhere need not be able to write the folder. */
+static void
+publish_as_nobody(void)
+{
+	struct message message = { .data = (char []){ "x" }, .data_len = 1 };
+	struct append append = { .messages = &message, .n = 1, .publisher = "" };
+	struct append *appends[] = { &append };
+	struct store *store;
+
+	if (setgroups(0, NULL) < 0 || setgid(12345) < 0 || setuid(65534) < 0)
+		abort();
+	store = store_open(contract_name, STORE_OWNER);
+	if (store == NULL || store_append(store, appends, 1) != 0)
+		leave(1);
+	store_close(store);
+}
+
+TEST(who_may_write_the_files_publishes_while_another_has_them_open)
+{
+	char folder[160];
+
+	if (geteuid() != 0)
+		return;
+	snprintf(folder, sizeof(folder), "%.*s", (int)(strrchr(path, '/') - path), path);
+	let(folder, 0, 0711);
+	let(path, 12345, 0660);
+	let(file_of("-wal"), 12345, 0660);
+	let(file_of("-shm"), 12345, 0660);
+	ends(publish_as_nobody, 0, "");
+	holds(1);
+	let(folder, 0, 0700);
 }
 
 /* ---- retention by age ---- */
@@ -1803,9 +1910,8 @@ TEST(a_file_that_is_no_database_is_refused_and_left_alone)
 TEST(without_its_folder_or_its_scheme_a_store_is_refused)
 {
 	is_not_opened("sqlite:/nowhere/at/all/rowcast.db", STORE_OWNER, "error: store:"
-	    " /nowhere/at/all/rowcast.db: cannot be opened: unable to open database file"
-	    " (is the folder there, and ours to write?)\n");
-	is_not_opened("sqlite:/", STORE_OWNER, "error: store: /: cannot be opened");
+	    " /nowhere/at/all/rowcast.db: its folder /nowhere/at/all: No such file or directory\n");
+	is_not_opened("sqlite:/", STORE_OWNER, "error: store: /: / is not a regular file\n");
 	is_not_opened("/some/path", STORE_OWNER, "error: store: /some/path: must begin with sqlite:\n");
 	is_not_opened("", STORE_OWNER, "must begin with sqlite:\n");
 }
@@ -1819,7 +1925,7 @@ TEST(a_reader_creates_nothing)
 	assert_int_equal(stat(path, &st), 0);
 	assert_int_equal(st.st_size, 0);
 	unlink(path);
-	is_not_opened(name, STORE_READER, "cannot be opened");
+	is_not_opened(name, STORE_READER, "there is none yet: start `rowcast serve` first\n");
 	assert_int_equal(stat(path, &st), -1);
 }
 
@@ -2165,6 +2271,8 @@ static const struct CMUnitTest own_tests[] = {
 	SQLITE_TEST(a_new_file_is_for_its_owner_and_group_whatever_the_umask),
 	SQLITE_TEST(a_file_that_is_there_keeps_its_mode),
 	SQLITE_TEST(a_file_that_cannot_be_written_is_refused_with_whose_it_is),
+	SQLITE_TEST(what_is_in_the_way_of_another_user_is_told_with_the_command_that_helps),
+	SQLITE_TEST(who_may_write_the_files_publishes_while_another_has_them_open),
 	SQLITE_TEST(rows_older_than_the_bound_go_from_the_oldest_on),
 	SQLITE_TEST(rows_erased_by_hand_are_not_trimmed),
 	SQLITE_TEST(an_old_row_behind_a_younger_one_stays),
