@@ -20,10 +20,12 @@
 
 #include "lib/log.h"
 #include "lib/mem.h"
+#include "lib/permission.h"
 
 enum {
 	BACKLOG = 4096,          /* the kernel cuts it to net.core.somaxconn */
 	SYSTEMD_FIRST_FD = 3,    /* sd_listen_fds(3) */
+	GROUPS_MAX = 256,        /* that we may be in; picked, not tuned */
 };
 
 static const char unix_scheme[] = "unix:";
@@ -92,8 +94,63 @@ clear_path(const struct sockaddr_un *address)
 	return 0;
 }
 
+/* refuse_folder: can a socket be made in its folder? -1: logged. */
 static int
-open_unix(const char *path, mode_t mode)
+refuse_folder(const char *path)
+{
+	char *copy = mem_strdup(path), *folder = dirname(copy);
+	char *why = permission_folder_refusal(path, W_OK | X_OK);
+	struct stat st;
+	int rc = -1;
+
+	if (why != NULL)
+		log_errorx("listen: %s", why);
+	else if (stat(folder, &st) < 0)
+		log_error("listen: %s: its folder %s", path, folder);
+	else if (!S_ISDIR(st.st_mode))
+		log_errorx("listen: %s: %s is not a folder", path, folder);
+	else
+		rc = 0;
+	free(why);
+	free(copy);
+	return rc;
+}
+
+/* log_not_our_group: only root, and who is in a group, may give that a file. */
+static void
+log_not_our_group(const char *path, const char *group)
+{
+	log_errorx("listen: %s: cannot be given to the group %s (listen_group): only root may, or who is"
+	    " in it: `usermod -aG %s USER`, USER being who runs rowcast, and start it anew; or let the"
+	    " folder hand its group on: `chgrp %s` and `chmod g+s` it, and leave listen_group empty",
+	    path, group, group, group);
+}
+
+/* give hands the socket to the group of that name (NULL: to none), and then opens it. */
+static int
+give(const char *path, mode_t mode, const char *group)
+{
+	gid_t gid;
+
+	if (group != NULL && !setting_find_group(group, &gid)) {
+		log_errorx("listen: %s: there is no group %s any more", path, group);
+		return -1;
+	}
+	if (group != NULL && chown(path, (uid_t)-1, gid) < 0) {
+		if (errno == EPERM)
+			log_not_our_group(path, group);
+		else
+			log_error("listen: %s: cannot be given to the group %s", path, group);
+		return -1;
+	}
+	if (chmod(path, mode) == 0)
+		return 0;
+	log_error("listen: %s: its mode cannot be set", path);
+	return -1;
+}
+
+static int
+open_unix(const char *path, mode_t mode, const char *group)
 {
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
 	mode_t umask_before;
@@ -115,12 +172,24 @@ open_unix(const char *path, mode_t mode)
 	umask_before = umask(0777);
 	rc = bind(fd, (struct sockaddr *)&address, sizeof(address));
 	umask(umask_before);
-	if (rc < 0 || chmod(path, mode) < 0 || listen(fd, BACKLOG) < 0) {
-		log_error("listen: %s (is the folder there, and ours to write?)", path);
+	if (rc < 0) {
+		int error = errno;
+
+		if (refuse_folder(path) == 0) {
+			errno = error;
+			log_error("listen: %s", path);
+		}
 		close(fd);
 		return -1;
 	}
-	return fd;
+	rc = give(path, mode, group);
+	if (rc == 0 && (rc = listen(fd, BACKLOG)) < 0)
+		log_error("listen: %s", path);
+	if (rc == 0)
+		return fd;
+	unlink(path);
+	close(fd);
+	return -1;
 }
 
 /* resolve looks up HOST:PORT or [IPV6]:PORT. The caller frees *addresses. */
@@ -212,7 +281,8 @@ listener_open(struct listener *listener, const struct conf *conf)
 		fcntl(listener->fd, F_SETFD, FD_CLOEXEC);
 	} else if (strncmp(conf->listen, unix_scheme, strlen(unix_scheme)) == 0) {
 		listener->path = mem_strdup(conf->listen + strlen(unix_scheme));
-		listener->fd = open_unix(listener->path, conf->listen_mode);
+		listener->fd = open_unix(listener->path, conf->listen_mode,
+		    conf->listen_group);
 	} else {
 		listener->fd = open_tcp(conf->listen);
 	}
@@ -225,14 +295,28 @@ listener_open(struct listener *listener, const struct conf *conf)
 	return 0;
 }
 
+/* may_give: could we give a file of ours to that group? */
+static bool
+may_give(const char *group)
+{
+	gid_t gid, groups[GROUPS_MAX];
+	int n = getgroups(GROUPS_MAX, groups);
+
+	if (geteuid() == 0 || !setting_find_group(group, &gid) || gid == getegid())
+		return true;
+	while (n > 0)
+		if (groups[--n] == gid)
+			return true;
+	return false;
+}
+
 /* look_at_unix asks with a socket of another type whether somebody has this one:
  * the kernel says so (EPROTOTYPE), and nobody is connected to, whom that would start
  * (systemd). */
 static int
-look_at_unix(const char *path)
+look_at_unix(const char *path, const char *group)
 {
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
-	char *copy, *folder;
 	struct stat st;
 	int fd, rc = -1;
 
@@ -250,18 +334,11 @@ look_at_unix(const char *path)
 		if (rc == LISTENER_SERVED)
 			return rc;
 	}
-	copy = mem_strdup(path);
-	folder = dirname(copy);
-	rc = -1;
-	if (stat(folder, &st) < 0)
-		log_error("listen: %s: its folder %s", path, folder);
-	else if (!S_ISDIR(st.st_mode))
-		log_errorx("listen: %s: %s is not a folder", path, folder);
-	else if (faccessat(AT_FDCWD, folder, W_OK | X_OK, AT_EACCESS) < 0)
-		log_error("listen: %s: its folder %s cannot be written", path, folder);
-	else
-		rc = 0;
-	free(copy);
+	rc = refuse_folder(path);
+	if (group != NULL && !may_give(group)) {
+		log_not_our_group(path, group);
+		rc = -1;
+	}
 	return rc;
 }
 
@@ -294,7 +371,7 @@ listener_look(const struct conf *conf)
 	if (listener_passed() >= 0)
 		return LISTENER_PASSED;
 	if (strncmp(conf->listen, unix_scheme, strlen(unix_scheme)) == 0)
-		return look_at_unix(conf->listen + strlen(unix_scheme));
+		return look_at_unix(conf->listen + strlen(unix_scheme), conf->listen_group);
 	return look_at_tcp(conf->listen);
 }
 

@@ -2,9 +2,10 @@
  * it reads files and logs what is wrong with them, and touches only its conf.
  *
  * Every key is a line of one table: its name, its default as one would write
- * it in the file, the function that reads a value, the field it goes to, the
- * bounds of a number, and whether a change of it needs a restart. The defaults go through the same functions as what a
- * person wrote, so a default and a written value cannot mean different things.
+ * it in the file, what it means, the function that reads a value, the field it goes to,
+ * the bounds of a number, and whether a change of it needs a restart. The defaults go
+ * through the same functions as what a person wrote, so a default and a written value
+ * cannot mean different things; and the manual is made of the same table.
  *
  * Sources are read in order (defaults, file, options) and each value replaces
  * that of the source before. Within one source a key stands once: of two, one is
@@ -18,10 +19,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "lib/buf.h"
 #include "lib/ini.h"
 #include "lib/mem.h"
+#include "lib/permission.h"
 
 /* Bounds that catch a typing error; where nothing else is said, picked, not
  * tuned. */
@@ -42,40 +45,98 @@
 #define TO(member) offsetof(struct conf, member)
 
 static const struct setting settings[] = {
-	{ "listen", "unix:/run/rowcast/rowcast.sock", setting_read_listen, TO(listen), 0, 0, false,
-	    setting_same_string },
-	{ "listen_mode", "0660", setting_read_mode, TO(listen_mode), 0, 0, false,
-	    setting_same_mode },
-	{ "store", "sqlite:/var/lib/rowcast/rowcast.db", setting_read_store, TO(store), 0, 0, false,
-	    setting_same_string },
-	{ "upstream", NULL, setting_read_upstream, TO(upstream), 0, 0, false, setting_same_upstream },
-	{ "upstream_key", "rowcast", setting_read_upstream_key, TO(upstream_key), 0, 0, false,
-	    setting_same_string },
-	{ "upstream_replicas", "", setting_read_replicas, TO(upstream_replicas), 0, 0, false,
-	    setting_same_int },
-	{ "node", "", setting_read_node, TO(node), 0, 0, false, setting_same_string },
-	{ "jwt_alg", "HS256", setting_read_alg, TO(jwt_alg), 0, 0, false, NULL },
-	{ "jwt_key_file", NULL, setting_read_key_file, TO(jwt_key_files), 0, 0, false, NULL },
-	{ "jwt_user_claim", "sub", setting_read_claim, TO(jwt_user_claim), 0, 0, false, NULL },
-	{ "jwt_issuer", NULL, setting_read_optional, TO(jwt_issuer), 0, 0, false, NULL },
-	{ "jwt_audience", NULL, setting_read_optional, TO(jwt_audience), 0, 0, false, NULL },
-	{ "jwt_leeway", "5s", setting_read_ms, TO(jwt_leeway_ms), 0, LEEWAY_MAX_MS, false, NULL },
-	{ "workers", "32", setting_read_size, TO(n_workers), 1, WORKERS_MAX, false,
-	    setting_same_size },
-	{ "heartbeat", "15s", setting_read_ms, TO(heartbeat_ms),
-	    HEARTBEAT_MIN_MS, HEARTBEAT_MAX_MS, false, NULL },
-	{ "retry", "2s..6s", setting_read_range, TO(retry), RETRY_MIN_MS, RETRY_MAX_MS, false, NULL },
-	{ "max_streams", "10000", setting_read_size, TO(max_streams), 1, STREAMS_MAX, false, NULL },
-	{ "max_streams_per_user", "16", setting_read_size, TO(max_streams_per_user),
-	    1, STREAMS_MAX, false, NULL },
-	{ "max_message", "64k", setting_read_size, TO(max_message_bytes),
-	    1, MESSAGE_MAX_BYTES, false, NULL },
-	{ "keep_for", "7d", setting_read_seconds, TO(keep_for_s),
-	    KEEP_FOR_MIN_MS, KEEP_FOR_MAX_MS, true, NULL },
-	{ "keep_rows", "1000000", setting_read_rows, TO(keep_rows), 0, KEEP_ROWS_MAX, false, NULL },
-	{ "allow_origin", NULL, setting_read_origins, TO(allow_origins), 0, 0, false,
-	    setting_same_origins },
-	{ "log_level", "info", setting_read_level, TO(log_level), 0, 0, false, NULL },
+	{ "listen", "unix:/run/rowcast/rowcast.sock",
+	    "Where web servers reach rowcast: unix:PATH, or HOST:PORT. Not used where systemd or the web"
+	    " server hands the socket over.",
+	    setting_read_listen, TO(listen), 0, 0, false, setting_same_string },
+	{ "listen_mode", "0660",
+	    "Permissions of the unix socket: who may write to it may connect.",
+	    setting_read_mode, TO(listen_mode), 0, 0, false, setting_same_mode },
+	{ "listen_group", NULL,
+	    "The group of the unix socket, the web server's for instance. Empty: that of the process, or"
+	    " the folder's where that hands it on (chmod g+s). It needs root, or a process that is in the"
+	    " group.",
+	    setting_read_group, TO(listen_group), 0, 0, false, setting_same_optional },
+	{ "store", "sqlite:/var/lib/rowcast/rowcast.db",
+	    "Where messages live: sqlite:PATH; with `upstream`, this machine's copy of them. The file is"
+	    " made with mode 0660, whatever the umask. Who publishes has to be able to write it, its -wal"
+	    " and -shm, and its folder.",
+	    setting_read_store, TO(store), 0, 0, false, setting_same_string },
+	{ "upstream", NULL,
+	    "The log that several machines share: redis://[USER:PASSWORD@]HOST:PORT[/DB] (rediss:// where"
+	    " built with hiredis_ssl), unix:PATH, or"
+	    " redis-sentinel://[USER:PASSWORD@]HOST:PORT,HOST:PORT,.../MASTER. Credentials are Redis's,"
+	    " percent-encoded; with a password in it nobody else should be able to read this file. Empty:"
+	    " this machine is alone.",
+	    setting_read_upstream, TO(upstream), 0, 0, false, setting_same_upstream },
+	{ "upstream_key", "rowcast",
+	    "The key of the stream in Redis; all else is kept under {KEY}: beside it, so two"
+	    " installations may share one Redis.",
+	    setting_read_upstream_key, TO(upstream_key), 0, 0, false, setting_same_string },
+	{ "upstream_replicas", "",
+	    "How many replicas must have a message before it is acknowledged or sent. Empty: 1 with"
+	    " Sentinel, else 0.",
+	    setting_read_replicas, TO(upstream_replicas), 0, 0, false, setting_same_int },
+	{ "node", "",
+	    "This machine's name among the others, where no other has it. Empty: the host's.",
+	    setting_read_node, TO(node), 0, 0, false, setting_same_string },
+	{ "jwt_alg", "HS256",
+	    "The one algorithm that tokens may have: HS256, HS384, HS512, RS256, RS384, RS512, ES256,"
+	    " ES384 or ES512.",
+	    setting_read_alg, TO(jwt_alg), 0, 0, false, NULL },
+	{ "jwt_key_file", NULL,
+	    "The file with the secret (HS..., 16 bytes at least) or the public key in PEM (RS..., ES...),"
+	    " root's or rowcast's own, that nobody else can write. Required. May be given twice, to change"
+	    " a key: the new one first.",
+	    setting_read_key_file, TO(jwt_key_files), 0, 0, false, NULL },
+	{ "jwt_user_claim", "sub",
+	    "The claim that names the user, a string or a number.",
+	    setting_read_claim, TO(jwt_user_claim), 0, 0, false, NULL },
+	{ "jwt_issuer", NULL,
+	    "Must be the token's iss. Empty: not checked.",
+	    setting_read_optional, TO(jwt_issuer), 0, 0, false, NULL },
+	{ "jwt_audience", NULL,
+	    "Must be the token's aud, or in it. Empty: not checked.",
+	    setting_read_optional, TO(jwt_audience), 0, 0, false, NULL },
+	{ "jwt_leeway", "5s",
+	    "How far ahead an issuer's clock may be: a token whose nbf comes later than that is not valid"
+	    " yet. exp is exact.",
+	    setting_read_ms, TO(jwt_leeway_ms), 0, LEEWAY_MAX_MS, false, NULL },
+	{ "workers", "32",
+	    "Threads that answer requests. An open stream needs none.",
+	    setting_read_size, TO(n_workers), 1, WORKERS_MAX, false, setting_same_size },
+	{ "heartbeat", "15s",
+	    "A stream that has been silent for so long gets a heartbeat, which is also what finds clients"
+	    " that have gone. Keep it well below the web server's time-outs.",
+	    setting_read_ms, TO(heartbeat_ms), HEARTBEAT_MIN_MS, HEARTBEAT_MAX_MS, false, NULL },
+	{ "retry", "2s..6s",
+	    "Each stream is told its own random delay before it reconnects, from this range, so that not"
+	    " everybody comes back in the same second.",
+	    setting_read_range, TO(retry), RETRY_MIN_MS, RETRY_MAX_MS, false, NULL },
+	{ "max_streams", "10000",
+	    "Open streams in all; who comes beyond is told rowcast.busy. Each takes a descriptor.",
+	    setting_read_size, TO(max_streams), 1, STREAMS_MAX, false, NULL },
+	{ "max_streams_per_user", "16",
+	    "Open streams of one user.",
+	    setting_read_size, TO(max_streams_per_user), 1, STREAMS_MAX, false, NULL },
+	{ "max_message", "64k",
+	    "Bytes of data in one message; the table takes no more than 1M.",
+	    setting_read_size, TO(max_message_bytes), 1, MESSAGE_MAX_BYTES, false, NULL },
+	{ "keep_for", "7d",
+	    "How long messages are kept; 0: no bound. What is gone cannot be replayed; streams that need"
+	    " it are told.",
+	    setting_read_seconds, TO(keep_for_s), KEEP_FOR_MIN_MS, KEEP_FOR_MAX_MS, true, NULL },
+	{ "keep_rows", "1000000",
+	    "How many messages are kept; 0: no bound. Of the two bounds the one that is reached first"
+	    " counts; with `upstream` one of them must be set.",
+	    setting_read_rows, TO(keep_rows), 0, KEEP_ROWS_MAX, false, NULL },
+	{ "allow_origin", NULL,
+	    "Origins whose pages may subscribe and publish, separated by spaces, such as"
+	    " https://app.example. Empty: only pages of the same origin.",
+	    setting_read_origins, TO(allow_origins), 0, 0, false, setting_same_origins },
+	{ "log_level", "info",
+	    "error, warn, info or debug.",
+	    setting_read_level, TO(log_level), 0, 0, false, NULL },
 };
 
 enum { N_SETTINGS = sizeof(settings) / sizeof(settings[0]) };
@@ -162,13 +223,27 @@ fault_in_file(void *arg, unsigned int line, const char *why)
 }
 
 static void
+log_unreadable(const char *file)
+{
+	int error = errno;
+	char *why = permission_refusal(file, R_OK, NULL);
+
+	errno = error;
+	if (why != NULL)
+		log_errorx("conf: %s", why);
+	else
+		log_error("conf: %s: cannot be read", file);
+	free(why);
+}
+
+static void
 load_file(struct load *load, const char *file)
 {
 	static const struct ini_handler handler = { set_from_file, fault_in_file };
 
 	load->file = file != NULL ? file : CONF_DEFAULT_FILE;
 	if (ini_read(load->file, &handler, load) < 0 && (file != NULL || errno != ENOENT)) {
-		log_error("conf: %s: cannot be read", load->file);
+		log_unreadable(load->file);
 		load->has_lost_key_file = true;
 		load->n_faults++;
 	}
@@ -247,6 +322,13 @@ conf_load(struct conf *conf, const char *file, char *const options[], size_t n_o
 	return -1;
 }
 
+const struct setting *
+conf_settings(size_t *n)
+{
+	*n = N_SETTINGS;
+	return settings;
+}
+
 char *
 conf_need_restart(const struct conf *in_force, const struct conf *fresh)
 {
@@ -266,6 +348,7 @@ void
 conf_free(struct conf *conf)
 {
 	free(conf->listen);
+	free(conf->listen_group);
 	free(conf->store);
 	setting_drop_upstream(&conf->upstream);
 	free(conf->upstream_key);

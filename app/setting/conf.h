@@ -17,6 +17,7 @@
 struct conf {
 	char *listen;                /* "unix:PATH" or "HOST:PORT" */
 	mode_t listen_mode;          /* permissions of a unix socket */
+	char *listen_group;          /* its group; NULL: the process's, or as the folder has it */
 	char *store;                 /* "sqlite:PATH" */
 	struct setting_upstream upstream;  /* the log that several machines share */
 	char *upstream_key;          /* of its stream */
@@ -48,6 +49,10 @@ struct conf {
  * 0: done, conf_free is due. -1: something was wrong; every fault was logged,
  * each with FILE:LINE or the option it stands in; nothing is left to free. */
 int conf_load(struct conf *conf, const char *file, char *const options[], size_t n_options);
+
+/* conf_settings lends the table of all keys, n of them: names, defaults and meanings, for
+ * who prints a manual. */
+const struct setting *conf_settings(size_t *n);
 
 /* conf_need_restart names the keys whose values differ and that are read at the start
  * only, as "listen, workers", which the caller frees; NULL: there are none. */

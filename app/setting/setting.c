@@ -1,11 +1,12 @@
 /* The readers behind the table in conf.c: one for each kind of value. They check
  * the form of a value and its bounds, not whether a path or a host exists: opening
- * it shows that later. Any thread that owns the field; nothing but the field and
- * `why` is touched, and no file is opened. */
+ * it shows that later; but a group has to be there. Any thread that owns the field;
+ * nothing but the field and `why` is touched. */
 
 #include "app/setting/setting.h"
 
 #include <errno.h>
+#include <grp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,6 +21,7 @@
 
 /* Picked, not tuned. */
 #define CLAIM_MAX_BYTES 255
+#define GROUP_BYTES 65536 /* of an entry of the database: a group may have many members */
 #define ORIGINS_MAX 64 /* each request compares them one by one */
 
 /* refuse writes into why what is wrong with the value, and returns false for the
@@ -173,6 +175,33 @@ bool
 setting_read_optional(const struct setting *setting __attribute__((unused)), void *field,
     const char *value, char *why __attribute__((unused)))
 {
+	replace(field, value[0] != '\0' ? value : NULL);
+	return true;
+}
+
+bool
+setting_find_group(const char *name, gid_t *gid)
+{
+	char *bytes = mem_alloc(GROUP_BYTES), *end;
+	struct group entry, *found = NULL;
+	unsigned long number = strtoul(name, &end, 10);
+
+	if (getgrnam_r(name, &entry, bytes, GROUP_BYTES, &found) == 0 && found != NULL)
+		number = found->gr_gid;
+	free(bytes);
+	*gid = (gid_t)number;
+	/* The highest number is no group: to chown(2) it means none. */
+	return found != NULL || (name[0] >= '0' && name[0] <= '9' && *end == '\0' && number < UINT32_MAX);
+}
+
+bool
+setting_read_group(const struct setting *setting __attribute__((unused)), void *field,
+    const char *value, char *why)
+{
+	gid_t gid;
+
+	if (value[0] != '\0' && !setting_find_group(value, &gid))
+		return refuse(why, "there is no group %.80s", value);
 	replace(field, value[0] != '\0' ? value : NULL);
 	return true;
 }
@@ -386,6 +415,14 @@ bool
 setting_same_string(const void *a, const void *b)
 {
 	return strcmp(*(char *const *)a, *(char *const *)b) == 0;
+}
+
+bool
+setting_same_optional(const void *a, const void *b)
+{
+	const char *one = *(char *const *)a, *other = *(char *const *)b;
+
+	return one == NULL || other == NULL ? one == other : strcmp(one, other) == 0;
 }
 
 bool

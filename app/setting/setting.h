@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #define SETTING_SECOND_MS INT64_C(1000)
 #define SETTING_MINUTE_MS (60 * SETTING_SECOND_MS)
@@ -67,7 +68,8 @@ typedef bool setting_same_fn(const void *a, const void *b);
 
 struct setting {
 	const char *name;
-	const char *preset;  /* the default, as one would write it; NULL: none */
+	const char *preset;  /* the default, as one would write it; NULL: none, it begins as empty */
+	const char *meaning; /* for the manual: a phrase, or some sentences */
 	setting_fn *read;
 	size_t offset;       /* of the field in the struct that holds it */
 	int64_t min, max;    /* of a number; of a time in milliseconds */
@@ -92,6 +94,7 @@ setting_fn setting_read_key_file; /* struct setting_key_files: adds one to it */
 setting_fn setting_read_claim;    /* a claim that can name a user */
 setting_fn setting_read_origins;  /* struct setting_origins, separated by blanks */
 setting_fn setting_read_level;    /* enum log_level */
+setting_fn setting_read_group;    /* char *, a group that there is, or its number; NULL where empty */
 
 /* The log that several machines share; in upstream.c. */
 setting_fn setting_read_upstream;      /* struct setting_upstream */
@@ -106,7 +109,12 @@ void setting_drop_upstream(struct setting_upstream *upstream);
 setting_same_fn setting_same_size;
 setting_same_fn setting_same_mode;
 setting_same_fn setting_same_string;
+setting_same_fn setting_same_optional;  /* a string or NULL */
 setting_same_fn setting_same_origins;
+
+/* setting_find_group sets *gid to the group of that name, or of that number. false: there
+ * is none. */
+bool setting_find_group(const char *name, gid_t *gid);
 
 /* Each frees what the reader of that list has put into it, and leaves it empty. */
 void setting_drop_key_files(struct setting_key_files *files);

@@ -86,6 +86,7 @@ static void
 check_same(const struct conf *a, const struct conf *b)
 {
 	REQUIRE(same(a->listen, b->listen) && same(a->store, b->store));
+	REQUIRE(same(a->listen_group, b->listen_group));
 	REQUIRE(same(a->jwt_alg, b->jwt_alg) && same(a->jwt_user_claim, b->jwt_user_claim));
 	REQUIRE(same(a->jwt_issuer, b->jwt_issuer) && same(a->jwt_audience, b->jwt_audience));
 	REQUIRE(a->listen_mode == b->listen_mode && a->n_workers == b->n_workers);
@@ -119,6 +120,7 @@ write_options(const struct conf *c, char *options[])
 	joined = buf_take(&origins);
 	options[n++] = mem_printf("listen=%s", c->listen);
 	options[n++] = mem_printf("listen_mode=%04o", (unsigned)c->listen_mode);
+	options[n++] = mem_printf("listen_group=%s", c->listen_group != NULL ? c->listen_group : "");
 	options[n++] = mem_printf("store=%s", c->store);
 	options[n++] = mem_printf("jwt_alg=%s", c->jwt_alg);
 	for (size_t i = 0; i < c->jwt_key_files.n; i++)

@@ -133,6 +133,102 @@ TEST(the_mode_is_what_is_asked_for_whatever_the_umask)
 	}
 }
 
+/* The group of that name, in which nobody of these tests is. */
+static gid_t
+gid_of(const char *name)
+{
+	gid_t gid;
+
+	assert_true(setting_find_group(name, &gid));
+	return gid;
+}
+
+TEST(a_socket_is_given_to_the_group_that_is_asked_for)
+{
+	struct stat st;
+
+	if (geteuid() != 0)
+		return;
+	begin(LIST("listen_group = daemon", "listen_mode = 0620"));
+	opens();
+	assert_int_equal(stat(path, &st), 0);
+	assert_int_equal(st.st_gid, gid_of("daemon"));
+	assert_int_equal(st.st_mode & 07777, 0620);
+	assert_true(answers());
+	closes();
+	end();
+	begin(LIST("listen_group = 12345"));
+	opens();
+	assert_int_equal(stat(path, &st), 0);
+	assert_int_equal(st.st_gid, 12345);
+	closes();
+	end();
+}
+
+/* As nobody, in a folder of nobody's. */
+static void
+give_away_in_vain(void)
+{
+	if (geteuid() == 0 && (setgid(65534) < 0 || setuid(65534) < 0))
+		abort();
+	if (listener_open(&listener, &conf) == 0 || is_there())
+		leave(1);
+	if (listener_look(&conf) != -1)
+		leave(1);
+}
+
+TEST(a_group_that_we_are_not_in_is_told_with_what_helps)
+{
+	char *folder;
+
+	begin(LIST("listen_group = daemon"));
+	folder = mem_strndup(path, (size_t)(strrchr(path, '/') - path));
+	if (geteuid() == 0)
+		assert_int_equal(chown(folder, 65534, 65534), 0);
+	ends(give_away_in_vain, 0, ": cannot be given to the group daemon (listen_group): only root may, or"
+	    " who is in it: `usermod -aG daemon USER`");
+	if (geteuid() == 0)
+		assert_int_equal(chown(folder, 0, 0), 0);
+	free(folder);
+	end();
+}
+
+TEST(a_group_that_is_gone_since_it_was_read_is_said)
+{
+	begin(NULL);
+	conf.listen_group = mem_strdup("no-such-group");
+	assert_says(refused(), "there is no group no-such-group any more\n");
+	assert_false(is_there());
+	end();
+}
+
+/* As nobody, in a folder of root's. */
+static void
+open_in_vain(void)
+{
+	if (geteuid() == 0 && (setgid(65534) < 0 || setuid(65534) < 0))
+		abort();
+	if (listener_open(&listener, &conf) == 0)
+		leave(1);
+}
+
+TEST(a_folder_that_is_not_ours_to_write_is_told_with_whose_it_is)
+{
+	char *folder, *words;
+
+	begin(NULL);
+	folder = mem_strndup(path, (size_t)(strrchr(path, '/') - path));
+	assert_int_equal(chmod(folder, 0555), 0);
+	words = mem_printf("listen: %s: its folder %s cannot be written: Permission denied: it belongs"
+	    " to ", path, folder);
+	ends(open_in_vain, 0, words);
+	ends(open_in_vain, 0, " with mode 0555, and this is ");
+	assert_int_equal(chmod(folder, 0700), 0);
+	free(words);
+	free(folder);
+	end();
+}
+
 TEST(a_socket_that_nobody_listens_on_any_more_is_replaced)
 {
 	int fd;
@@ -462,6 +558,10 @@ TEST(a_descriptor_0_that_does_not_listen_is_not_used)
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(a_unix_socket_is_made_answers_and_is_removed),
 	cmocka_unit_test(the_mode_is_what_is_asked_for_whatever_the_umask),
+	cmocka_unit_test(a_socket_is_given_to_the_group_that_is_asked_for),
+	cmocka_unit_test(a_group_that_we_are_not_in_is_told_with_what_helps),
+	cmocka_unit_test(a_group_that_is_gone_since_it_was_read_is_said),
+	cmocka_unit_test(a_folder_that_is_not_ours_to_write_is_told_with_whose_it_is),
 	cmocka_unit_test(a_socket_that_nobody_listens_on_any_more_is_replaced),
 	cmocka_unit_test(a_socket_that_somebody_listens_on_is_left_alone),
 	cmocka_unit_test(a_living_socket_of_another_type_is_left_alone),

@@ -2,6 +2,7 @@
 #include "tests/unit/capture.h"
 
 #include "app/setting/conf.h"
+#include "lib/buf.h"
 #include "lib/mem.h"
 
 enum { MAX_OPTIONS = 8 };
@@ -87,6 +88,7 @@ TEST(the_defaults_are_those_of_the_manual)
 	loads("jwt_key_file = /etc/rowcast/key", NULL);
 	assert_string_equal(conf.listen, "unix:/run/rowcast/rowcast.sock");
 	assert_int_equal(conf.listen_mode, 0660);
+	assert_null(conf.listen_group);
 	assert_string_equal(conf.store, "sqlite:/var/lib/rowcast/rowcast.db");
 	assert_int_equal(conf.upstream.kind, SETTING_NO_UPSTREAM);
 	assert_string_equal(conf.upstream_key, "rowcast");
@@ -119,6 +121,7 @@ TEST(a_file_sets_every_key)
 {
 	loads("listen = 127.0.0.1:9000\n"
 	    "listen_mode = 0600\n"
+	    "listen_group = root\n"
 	    "store = sqlite:/tmp/x.db\n"
 	    "upstream = redis://[::1]:7000/2\n"
 	    "upstream_key = app:messages\n"
@@ -143,6 +146,7 @@ TEST(a_file_sets_every_key)
 	    "log_level = debug\n", NULL);
 	assert_string_equal(conf.listen, "127.0.0.1:9000");
 	assert_int_equal(conf.listen_mode, 0600);
+	assert_string_equal(conf.listen_group, "root");
 	assert_string_equal(conf.store, "sqlite:/tmp/x.db");
 	assert_int_equal(conf.upstream.kind, SETTING_REDIS);
 	assert_string_equal(conf.upstream.hosts[0].name, "::1");
@@ -643,6 +647,7 @@ TEST(what_needs_a_restart_is_named_where_its_value_changed)
 {
 	need_restart("listen = unix:/other", "listen");
 	need_restart("listen_mode = 0600", "listen_mode");
+	need_restart("listen_group = root", "listen_group");
 	need_restart("store = sqlite:/other", "store");
 	need_restart("upstream = redis://h:1", "upstream");
 	need_restart("upstream = redis-sentinel://h:1/m", "upstream, upstream_replicas");
@@ -654,7 +659,7 @@ TEST(what_needs_a_restart_is_named_where_its_value_changed)
 	need_restart("workers = 4\nlisten = 127.0.0.1:1\nheartbeat = 20s\nstore = sqlite:/other",
 	    "listen, store, workers");
 	/* The same in other words. */
-	need_restart("listen = unix:/run/rowcast/rowcast.sock\nlisten_mode = 660\nworkers = 32\n"
+	need_restart("listen = unix:/run/rowcast/rowcast.sock\nlisten_mode = 660\nlisten_group =\nworkers = 32\n"
 	    "upstream =\nupstream_replicas = 0\nnode =\nallow_origin =  \nstore = sqlite:/var/lib/rowcast/rowcast.db", NULL);
 	/* All that is reloaded. */
 	need_restart("jwt_key_file = /l\njwt_alg = ES256\njwt_user_claim = uid\njwt_issuer = i\n"
@@ -663,7 +668,80 @@ TEST(what_needs_a_restart_is_named_where_its_value_changed)
 	    "log_level = debug", NULL);
 }
 
+TEST(listen_group_is_a_group_that_there_is)
+{
+	gid_t gid;
+
+	line_loads("listen_group = root");
+	line_loads("listen_group = daemon");
+	line_loads("listen_group = 12345");
+	line_loads("listen_group =");
+	line_refused("listen_group = no-such-group", "listen_group: there is no group no-such-group\n");
+	line_refused("listen_group = 12x", "there is no group 12x\n");
+	line_refused("listen_group = -1", "there is no group -1\n");
+	line_refused("listen_group = 4294967295", "there is no group 4294967295\n");
+	line_refused("listen_group = 99999999999999999999", "there is no group 9999");
+	assert_true(setting_find_group("root", &gid));
+	assert_int_equal(gid, 0);
+	assert_true(setting_find_group("12345", &gid));
+	assert_int_equal(gid, 12345);
+}
+
+/* What the manual says of a key is what is done without it. */
+TEST(the_table_names_each_key_its_default_and_its_meaning)
+{
+	struct buf text = BUF_EMPTY;
+	struct conf without;
+	size_t n;
+	const struct setting *all = conf_settings(&n);
+	char *told;
+
+	assert_int_equal(n, 24);
+	for (size_t i = 0; i < n; i++) {
+		size_t len = strlen(all[i].meaning);
+
+		assert_true(len > 10 && all[i].meaning[len - 1] == '.');
+		for (size_t j = 0; j < i; j++)
+			assert_string_not_equal(all[i].name, all[j].name);
+		buf_printf(&text, "%s = %s\n", all[i].name, strcmp(all[i].name, "jwt_key_file") == 0 ? "/k"
+		    : all[i].preset != NULL ? all[i].preset : "");
+	}
+	loads("jwt_key_file = /k\n", NULL);
+	without = conf;
+	told = buf_take(&text);
+	loads(told, NULL);
+	free(told);
+	assert_null(conf_need_restart(&without, &conf));
+	assert_int_equal(conf.heartbeat_ms, without.heartbeat_ms);
+	assert_int_equal(conf.keep_rows, without.keep_rows);
+	conf_free(&conf);
+	conf_free(&without);
+}
+
+TEST(a_file_that_is_not_ours_to_read_is_told_with_whose_it_is)
+{
+	const char *path = capture_file("rowcast.conf", "jwt_key_file = /k\n", 18, 0000);
+	uid_t us = geteuid();
+	const char *said;
+	int result;
+
+	if (us == 0) {
+		assert_int_equal(chmod(capture_folder_name, 0711), 0);
+		assert_int_equal(seteuid(65534), 0);
+	}
+	capture_begin();
+	result = conf_load(&conf, path, NULL, 0);
+	said = capture_end();
+	assert_int_equal(seteuid(us), 0);
+	assert_int_equal(result, -1);
+	assert_says(said, "/rowcast.conf: cannot be read: Permission denied: it belongs to ");
+	assert_says(said, " with mode 0000, and this is ");
+}
+
 static const struct CMUnitTest tests[] = {
+	cmocka_unit_test(listen_group_is_a_group_that_there_is),
+	cmocka_unit_test(the_table_names_each_key_its_default_and_its_meaning),
+	cmocka_unit_test(a_file_that_is_not_ours_to_read_is_told_with_whose_it_is),
 	cmocka_unit_test(the_defaults_are_those_of_the_manual),
 	cmocka_unit_test(a_file_sets_every_key),
 	cmocka_unit_test(an_option_replaces_what_the_file_says),
