@@ -263,14 +263,22 @@ check(const struct rules *rules, const char *token, struct identity *id, const c
 }
 
 unsigned
-auth_check(struct auth *auth, const char *token, struct identity *id)
+auth_explain(struct auth *auth, const char *token, struct identity *id, const char **why)
 {
 	unsigned verdict;
-	const char *why;
 
 	pthread_rwlock_rdlock(&auth->lock);
-	verdict = check(auth->rules, token, id, &why);
+	verdict = check(auth->rules, token, id, why);
 	pthread_rwlock_unlock(&auth->lock);
+	return verdict;
+}
+
+unsigned
+auth_check(struct auth *auth, const char *token, struct identity *id)
+{
+	const char *why;
+	unsigned verdict = auth_explain(auth, token, id, &why);
+
 	if (verdict != 0)
 		log_debug("auth: token refused: %s", why);
 	return verdict;

@@ -41,6 +41,10 @@ void auth_heed(struct auth *auth, struct revocations *revocations);
  * identity_read's verdict. */
 unsigned auth_check(struct auth *auth, const char *token, struct identity *id);
 
+/* auth_explain judges as auth_check does, and logs nothing: *why, a constant, is a phrase
+ * on the first fault, for whoever has the keys. */
+unsigned auth_explain(struct auth *auth, const char *token, struct identity *id, const char **why);
+
 /* auth_sign returns a token (the caller frees it) for the command line, valid
  * for ttl_s seconds from now, with iss and aud as configured. NULL: logged;
  * only HS* keys can sign, a public key cannot. scope may be NULL. */

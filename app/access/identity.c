@@ -178,16 +178,16 @@ read_scope(const json_t *claims, struct identity *id)
 	size_t i;
 
 	if (json_is_string(scope)) {
-		id->may_publish = has_word(json_string_value(scope), "rowcast:publish");
-		id->may_admin = has_word(json_string_value(scope), "rowcast:admin");
+		id->may_publish = has_word(json_string_value(scope), IDENTITY_SCOPE_PUBLISH);
+		id->may_admin = has_word(json_string_value(scope), IDENTITY_SCOPE_ADMIN);
 	} else if (scope != NULL && !json_is_array(scope)) {
 		return "scope is neither a string nor an array";
 	}
 	json_array_foreach(scope, i, one) {
 		if (!json_is_string(one))
 			return "scope has an entry that is not a string";
-		id->may_publish |= is_string(one, "rowcast:publish");
-		id->may_admin |= is_string(one, "rowcast:admin");
+		id->may_publish |= is_string(one, IDENTITY_SCOPE_PUBLISH);
+		id->may_admin |= is_string(one, IDENTITY_SCOPE_ADMIN);
 	}
 	return NULL;
 }
@@ -281,6 +281,23 @@ identity_may_read(const struct identity *id, const char *topic)
 		if (grants(id->topics[i], topic))
 			return true;
 	return false;
+}
+
+const char *
+identity_unknown_scope(const char *scope)
+{
+	static const char *const scopes[] = { IDENTITY_SCOPE_PUBLISH, IDENTITY_SCOPE_ADMIN };
+
+	for (scope += strspn(scope, " "); *scope != '\0'; scope += strspn(scope, " ")) {
+		size_t len = strcspn(scope, " "), i = 0;
+
+		while (i < 2 && (strlen(scopes[i]) != len || memcmp(scopes[i], scope, len) != 0))
+			i++;
+		if (i == 2)
+			return scope;
+		scope += len;
+	}
+	return NULL;
 }
 
 void

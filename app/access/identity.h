@@ -12,12 +12,16 @@
 #include "app/access/verdict.h"
 #include "lib/clock.h"
 
+/* The scopes that rowcast knows; a token may have others, which are others'. */
+#define IDENTITY_SCOPE_PUBLISH "rowcast:publish"
+#define IDENTITY_SCOPE_ADMIN "rowcast:admin"
+
 struct identity {
 	char *user;        /* owned; never empty, at most USER_MAX_BYTES, UTF-8 without NUL */
 	char **topics;     /* owned; names, or prefixes that end in '*'; none is empty */
 	size_t n_topics;
-	bool may_publish;  /* scope rowcast:publish */
-	bool may_admin;    /* scope rowcast:admin */
+	bool may_publish;  /* IDENTITY_SCOPE_PUBLISH */
+	bool may_admin;    /* IDENTITY_SCOPE_ADMIN */
 	struct expiry expiry;  /* exp */
 	wall_s issued_at;  /* iat, rounded down; REVOCATIONS_NOT_ISSUED where there is none */
 };
@@ -59,6 +63,10 @@ unsigned identity_read(struct identity *id, const char *json, size_t len,
 /* identity_may_read: does the token grant this topic? Exact, or by prefix; but a reserved
  * one (message.h) by its scope rowcast:admin, and by nothing else. */
 bool identity_may_read(const struct identity *id, const char *topic);
+
+/* identity_unknown_scope returns where the first word of scope, which blanks separate,
+ * begins that is none of the above; NULL: there is none. */
+const char *identity_unknown_scope(const char *scope);
 
 void identity_free(struct identity *id);
 

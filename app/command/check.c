@@ -15,12 +15,11 @@
 
 #include "app/access/auth.h"
 #include "app/command/command.h"
+#include "app/command/manual.h"
 #include "app/fastcgi/listener.h"
 #include "app/hub/hub.h"
 #include "app/store/store.h"
 #include "app/upstream/upstream.h"
-
-static const char usage[] = "check [-c FILE] [-o KEY=VALUE]...";
 
 /* The shipped configurations of the web servers end what is silent for 360 s, and one
  * lost heartbeat should not be enough. */
@@ -151,19 +150,42 @@ check(const struct conf *conf, const struct command_conf *cc)
 	return failed ? 1 : 0;
 }
 
-int
-command_check(int argc, char *argv[])
+static int
+run(int argc, char *argv[])
 {
 	struct command_conf cc = { 0 };
 	struct conf conf;
-	int status = 1;
+	int status;
 
-	if (command_conf_args(&cc, argc, argv, usage) != 0)
-		return 2;
+	if (!manual_read(&manual_check, argc, argv, &cc, &status))
+		return status;
+	status = 1;
 	if (command_conf_load(&cc, &conf) == 0) {
 		status = check(&conf, &cc);
 		conf_free(&conf);
 	}
-	command_conf_free(&cc);
+	manual_free(&manual_check, &cc);
 	return status;
 }
+
+const struct manual manual_check = {
+	.name = "check",
+	.run = run,
+	.summary = "says whether serve would work: configuration, keys, store, socket",
+	.synopsis = "",
+	.description = "Reads the configuration and the keys, and looks at the store, the socket and the log"
+	    " upstream, as `rowcast serve` would open them; it makes nothing and changes nothing. What"
+	    " cannot work is an error, what may not is a warning, and one run tells all of it.",
+	.exits = (const struct manual_exit[]){
+		{ 0, "it will work; there may be warnings on stderr" },
+		{ 1, "it cannot work; stderr says what, by file and line, and what helps" },
+		{ 2, "it was wrongly used" },
+		{ 0 },
+	},
+	.examples = (const struct manual_example[]){
+		{ "rowcast check", "before a start, or a reload" },
+		{ "runuser -u rowcast -- rowcast check", "the same as the user that the service has" },
+		{ "rowcast check -o heartbeat=5m", "what would be said of another setting" },
+		{ 0 },
+	},
+};

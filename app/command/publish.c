@@ -19,15 +19,36 @@
 
 #include "app/command/command.h"
 #include "app/command/outlet.h"
+#include "app/command/manual.h"
 #include "app/publish/field.h"
 #include "app/store/store.h"
 #include "lib/buf.h"
+#include "lib/clock.h"
 #include "lib/lines.h"
 #include "lib/mem.h"
 #include "lib/utf8.h"
 
-static const char usage[] = "publish [--user U | --topic T | --all] [--event E]"
-    " [-c FILE] [-o KEY=VALUE]... [DATA]";
+struct arguments {
+	struct command_conf conf;
+	struct command_list user, topic, event, key, ttl;  /* of each one; the rules of /msg say so */
+	bool all;
+	const char *data;
+};
+
+static const struct manual_option options[] = {
+	{ "user", "U", "who may read it", offsetof(struct arguments, user), true },
+	{ "topic", "T", "only streams that asked for this topic; with --user those of this user, else"
+	    " everyone's", offsetof(struct arguments, topic), true },
+	{ "all", NULL, "to everyone", offsetof(struct arguments, all), false },
+	{ "event", "E", "the event's name in the browser; without it `message`",
+	    offsetof(struct arguments, event), true },
+	{ "key", "K", "stores it once: where `rowcast publish` has stored a message with that key,"
+	    " its id is printed and nothing is stored. For one message, DATA or a single line",
+	    offsetof(struct arguments, key), true },
+	{ "ttl", "T", "how long it may be sent, such as 30s, 10m or 1h", offsetof(struct arguments, ttl),
+	    true },
+	{ 0 },
+};
 
 enum {
 	READ_BYTES = 64 << 10,
@@ -43,7 +64,7 @@ struct waiting {
 
 struct publisher {
 	struct outlet outlet;
-	struct draft like;  /* user, topic and event of every message */
+	struct draft like;  /* what all messages have: its expiry is that of one published at 0 */
 	struct field_reader options;
 	char error[FIELD_ERROR_BYTES];
 	size_t max_message_bytes;
@@ -56,17 +77,38 @@ struct publisher {
 	bool failed;
 };
 
-/* take_option sets, from the value of --user, --topic or --event, what all messages
- * have, by the rules of /msg. */
+/* take_option sets, from the value of an option, what all messages have, by the rules of
+ * /msg. */
 static int
-take_option(struct publisher *p, const char *field, const char *text)
+take_option(struct publisher *p, const char *field, const struct command_list *given)
 {
-	const struct field_value value = { .kind = FIELD_TEXT, .text = text, .len = strlen(text) };
+	int rc = 0;
 
-	if (field_read(&p->options, &p->like, field, &value) == 0)
+	for (size_t i = 0; i < given->n && rc == 0; i++) {
+		const struct field_value value = { .kind = FIELD_TEXT, .text = given->values[i],
+		    .len = strlen(given->values[i]) };
+
+		rc = field_read(&p->options, &p->like, field, &value);
+	}
+	if (rc == 0)
 		return 0;
 	log_errorx("publish: %s", p->error);
 	return -1;
+}
+
+/* take_options goes through all of them, so that one run tells all there is to correct. */
+static int
+take_options(struct publisher *p, const struct arguments *given)
+{
+	int rc = take_option(p, "user", &given->user) | take_option(p, "topic", &given->topic)
+	    | take_option(p, "event", &given->event) | take_option(p, "key", &given->key)
+	    | take_option(p, "ttl", &given->ttl);
+
+	if (given->user.n == 0 && given->topic.n == 0 && !given->all) {
+		log_errorx("publish: to whom? Give --user U, --topic T, both, or --all for everyone");
+		return -1;
+	}
+	return rc;
 }
 
 /* ---- messages ---- */
@@ -148,6 +190,7 @@ append(struct publisher *p)
 {
 	struct append *appends = mem_alloc((p->n_waiting + 1) * sizeof(*appends));
 	struct append **each = mem_alloc((p->n_waiting + 1) * sizeof(*each));
+	wall_s now = clock_wall_s();
 	size_t n_stored = 0;
 	int rc = 0;
 
@@ -156,6 +199,8 @@ append(struct publisher *p)
 
 		waiting->message.data = p->text.bytes + waiting->at;
 		waiting->message.data_len = waiting->len;
+		if (waiting->message.expiry.ends)
+			waiting->message.expiry.at += now;
 		appends[i] = (struct append){ .messages = &waiting->message, .n = 1,
 			.publisher = "" };
 		each[i] = &appends[i];
@@ -213,13 +258,15 @@ read_stdin(struct publisher *p, char *bytes)
 }
 
 /* publish_stdin publishes lines as they come, those that come together in one
- * transaction. */
+ * transaction. With a key there is to be one line alone, or of all that are meant only
+ * the first would be stored: so it waits for the end, and then publishes it, or nothing. */
 static int
 publish_stdin(struct publisher *p)
 {
 	struct lines lines = {
 		.max_bytes = p->max_message_bytes, .take = take_line, .context = p,
 	};
+	bool is_keyed = p->like.message.key != NULL;
 	char *bytes = mem_alloc(READ_BYTES);
 	int rc = 0;
 
@@ -227,7 +274,13 @@ publish_stdin(struct publisher *p)
 		lines_add(&lines, bytes, read_stdin(p, bytes));
 		if (p->at_end)
 			lines_end(&lines);
-		rc = append(p);
+		if (is_keyed && p->n_waiting + p->n_skipped > 1) {
+			log_errorx("publish: --key is of one message, and stdin has more lines: nothing is"
+			    " stored: publish each with a key of its own");
+			rc = -1;
+		} else if (!is_keyed || p->at_end) {
+			rc = append(p);
+		}
 	}
 	buf_free(&lines.begun);
 	free(bytes);
@@ -248,72 +301,74 @@ throw_away(struct publisher *p)
 
 /* publish publishes data, or where that is NULL the lines of stdin. -1: logged. */
 static int
-publish(struct publisher *p, const struct command_conf *cc, const char *data)
+publish(struct publisher *p, const struct arguments *given)
 {
 	struct conf conf;
-	int rc = -1;
+	int rc = take_options(p, given);
 
-	if (command_conf_load(cc, &conf) < 0)
+	if (command_conf_load(&given->conf, &conf) < 0)
 		return -1;
 	p->max_message_bytes = conf.max_message_bytes;
-	if (outlet_open(&p->outlet, "publish", &conf) == 0)
-		rc = data != NULL ? publish_one(p, data) : publish_stdin(p);
-	warn_of_the_others(p);
-	outlet_close(&p->outlet);
+	if (rc == 0) {
+		rc = outlet_open(&p->outlet, "publish", &conf);
+		if (rc == 0)
+			rc = given->data != NULL ? publish_one(p, given->data) : publish_stdin(p);
+		warn_of_the_others(p);
+		outlet_close(&p->outlet);
+	}
 	conf_free(&conf);
 	return rc;
 }
 
-int
-command_publish(int argc, char *argv[])
+static int
+run(int argc, char *argv[])
 {
-	static const struct option options[] = {
-		{ "user", required_argument, NULL, 'u' },
-		{ "topic", required_argument, NULL, 't' },
-		{ "event", required_argument, NULL, 'e' },
-		{ "all", no_argument, NULL, 'a' },
-		{ 0 },
-	};
-	struct command_conf cc = { 0 };
+	struct arguments arguments = { 0 };
 	struct publisher p = { .options = { .error = p.error } };
-	int option, n_targets = 0, rc = 0;
+	int status, rc;
 
-	while ((option = getopt_long(argc, argv, COMMAND_CONF_SHORT, options, NULL)) != -1) {
-		switch (option) {
-		case 'u':
-			rc |= take_option(&p, "user", optarg);
-			n_targets++;
-			break;
-		case 't':
-			rc |= take_option(&p, "topic", optarg);
-			n_targets++;
-			break;
-		case 'e':
-			rc |= take_option(&p, "event", optarg);
-			break;
-		case 'a':
-			n_targets++;
-			break;
-		case '?':
-			goto misused;
-		default:
-			command_conf_option(&cc, option);
-		}
+	if (!manual_read(&manual_publish, argc, argv, &arguments, &status))
+		return status;
+	if (arguments.all && (arguments.user.n > 0 || arguments.topic.n > 0)) {
+		manual_free(&manual_publish, &arguments);
+		return manual_misused(&manual_publish, "--all is everyone, without --user and --topic");
 	}
-	if (n_targets > 1 || argc - optind > 1)
-		goto misused;
 	signal(SIGPIPE, SIG_IGN);  /* nobody may want the ids: the rest is published all the same */
-	if (rc == 0)
-		rc = publish(&p, &cc, argv[optind]);
-	if (argv[optind] == NULL)
+	rc = publish(&p, &arguments);
+	if (arguments.data == NULL)
 		throw_away(&p);
 	message_free(&p.like.message);
 	free(p.waiting);
 	buf_free(&p.text);
-	command_conf_free(&cc);
+	manual_free(&manual_publish, &arguments);
 	return rc == 0 && !p.failed ? 0 : 1;
-misused:
-	message_free(&p.like.message);
-	command_conf_free(&cc);
-	return command_usage(usage);
 }
+
+const struct manual manual_publish = {
+	.name = "publish",
+	.run = run,
+	.summary = "stores DATA, or each line of stdin, and prints the ids",
+	.synopsis = "[--user U] [--topic T] [--all] [--event E] [--key K] [--ttl T] [DATA]",
+	.description = "Stores a message, or without DATA each line of stdin as one, and prints the id of"
+	    " each. Whom it is for has to be said: --user, --topic, both, or --all. A line that is no"
+	    " message (not UTF-8, too long) is named, and repaired or skipped; the others are stored, and"
+	    " stdin is read to its end. No rowcast has to be running; where several machines share a log,"
+	    " that is published to.",
+	.options = options,
+	.operand = { "DATA", "DATA", "the message; without it each line of stdin is one",
+	    offsetof(struct arguments, data), false },
+	.exits = (const struct manual_exit[]){
+		{ 0, "all of it is stored, or was by its key" },
+		{ 1, "something was not, or was repaired; what it was stands on stderr" },
+		{ 2, "it was wrongly used, and nothing is stored" },
+		{ 0 },
+	},
+	.examples = (const struct manual_example[]){
+		{ "rowcast publish --user 42 --event order --key order-9 '{\"id\":9}'",
+		    "to user 42, once, however often it is run" },
+		{ "make 2>&1 | rowcast publish --topic build", "each line, to whoever has asked for the topic" },
+		{ "rowcast publish --all --ttl 1h 'maintenance at 5pm'",
+		    "to everyone, also to who comes within an hour" },
+		{ 0 },
+	},
+};

@@ -1,5 +1,5 @@
-/* Prints who is connected, for people. What is asked is /presence; one page of users is
- * in memory at a time. */
+/* Prints who is connected, for people or as JSON. What is asked is /presence; one page of
+ * users is in memory at a time. */
 
 #include "app/command/streams.h"
 
@@ -13,6 +13,7 @@
 #include "app/command/inquiry.h"
 #include "lib/buf.h"
 #include "lib/mem.h"
+#include "lib/terminal.h"
 
 enum { NAME_COLUMNS = 32 };
 
@@ -32,24 +33,12 @@ get(const struct conf *conf, const char *query)
 	return answer;
 }
 
-/* print_name prints a name in its column. It may hold any character: none that would
- * move the cursor, or worse, comes to a terminal. */
+/* print_name prints a name in its column. */
 static void
 print_name(const char *name)
 {
-	int columns = 0;
+	int columns = terminal_print(name);
 
-	for (const unsigned char *at = (const unsigned char *)name; *at != '\0'; at++) {
-		bool is_control = *at < ' ' || *at == 0x7f;
-
-		/* U+0080 to U+009F are control characters too. */
-		if (*at == 0xc2 && at[1] >= 0x80 && at[1] < 0xa0) {
-			is_control = true;
-			at++;
-		}
-		putchar(is_control ? '?' : *at);
-		columns += (*at & 0xc0) != 0x80 || is_control;
-	}
 	printf("%*s", columns < NAME_COLUMNS ? NAME_COLUMNS - columns : 0, "");
 }
 
@@ -124,10 +113,28 @@ list_query(const char *after)
 	return buf_take(&query);
 }
 
+/* How a row of a page is printed. */
+typedef void print_fn(const json_t *row, bool is_first);
+
+static void
+print_row(const json_t *row, bool is_first __attribute__((unused)))
+{
+	print_name(json_string_value(json_object_get(row, "user")));
+	printf("%20lld\n", number(row, "streams"));
+}
+
+static void
+print_json(const json_t *row, bool is_first)
+{
+	if (!is_first)
+		putchar(',');
+	json_dumpf(row, stdout, JSON_COMPACT);
+}
+
 /* print_page prints the users after that one (NULL: from the first), and makes *after the
  * last of them, or NULL where there are no more. */
 static int
-print_page(const struct conf *conf, char **after)
+print_page(const struct conf *conf, char **after, print_fn *print)
 {
 	char *query = list_query(*after);
 	json_t *page = get(conf, query), *row;
@@ -140,10 +147,8 @@ print_page(const struct conf *conf, char **after)
 	} else if (page != NULL) {
 		const char *next = json_string_value(json_object_get(page, "next"));
 
-		json_array_foreach(json_object_get(page, "users"), i, row) {
-			print_name(json_string_value(json_object_get(row, "user")));
-			printf("%20lld\n", number(row, "streams"));
-		}
+		json_array_foreach(json_object_get(page, "users"), i, row)
+			print(row, i == 0 && *after == NULL);
 		free(*after);
 		*after = next != NULL ? mem_strdup(next) : NULL;
 		rc = 0;
@@ -152,33 +157,59 @@ print_page(const struct conf *conf, char **after)
 	return rc;
 }
 
-static int
-print_total(const struct conf *conf)
+/* get_total asks for the sums and the machines. NULL: logged. */
+static json_t *
+get_total(const struct conf *conf)
 {
 	json_t *total = get(conf, "");
-	int rc = -1;
 
-	if (total != NULL && !is_total(total)) {
-		inquiry_is_foreign(conf);
-	} else if (total != NULL) {
-		print_nodes(total);
-		rc = 0;
-	}
+	if (total == NULL || is_total(total))
+		return total;
+	inquiry_is_foreign(conf);
 	json_decref(total);
+	return NULL;
+}
+
+static int
+print_pages(const struct conf *conf, print_fn *print)
+{
+	char *after = NULL;
+	int rc;
+
+	do
+		rc = print_page(conf, &after, print);
+	while (rc == 0 && after != NULL);
+	free(after);
 	return rc;
 }
 
 int
 streams_print(const struct conf *conf)
 {
-	char *after = NULL;
-	int rc = print_total(conf);
+	json_t *total = get_total(conf);
 
-	if (rc == 0)
-		printf("\n%-*s%20s\n", NAME_COLUMNS, "USER", "STREAMS");
-	do
-		rc = rc == 0 ? print_page(conf, &after) : rc;
-	while (rc == 0 && after != NULL);
-	free(after);
+	if (total == NULL)
+		return -1;
+	print_nodes(total);
+	json_decref(total);
+	printf("\n%-*s%20s\n", NAME_COLUMNS, "USER", "STREAMS");
+	return print_pages(conf, print_row);
+}
+
+int
+streams_print_json(const struct conf *conf)
+{
+	json_t *total = get_total(conf);
+	char *text;
+	int rc;
+
+	if (total == NULL)
+		return -1;
+	text = json_dumps(total, JSON_COMPACT);
+	json_decref(total);
+	printf("%.*s,\"list\":[", (int)strlen(text) - 1, text);
+	free(text);
+	rc = print_pages(conf, print_json);
+	puts("]}");
 	return rc;
 }

@@ -16,6 +16,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "app/command/manual.h"
 #include "app/fastcgi/intake.h"
 #include "app/fastcgi/listener.h"
 #include "app/hub/hub.h"
@@ -114,7 +115,7 @@ reload(struct service *service, const struct command_conf *cc)
 	struct conf conf;
 
 	/* Not command_conf_load(), which puts the log level in force at once. */
-	if (conf_load(&conf, cc->file, cc->options, cc->n_options) == 0
+	if (conf_load(&conf, cc->file, cc->options.values, cc->options.n) == 0
 	    && auth_reload(service->auth, &conf) == 0) {
 		apply(service, &conf);
 		hub_reload(service->hub, &conf);
@@ -358,19 +359,44 @@ fail:
 	return 1;
 }
 
-int
-command_serve(int argc, char *argv[])
+static int
+run(int argc, char *argv[])
 {
 	struct command_conf cc = { 0 };
 	struct conf conf;
-	int status = 1;
+	int status;
 
-	if (command_conf_args(&cc, argc, argv, "serve [-c FILE] [-o KEY=VALUE]...") != 0)
-		return 2;
+	if (!manual_read(&manual_serve, argc, argv, &cc, &status))
+		return status;
+	status = 1;
 	if (command_conf_load(&cc, &conf) == 0) {
 		status = serve(&conf, &cc);
 		conf_free(&conf);
 	}
-	command_conf_free(&cc);
+	manual_free(&manual_serve, &cc);
 	return status;
 }
+
+const struct manual manual_serve = {
+	.name = "serve",
+	.run = run,
+	.summary = "the FastCGI responder, in the foreground, log on stderr",
+	.synopsis = "",
+	.description = "Answers the web server's requests: holds the streams of browsers open, and sends"
+	    " each message that is committed to the table to those that it is for. It stays in the"
+	    " foreground and logs to stderr. It listens on the socket that systemd or the web server"
+	    " passes, else on what `listen` says. SIGTERM and SIGINT drain and end it; SIGHUP reloads"
+	    " keys, limits and retention, and drops no stream.",
+	.exits = (const struct manual_exit[]){
+		{ 0, "it was ended by SIGTERM or SIGINT, and everything is sent" },
+		{ 1, "it could not start, or its store was taken away; the log says why" },
+		{ 2, "it was wrongly used" },
+		{ 0 },
+	},
+	.examples = (const struct manual_example[]){
+		{ "rowcast serve", "as the systemd unit starts it, with " CONF_DEFAULT_FILE },
+		{ "rowcast serve -c ./rowcast.conf -o log_level=debug -o listen=127.0.0.1:9000",
+		    "with a configuration of one's own, on a TCP port, and a log that says more" },
+		{ 0 },
+	},
+};

@@ -2,9 +2,9 @@
 #ifndef APP_SERVE_SERVE_H
 #define APP_SERVE_SERVE_H
 
-#include "app/command/command.h"
+struct manual;
 
-/* command_serve returns once SIGTERM or SIGINT has come and all is drained. */
-command command_serve;
+/* Its command returns once SIGTERM or SIGINT has come and all is drained. */
+extern const struct manual manual_serve;
 
 #endif

@@ -1,8 +1,10 @@
 """rowcast's other commands, as a person at a shell uses them."""
 
+import calendar
 import contextlib
 import ctypes
 import errno
+import json
 import os
 import re
 import resource
@@ -243,14 +245,120 @@ def token_prints_a_token_that_works(site):
     expect.equal(stream.wait_event().data, 'to myself')
 
 
+def token_refuses_a_scope_that_is_none(site):
+    for scopes in (['publish'], ['rowcast:publish rowcast:admn'], ['rowcast:publish', '--scope', 'rowcast:publish,rowcast:admin']):
+        done = rowcast(site, 'token', '-c', site.rowcast.conf, '--user', '42', '--scope', *scopes)
+        expect_failure(done, 'there is no scope ' + scopes[-1].split()[-1], 'rowcast:publish and rowcast:admin')
+        expect.equal(done.stdout, '')
+
+
+def _worth(site, token, *options, input=''):
+    return rowcast(site, 'token', '--check', token, '-c', site.rowcast.conf, *options, input=input)
+
+
+def token_says_what_a_token_is_worth(site):
+    user = site.user()
+    made = rowcast(site, 'token', '-c', site.rowcast.conf, '--user', user, '--topic', 'news', '--topic', 'sport/*',
+                   '--scope', 'rowcast:admin', '--scope', 'rowcast:publish', '--ttl', '1h').stdout.strip()
+    lines = {}
+    for token, input in ((made, ''), ('-', made), ('-', f'  {made}\n\n'), ('-', f'Bearer {made}\r\n'), ('Bearer ' + made, '')):
+        done = _worth(site, token, input=input)
+        expect.equal((done.returncode, done.stderr), (0, ''), f'{token[:10]} {input[:10]}')
+        lines = dict(line.split(': ', 1) for line in done.stdout.splitlines())
+        expires = lines.pop('expires')
+        expect.equal(lines, {'user': user, 'topics': 'news, sport/*', 'scopes': 'rowcast:publish, rowcast:admin'})
+        at = re.fullmatch(r'(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d) UTC, in (1 h|59 min.*)', expires)
+        expect.true(at, expires)
+        expect.true(abs(calendar.timegm(time.strptime(at[1], '%Y-%m-%d %H:%M:%S')) - time.time() - 3600) < 60 * site.slow, expires)
+    for ttl, left in ((90000.5, '1 d'), (2 * 86400 + 5 * 3600 + 30, '2 d 5 h'), (None, None)):
+        claims = {'exp': None} if ttl is None else {'exp': int(time.time()) + int(ttl)}
+        done = _worth(site, site.token(7, **claims))
+        expect.equal(done.returncode, 0, done.stderr)
+        expect.equal(done.stdout.splitlines()[:3], ['user: 7', 'topics: none', 'scopes: none'])
+        expect.true(done.stdout.splitlines()[3].endswith('never' if ttl is None else f', in {left}')
+                    or (ttl and 'in 1 d' in done.stdout), done.stdout)
+
+
+def token_says_of_a_bad_one_what_the_server_says(site):
+    """The same sentence, the same order; and where it is just invalid, why."""
+    user, gone = site.user(), site.user()
+    done = rowcast(site, 'revoke', '--user', gone, '-c', site.rowcast.conf)
+    expect.equal(done.returncode, 0, done.stderr)
+    site.wait_followed()
+    good, soon = site.token(user), int(time.time()) + 1000
+    cases = [
+        (good[:-3] + ('AAA' if good[-3:] != 'AAA' else 'BBB'), 'token is invalid: the signature is wrong'),
+        ('x', 'token is invalid: it has not three parts'), ('', 'token is invalid'), ('a.b.c', 'token is invalid'),
+        (site.token(user, alg='HS512'), 'token is invalid: alg is not the one configured'),
+        (site.token(user, header={'typ': 'id'}), 'token is invalid: typ'),
+        (site.token(user, topics=[''], ttl=-9), 'token is invalid: topics'),
+        (site.token(user, ttl=-10), 'token is expired'), (site.token(None, ttl=-10), 'token is expired'),
+        (site.token(user, nbf=soon), 'token is not valid yet'), (site.token(None, nbf=soon), 'token is not valid yet'),
+        (site.token(None), 'token names no user'), (site.token([1]), 'token names no user'),
+        (site.token(gone), 'token was revoked'), (site.token(gone, iat=int(time.time()) - 5), 'token was revoked')]
+    for token, sentence in cases:
+        for words, input in (((token,), ''), (('-',), token)):
+            if token == '' and words[0] == '':
+                words = ('',)
+            done = _worth(site, *words, input=input)
+            expect.equal((done.returncode, done.stdout), (1, ''), f'{sentence}: {done.stdout}')
+            expect.true(sentence in done.stderr, f'{sentence}: {done.stderr}')
+            expect.true(token == '' or len(token) < 10 or token not in done.stderr, 'the token stands in no log')
+        if token:
+            told = site.request('GET', '/events', token).json()['error']
+            expect.true(sentence.startswith(told) or told == 'token is required', f'the server: {told}; the command: {sentence}')
+    later = site.token(gone, iat=int(time.time()) + 2)
+    expect.equal(_worth(site, later).returncode, 0, 'issued later')
+    for token, sentence in ((site.token(user), 'token has another issuer'), (site.token(user, iss='me'), 'token is for another audience'),
+                            (site.token(gone, iss='me', aud='x'), 'token is for another audience'),
+                            (site.token(gone, iss='me', aud=['x', 'us']), 'token was revoked'),
+                            (site.token(user, iss='me', aud=['x', 'us']), None)):
+        done = _worth(site, token, '-o', 'jwt_issuer=me', '-o', 'jwt_audience=us')
+        expect.equal(done.returncode, 1 if sentence else 0, f'{sentence}: {done.stderr}')
+        expect.true((sentence or '') in done.stderr, done.stderr)
+
+
+def token_needs_the_store_only_to_say_who_was_revoked(site):
+    good = site.token(site.user())
+    none = os.path.join(site.folder, 'none-yet.db')
+    done = _worth(site, good, '-o', 'store=sqlite:' + none)
+    expect.equal((done.returncode, done.stderr), (0, ''))
+    expect.equal(os.path.exists(none), False, 'it makes nothing')
+    other = os.path.join(site.folder, 'text.db')
+    with open(other, 'w') as f:
+        f.write('no database\n' * 100)
+    done = _worth(site, good, '-o', 'store=sqlite:' + other)
+    expect_failure(done, other, 'whether it was revoked stands in the store, which cannot be read')
+    expect.equal(done.stdout, '', 'what it is worth is not known')
+    expect_failure(_worth(site, site.token('x', ttl=-1), '-o', 'store=sqlite:' + other), 'token is expired')
+    for wrong in (['--user', '42'], ['--topic', 'x'], ['--scope', 'rowcast:admin'], ['--ttl', '1h'], ['too much']):
+        expect_misuse(site, 'token', '--check', good, *wrong)
+
+
 def help_and_version_say_what_there_is(site):
     help = rowcast(site, '--help')
     expect.equal(help.returncode, 0)
-    for command in ('serve', 'check', 'token', 'publish', 'tail', 'status'):
-        expect.true(command in help.stdout, f'{command} in {help.stdout}')
-        for option in ('--help', '-h'):
-            done = rowcast(site, command, option)
-            expect.equal((done.returncode, done.stdout), (0, help.stdout), f'{command} {option}: {done.stderr}')
+    pages = set()
+    for command in ('serve', 'check', 'token', 'publish', 'tail', 'status', 'kick', 'revoke'):
+        expect.true(f'\n  {command} ' in help.stdout, f'{command} in {help.stdout}')
+        page = rowcast(site, command, '--help')
+        expect.equal((page.returncode, page.stderr), (0, ''), command)
+        expect.true(page.stdout.startswith(f'usage: rowcast {command} '), page.stdout)
+        for part in ('\nOptions:\n', '\nExit status:\n', '\nExamples:\n', '  -c FILE', '  -o KEY=VALUE', '  -h, --help',
+                     f'rowcast {command}'):
+            expect.true(part in page.stdout, f'{part!r} in {page.stdout}')
+        # Wherever it stands, and whatever else is given.
+        for words in (['-h'], ['-c', '/no/such/file', '--help'], ['--help', 'too', 'much']):
+            done = rowcast(site, command, *words)
+            expect.equal((done.returncode, done.stdout, done.stderr), (0, page.stdout, ''), f'{command} {words}')
+        pages.add(page.stdout)
+    expect.equal(len(pages), 8, 'each has its own')
+    for command, options in (('publish', ['--user U', '--topic T', '--all', '--event E', '--key K', '--ttl T', 'DATA']),
+                             ('token', ['--user U', '--topic T', '--scope S', '--ttl T', '--check TOKEN']),
+                             ('tail', ['--after ID', '--user U', '--topic T']), ('status', ['--streams', '--json'])):
+        page = rowcast(site, command, '--help').stdout
+        for option in options:
+            expect.true(f'\n  {option} ' in page, f'{option} in {page}')
     version = rowcast(site, '--version')
     expect.equal(version.returncode, 0)
     expect.true(version.stdout.startswith('rowcast '), version.stdout)
@@ -265,20 +373,21 @@ def every_command_says_how_it_is_used(site):
         expect_misuse(site, command, 'too much')
         done = expect_misuse(site, command, '--no-such-option')
         expect.true("'--no-such-option'" in done.stderr, f'it is named in full: {done.stderr}')
-    for wrong in (['--user', '42', '--topic', 'news'], ['--all', '--user', '42'], ['one', 'two'],
+    for wrong in (['--all', '--user', '42'], ['--all', '--topic', 'news', 'text'], ['--all', 'one', 'two'],
                   ['--no-such-option'], ['--event']):
         expect_misuse(site, 'publish', *wrong)
     for wrong in (['--after', 'soon'], ['--after', '-1'], ['--after', '1x'], ['--after', ''],
                   ['--after', '99999999999999999999'], ['too much'], ['--no-such-option']):
         expect_misuse(site, 'tail', *wrong)
     for wrong in ([], ['--user', ''], ['--user', '42', 'too much'], ['--no-such-option'],
-                  ['--user', '42', '--ttl', 'soon'], ['--user', '42', '--ttl', '999ms']):
+                  ['--user', '42', '--ttl', 'soon'], ['--user', '42', '--ttl', '999ms'], ['--check']):
         expect_misuse(site, 'token', *wrong)
 
 
 def every_command_says_what_is_wrong_with_the_configuration(site):
     missing = os.path.join(site.folder, 'no-such.conf')
-    for command in (['serve'], ['check'], ['status'], ['publish', 'text'], ['tail'], ['token', '--user', '42']):
+    for command in (['serve'], ['check'], ['status'], ['publish', '--all', 'text'], ['tail'], ['token', '--user', '42'],
+                    ['token', '--check', 'x'], ['kick', '--user', '42'], ['revoke', '--user', '42']):
         expect_failure(rowcast(site, *command, '-c', missing), missing, 'No such file or directory')
         expect_failure(rowcast(site, *command, '-c', site.rowcast.conf, '-o', 'workers=0'), 'workers')
         expect_failure(rowcast(site, *command, '-c', site.rowcast.conf, '-o', 'workers'), 'KEY=VALUE')
@@ -288,8 +397,9 @@ def what_cannot_be_printed_is_a_failure(site):
     """/dev/full takes nothing, as a disk that is full."""
     site.insert('to print')
     conf = ['-c', site.rowcast.conf]
-    for command in (['publish', *conf, 'text'], ['tail', *conf, '--after', '0'], ['status', *conf], ['check', *conf],
-                    ['token', *conf, '--user', '42'], ['--version'], ['--help']):
+    for command in (['publish', *conf, '--all', 'text'], ['tail', *conf, '--after', '0'], ['status', *conf], ['status', *conf, '--json'],
+                    ['check', *conf], ['token', *conf, '--user', '42'], ['token', *conf, '--check', site.token('42')],
+                    ['--version'], ['--help'], ['publish', '--help']):
         with open('/dev/full', 'w') as full:
             done = rowcast(site, *command, stdout=full, stderr=subprocess.PIPE)
         expect_failure(done, 'stdout: No space left on device')
@@ -319,6 +429,11 @@ def status_tells_what_a_running_rowcast_is_doing(site):
     expect.equal(told['version'], rowcast(site, '--version').stdout.split()[1])
     expect.equal(told['streams'], '1')
     expect.equal(told['newest_id'], site.sql('SELECT max(id) FROM message'))
+    done = rowcast(site, 'status', '-c', site.rowcast.conf, '--json')
+    expect.equal((done.returncode, done.stderr, done.stdout.count('\n')), (0, '', 1))
+    json_told = json.loads(done.stdout)
+    expect.equal(list(json_told), list(told), 'the same names')
+    expect.equal(json_told['version'], told['version'])
 
 
 def status_says_that_nobody_answers_or_somebody_else(site):

@@ -37,7 +37,7 @@ def publish_stores_what_its_options_say_and_prints_the_id(site):
             (['--user', user, '--event', 'order', 'an event'], (user, None, 'order', 'an event')),
             (['--topic', 'news', 'for a topic'], (None, 'news', None, 'for a topic')),
             (['--all', 'for all'], (None, None, None, 'for all')),
-            (['for all without saying so'], (None, None, None, 'for all without saying so')),
+            (['--user', user, '--topic', 'news', 'for one on a topic'], (user, 'news', None, 'for one on a topic')),
             (['--user', user, '--', '--user'], (user, None, None, '--user')),
             (['--user', user, 'two\nlines'], (user, None, None, 'two\nlines')),
             (['--user', user, ''], (user, None, None, ''))):
@@ -46,6 +46,53 @@ def publish_stores_what_its_options_say_and_prints_the_id(site):
         expect.equal(_rows(site, done.stdout), [row], f'{arguments}')
         event = stream.wait_event()
         expect.equal((event.id, event.data), (done.stdout.strip(), row[3]), 'what the stream gets')
+
+
+def a_key_is_stored_once_and_its_first_id_is_printed_ever_after(site):
+    user = site.user()
+    stream = site.subscribe(user)
+    first = _publish(site, '--user', user, '--key', 'order-9 of ' + user, 'one')
+    expect.equal((first.returncode, first.stderr), (0, ''))
+    for arguments, input in ((['again'], ''), ([], 'as a line\n'), ([], 'without its end'), (['--event', 'e', ''], '')):
+        again = _publish(site, '--user', user, '--key', 'order-9 of ' + user, *arguments, input=input)
+        expect.equal((again.returncode, again.stdout, again.stderr), (0, first.stdout, ''), f'{arguments} {input}')
+    # The single line is stored, too, and nothing where there is none; a line that is none, and another, are two.
+    line = _publish(site, '--user', user, '--key', 'order-10 of ' + user, input='two\r\n')
+    expect.equal((line.returncode, line.stderr), (0, ''))
+    none = _publish(site, '--user', user, '--key', 'order-11 of ' + user, input='')
+    expect.equal((none.returncode, none.stdout, none.stderr), (0, '', ''))
+    expect_failure(_publish(site, '--user', user, '--key', 'order-12 of ' + user, input='a NUL \0\nfine\n'), '--key is of one message')
+    # A publisher over HTTP has keys of its own.
+    site.publish(site.token(user), msg='three', key='order-9 of ' + user)
+    expect.equal([event.data for event in stream.wait_events(3)], ['one', 'two', 'three'])
+
+
+def what_has_a_ttl_is_sent_until_then(site):
+    user = site.user()
+    for ttl, seconds in (('1h', 3600), ('30', 30), ('1500ms', 2), ('10d', 864000)):
+        done = _publish(site, '--user', user, '--ttl', ttl, '--event', 'e', input='one\ntwo\n')
+        expect.equal((done.returncode, done.stderr), (0, ''))
+        for id in done.stdout.split():
+            left = site.sql(f'SELECT expires_at - created_at FROM message WHERE id = {id}')
+            # It was counted from a moment before; a second may have passed between them.
+            expect.true(int(left) in (seconds, seconds - 1, seconds + 1), f'{ttl}: {left}')
+
+
+def publish_counts_a_ttl_from_each_line_on(site):
+    user = site.user()
+    process = subprocess.Popen([site.rowcast.program, 'publish', '-c', site.rowcast.conf, '--user', user, '--ttl', '1h'],
+                               stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    with process:
+        def end_of_a_line():
+            process.stdin.write('line\n')
+            process.stdin.flush()
+            id = process.stdout.readline().strip()
+            site.wait_followed()
+            return int(site.sql(f'SELECT expires_at FROM message WHERE id = {id}'))
+        first = end_of_a_line()
+        wait_until(lambda: end_of_a_line() > first, 'a later line ends later', 20 * site.slow, every_s=0.1)
+        process.stdin.close()
+        expect.equal(process.wait(30), 0)
 
 
 def publish_stores_each_line_of_stdin(site):
@@ -80,24 +127,33 @@ def publish_refuses_what_is_no_message(site):
     before = _newest(site)
     small = ['-o', 'max_message=8']
     for arguments, input, sentence in (
-            (['123456789', *small], '', 'DATA is larger than max_message'),
-            (small, '1' * 100000, 'line 1 is larger than max_message'),
-            ([], 'a NUL \0\n', 'line 1 contains U+0000'),
+            (['--all', '123456789', *small], '', 'DATA is larger than max_message'),
+            (['--all', *small], '1' * 100000, 'line 1 is larger than max_message'),
+            (['--all'], 'a NUL \0\n', 'line 1 contains U+0000'),
+            (['text'], '', 'to whom?'),
+            (['--event', 'e', '--key', 'k', '--ttl', '1m'], 'one\ntwo\n', 'to whom?'),
             # Names, by the rules of /msg.
             (['--user', b'\xff', 'text'], '', 'user is not valid UTF-8'),
             (['--topic', b'\xff', 'text'], '', 'topic is not valid UTF-8'),
             (['--event', b'\xff', 'text'], '', 'event is not valid UTF-8'),
             (['--user', '', 'text'], '', 'user is empty'),
             (['--topic', 't' * 256, 'text'], '', 'at most 255 are allowed'),
-            (['--event', 'a', '--event', 'b', 'text'], '', 'event is given twice'),
-            (['--event', 'rowcast.gap', 'text'], '', "the server's own"),
-            (['--event', 'two\nlines'], 'one\ntwo\n', 'event may not contain a line break')):
+            (['--all', '--event', 'a', '--event', 'b', 'text'], '', 'event is given twice'),
+            (['--all', '--event', 'rowcast.gap', 'text'], '', "the server's own"),
+            (['--all', '--event', 'two\nlines'], 'one\ntwo\n', 'event may not contain a line break'),
+            (['--all', '--key', '', 'text'], '', 'key is empty'),
+            (['--all', '--key', 'k' * 256, 'text'], '', 'at most 255 are allowed'),
+            (['--all', '--ttl', 'soon', 'text'], '', 'ttl must be a number of seconds or a time'),
+            (['--all', '--ttl', '0', 'text'], '', 'ttl must be more than 0'),
+            (['--all', '--ttl', '3651d', 'text'], '', 'at most 10 years'),
+            (['--all', '--key', f'lines{before}'], 'one\ntwo\n', '--key is of one message'),
+            (['--all', '--key', f'lines{before}'], 'x\n' * 100000, '--key is of one message')):
         done = _publish(site, *arguments, input=input)
         expect_failure(done, sentence)
         expect.equal(done.stdout, '', 'ids')
     folder = os.open('/', os.O_RDONLY)
     try:
-        done = _publish(site, input=None, stdin=folder)
+        done = _publish(site, '--all', input=None, stdin=folder)
     finally:
         os.close(folder)
     expect_failure(done, 'publish: stdin: Is a directory')
@@ -185,9 +241,11 @@ def publish_skips_a_line_without_end_in_little_memory(site):
 def who_writes_to_publish_is_never_ended_by_it(site):
     """Whatever goes wrong, stdin is read to its end: a pipe holds 64 KiB."""
     much = b'a line of the build\n' * 20000
-    for arguments, sentence in ((['-c', '/no/such.conf'], '/no/such.conf'),
-                                (['-o', 'store=sqlite:/no/such/folder/file'], '/no/such/folder/file'),
-                                (['--event', 'rowcast.gap'], "the server's own")):
+    for arguments, sentence in ((['--all', '-c', '/no/such.conf'], '/no/such.conf'),
+                                (['--all', '-o', 'store=sqlite:/no/such/folder/file'], '/no/such/folder/file'),
+                                (['--all', '--event', 'rowcast.gap'], "the server's own"),
+                                (['--all', '--key', 'k'], 'stdin has more lines'),
+                                ([], 'to whom?')):
         if site.is_copy and sentence in str(arguments) and '-o' in arguments:
             continue  # what is published goes to the log, whatever the store
         before = _newest(site)
@@ -249,10 +307,10 @@ def publish_goes_on_when_nobody_reads_the_ids(site):
 
 @own_table_only('what is published goes to the log')
 def publish_says_why_nothing_can_be_stored(site):
-    expect_failure(_publish(site, '-o', 'store=sqlite:/no/such/folder/file', 'text'), '/no/such/folder/file')
+    expect_failure(_publish(site, '--all', '-o', 'store=sqlite:/no/such/folder/file', 'text'), '/no/such/folder/file')
     with contextlib.closing(sqlite3.connect(site.db, isolation_level=None)) as db:
         db.execute('BEGIN IMMEDIATE')
-        expect_failure(_publish(site, 'text'), site.db, 'locked')
+        expect_failure(_publish(site, '--all', 'text'), site.db, 'locked')
         db.execute('ROLLBACK')
 
 
@@ -263,6 +321,7 @@ class _Tail:
 
     def __init__(self, site, *arguments):
         self.site = site
+        self.end = lambda: site.insert('nobody reads this')  # something that it will print
         self.process = subprocess.Popen([site.rowcast.program, 'tail', '-c', site.rowcast.conf, *arguments],
                                         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
                                         restore_signals=False)  # as under a shell that ignores SIGPIPE
@@ -281,7 +340,7 @@ class _Tail:
         try:
             self.process.stdout.close()
             if not failed:
-                self.site.insert('nobody reads this')
+                self.end()
                 expect.equal(self.process.wait(20 * self.site.slow), 1, 'status of a tail that nobody reads')
                 expect.true('stdout: Broken pipe' in self.process.stderr.read(), 'it says why it ends')
         finally:
@@ -309,6 +368,31 @@ def tail_prints_what_comes_and_what_came_after_an_id_until_nobody_reads_it(site)
         own.expect(*({'id': id, 'data': 'to all'} for id in ids), {'id': last, 'user': user, 'data': 'the last'})
         seen = json.loads(new.process.stdout.readline())
         expect.true(seen['id'] in ids, f'{seen} is one of {ids}')
+
+
+def tail_prints_only_what_carries_the_topics_that_are_asked_for(site):
+    user, other = site.user(), site.user()
+    before = _newest(site)
+    news, sport = 'news of ' + user, 'sport of ' + user
+    site.insert('mine', user)
+    rows = {data: site.insert(data, owner, topic) for data, owner, topic in (
+        ('news', None, news), ('sport', None, sport), ('to user', user, news), ('to other', other, news), ('all', None, None))}
+    after = ['--after', str(before)]
+    with _Tail(site, *after, '--topic', news) as topic, _Tail(site, *after, '--topic', sport, '--topic', news) as topics, \
+            _Tail(site, *after, '--topic', news, '--user', user) as own, _Tail(site, *after, '--topic', 'new') as none:
+        last = site.insert('last', None, news)
+        ends = site.insert('end', None, 'new')
+        rows['last'] = last
+
+        def line(data, topic, owner=None):
+            return {'id': rows[data], **({'user': owner} if owner else {}), 'topic': topic, 'data': data}
+        topic.expect(line('news', news), line('to user', news, user), line('to other', news, other), line('last', news))
+        topics.expect(line('news', news), line('sport', sport), line('to user', news, user), line('to other', news, other),
+                      line('last', news))
+        own.expect(line('news', news), line('to user', news, user), line('last', news))
+        none.expect({'id': ends, 'topic': 'new', 'data': 'end'})
+        for tail in (topic, topics, own, none):
+            tail.end = lambda: [site.insert('nobody reads this', user, name) for name in (news, 'new')]
 
 
 def tail_prints_valid_json_whatever_lies_in_the_table(site):

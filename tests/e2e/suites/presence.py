@@ -1,6 +1,7 @@
 """Who is connected, as an administrator asks: GET /presence, and `rowcast status
 --streams`. One machine by itself."""
 
+import json
 import socket
 import time
 
@@ -118,6 +119,15 @@ def a_command_prints_it_for_people(site):
     expect.equal(lines[0], ['NODE', 'USERS', 'STREAMS', 'SEEN'])
     expect.equal(lines[1][:3], [socket.gethostname(), '2', '3'])
     expect.equal(lines[2:], [['all', '2', '3'], [], ['USER', 'STREAMS'], [user, '2'], [other, '1']])
+    done = rowcast(site, 'status', '-c', site.rowcast.conf, '--streams', '--json')
+    expect.equal((done.returncode, done.stderr, done.stdout.count('\n')), (0, '', 1))
+    told = json.loads(done.stdout)
+    expect.equal(told.pop('list'), [{'user': user, 'streams': 2}, {'user': other, 'streams': 1}])
+    now = json.loads(site.request('GET', '/presence', _admin(site)).body)
+    for answer in (told, now):
+        for node in answer['nodes']:
+            node.pop('seen')
+    expect.equal(told, now, 'what /presence answers')
     for stream in streams:
         stream.close()
     expect_misuse(site, 'status', '--streams', 'x')

@@ -750,7 +750,28 @@ TEST(a_public_key_cannot_sign)
 
 #define UNIT(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
+TEST(who_has_the_keys_may_ask_what_exactly_is_wrong_with_a_token)
+{
+	char *token;
+	const char *why;
+
+	open_with("HS256", secret_file("secret", SECRET));
+	token = auth_sign(auth, "42", NULL, 0, NULL, 60);
+	assert_int_equal(auth_explain(auth, token, &id, &why), 0);
+	assert_string_equal(id.user, "42");
+	identity_free(&id);
+	capture_begin();
+	assert_int_equal(auth_explain(auth, "a.b", &id, &why), VERDICT_INVALID);
+	assert_string_equal(why, "it has not three parts");
+	token[strlen(token) - 2] = token[strlen(token) - 2] == 'A' ? 'B' : 'A';
+	assert_int_equal(auth_explain(auth, token, &id, &why), VERDICT_INVALID);
+	assert_string_equal(why, "the signature is wrong");
+	assert_string_equal(capture_end(), "");
+	free(token);
+}
+
 static const struct CMUnitTest tests[] = {
+	UNIT(who_has_the_keys_may_ask_what_exactly_is_wrong_with_a_token),
 	UNIT(the_tokens_made_by_hand_are_those_of_the_library),
 	UNIT(each_algorithm_checks_its_own_signature),
 	UNIT(each_hs_algorithm_checks_its_own_signature),

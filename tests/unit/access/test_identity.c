@@ -460,7 +460,21 @@ TEST(a_verdict_is_told_by_its_first_fault)
 	}
 }
 
+TEST(a_scope_that_is_unknown_is_found_among_others)
+{
+	assert_null(identity_unknown_scope(""));
+	assert_null(identity_unknown_scope("  "));
+	assert_null(identity_unknown_scope("rowcast:publish"));
+	assert_null(identity_unknown_scope(" rowcast:admin  rowcast:publish "));
+	assert_string_equal(identity_unknown_scope("publish"), "publish");
+	assert_string_equal(identity_unknown_scope("rowcast:publish rowcast:admi x"), "rowcast:admi x");
+	assert_string_equal(identity_unknown_scope("rowcast:publishe"), "rowcast:publishe");
+	assert_string_equal(identity_unknown_scope("rowcast:admin,rowcast:publish"),
+	    "rowcast:admin,rowcast:publish");
+}
+
 static const struct CMUnitTest tests[] = {
+	cmocka_unit_test(a_scope_that_is_unknown_is_found_among_others),
 	cmocka_unit_test_setup(a_number_and_the_same_digits_are_one_user, setup),
 	cmocka_unit_test_setup(what_names_nobody_is_no_user, setup),
 	cmocka_unit_test_setup(a_user_at_the_bound_is_read_and_one_byte_more_is_not, setup),
