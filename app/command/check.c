@@ -2,89 +2,84 @@
  * at the store and the socket that it would open, and at the log upstream. What cannot
  * work is an error, what may not is a warning: an upstream that is away may be back when
  * it is needed. It goes through all of it, so that one run tells all there is to correct.
- * One thread; it makes nothing, and connects to nobody but that log. */
+ * One thread; it makes nothing, and connects to nobody but that log.
+ *
+ * What may not work whatever machine it is on stands in doubts.c. */
 
 #include <inttypes.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "app/access/auth.h"
 #include "app/command/command.h"
+#include "app/command/doubts.h"
 #include "app/command/manual.h"
+#include "app/command/standin.h"
 #include "app/fastcgi/listener.h"
-#include "app/hub/hub.h"
 #include "app/store/store.h"
 #include "app/upstream/upstream.h"
-
-/* The shipped configurations of the web servers end what is silent for 360 s, and one
- * lost heartbeat should not be enough. */
-enum { HEARTBEAT_WARN_MS = 120 * 1000 };
-
-/* ---- what may not work ---- */
-
-static void
-warn_of_heartbeat(const struct conf *conf)
-{
-	if (conf->heartbeat_ms > HEARTBEAT_WARN_MS)
-		log_warnx("check: heartbeat is %" PRId64 " s: web servers and proxies cut what is"
-		    " silent for long: lighttpd after server.max-write-idle, Apache after Timeout,"
-		    " nginx after fastcgi_read_timeout and send_timeout (360 s in our samples of"
-		    " them): %d s are the most that is sensible", conf->heartbeat_ms / 1000,
-		    HEARTBEAT_WARN_MS / 1000);
-}
-
-static void
-warn_of_descriptors(const struct conf *conf)
-{
-	struct rlimit files;
-
-	if (getrlimit(RLIMIT_NOFILE, &files) == 0
-	    && files.rlim_max < conf->max_streams + HUB_SPARE_DESCRIPTORS)
-		log_warnx("check: max_streams is %zu: with %llu open files allowed, as here, there"
-		    " will be fewer (ulimit -Hn, LimitNOFILE= of systemd)", conf->max_streams,
-		    (unsigned long long)files.rlim_max);
-}
-
-static void
-warn_of_mode(const struct conf *conf)
-{
-	if (strncmp(conf->listen, "unix:", strlen("unix:")) == 0
-	    && (conf->listen_mode & S_IWOTH) != 0)
-		log_warnx("check: listen_mode is %04o: everybody on this machine can connect, past the"
-		    " web server and what it denies", (unsigned)conf->listen_mode);
-}
+#include "lib/permission.h"
 
 /* ---- what was looked at ---- */
+
+static const char *
+file_of(const struct command_conf *cc)
+{
+	return cc->file != NULL ? cc->file : CONF_DEFAULT_FILE;
+}
 
 static void
 tell_of_file(const struct command_conf *cc)
 {
-	const char *file = cc->file != NULL ? cc->file : CONF_DEFAULT_FILE;
+	const char *file = file_of(cc);
 
 	printf("the configuration and the keys are right: %s\n",
 	    cc->file != NULL || access(file, F_OK) == 0 ? file : "defaults and options alone");
 }
 
 static void
+print_bytes(int64_t n)
+{
+	static const char *const units[] = { "KiB", "MiB", "GiB", "TiB" };
+	double size = (double)n / 1024;
+	size_t unit = 0;
+
+	while (size >= 1024 && unit < 3) {
+		size /= 1024;
+		unit++;
+	}
+	printf(size < 10 && unit > 0 ? "%.1f %s" : "%.0f %s", size, units[unit]);
+}
+
+static void
 tell_of_store(const struct conf *conf, const struct store_look *look)
 {
 	printf("store: %s: ", conf->store);
-	if (!look->exists)
+	if (!look->exists) {
 		puts("will be made");
-	else if (look->has_unread)
-		puts("is there; its -wal has more, which is read at the start");
+		return;
+	}
+	if (look->version == 0 || look->has_unread)
+		printf("is there");
 	else if (look->bounds.newest == 0)
-		puts("is there, no messages yet");
-	else if (look->bounds.oldest > look->bounds.newest)
-		printf("no messages after %" PRId64 "\n", look->bounds.newest);
+		printf("no messages yet");
+	else if (look->n_rows == 0)
+		printf("no messages after %" PRId64, look->bounds.newest);
 	else
-		printf("messages %" PRId64 " to %" PRId64 "\n", look->bounds.oldest,
-		    look->bounds.newest);
+		printf("messages %" PRId64 " to %" PRId64 ", %" PRId64 " %s", look->bounds.oldest,
+		    look->bounds.newest, look->n_rows, look->n_rows == 1 ? "row" : "rows");
+	printf(", ");
+	print_bytes(look->bytes.db + look->bytes.wal);
+	if (look->version > 0)
+		printf(", schema version %" PRId64, look->version);
+	else if (!look->has_unread)
+		printf(", without rowcast's tables, which `rowcast serve` makes");
+	if (look->version > 0 && look->version < look->version_made)
+		printf(", which `rowcast serve` upgrades to %" PRId64, look->version_made);
+	puts(look->has_unread ? "; its -wal has more, which is read at the start" : "");
 }
 
 /* look_upstream says in *what, which the caller frees, how it is. An outcome; 0 where
@@ -121,30 +116,90 @@ tell_of_listener(const struct conf *conf, int outcome)
 		    ? "somebody listens there now, a rowcast or systemd" : "free");
 }
 
+/* ---- as who will run it ---- */
+
+/* Root may open any file, and so sees nothing of what the service's user may not. */
+#define SERVICE_USER "rowcast"
+
+struct service {
+	const struct conf *conf;
+	const char *file;
+};
+
+static int
+look_at_store(const struct conf *conf, struct store_look *look)
+{
+	return store_look(conf->store, conf->upstream.kind == SETTING_NO_UPSTREAM ? STORE_OWNER
+	    : STORE_COPY, look);
+}
+
+/* look_as_service runs as the service's user; what it logs is retold. */
+static void
+look_as_service(void *context)
+{
+	const struct service *service = context;
+	struct store_look look;
+	char *why;
+
+	why = permission_refusal(service->file, R_OK, NULL);
+	if (why != NULL)
+		log_errorx("conf: %s", why);
+	free(why);
+	auth_close(auth_open(service->conf));
+	look_at_store(service->conf, &look);
+}
+
+/* retell: another configuration than the service's may be meant for another user. */
+static void
+retell(void *context, const char *error)
+{
+	const struct service *service = context;
+
+	if (strcmp(service->file, CONF_DEFAULT_FILE) == 0)
+		log_warnx("check: as the user " SERVICE_USER ", whom the service has, it would not work: %s",
+		    error);
+	else
+		printf("as the user " SERVICE_USER " it would not work: %s\n", error);
+}
+
+static void
+tell_of_service(const struct conf *conf, const struct command_conf *cc)
+{
+	struct service service = { conf, file_of(cc) };
+
+	if (geteuid() != 0)
+		return;
+	switch (standin_run(SERVICE_USER, look_as_service, retell, &service)) {
+	case STANDIN_NOBODY:
+		puts("root may open any file: ask as the user that runs rowcast, too");
+		break;
+	case 0:
+		puts("the user " SERVICE_USER " may read the keys and open the store, too");
+	}
+}
+
 /* check returns the exit status. */
 static int
 check(const struct conf *conf, const struct command_conf *cc)
 {
 	struct auth *auth = auth_open(conf);
 	struct store_look look;
-	int store = store_look(conf->store, conf->upstream.kind == SETTING_NO_UPSTREAM
-	    ? STORE_OWNER : STORE_COPY, &look);
+	int store = look_at_store(conf, &look);
 	int listener = listener_look(conf);
 	char *upstream;
 	int outcome = look_upstream(conf, &upstream);
 	bool failed = auth == NULL || store < 0 || listener < 0 || outcome == UPSTREAM_REFUSED;
 
 	auth_close(auth);
-	warn_of_heartbeat(conf);
-	warn_of_descriptors(conf);
-	warn_of_mode(conf);
+	doubts_of_conf(conf, file_of(cc));
+	if (store == 0)
+		doubts_of_store(&look);
 	if (!failed) {
 		tell_of_file(cc);
 		tell_of_store(conf, &look);
 		tell_of_upstream(upstream, outcome);
 		tell_of_listener(conf, listener);
-		if (geteuid() == 0)
-			puts("root may open any file: ask as the user that runs rowcast, too");
+		tell_of_service(conf, cc);
 	}
 	free(upstream);
 	return failed ? 1 : 0;
@@ -175,7 +230,8 @@ const struct manual manual_check = {
 	.synopsis = "",
 	.description = "Reads the configuration and the keys, and looks at the store, the socket and the log"
 	    " upstream, as `rowcast serve` would open them; it makes nothing and changes nothing. What"
-	    " cannot work is an error, what may not is a warning, and one run tells all of it.",
+	    " cannot work is an error, what may not is a warning, and one run tells all of it; else it says"
+	    " what is there: rows, ids, size and schema of the store, who listens.",
 	.exits = (const struct manual_exit[]){
 		{ 0, "it will work; there may be warnings on stderr" },
 		{ 1, "it cannot work; stderr says what, by file and line, and what helps" },

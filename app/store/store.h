@@ -172,12 +172,21 @@ int store_find(struct store *store, struct store_search *search, const struct fi
 /* What store_look has seen. */
 struct store_look {
 	bool exists;      /* else store_open would make it */
-	bool has_unread;  /* bounds may be too low: commits wait in a file beside it */
+	bool has_unread;  /* the rest may be too low: commits wait in a file beside it */
+	int64_t version;  /* of its schema; 0: it has none of our tables yet */
+	int64_t version_made;  /* of the schema that this program makes, and would upgrade it to */
+	int64_t n_rows;
 	struct store_bounds bounds;
+	struct store_bytes bytes;
+	const char *network;  /* a constant: the kind of network file system that it is on; NULL: none */
+	char folder[4096];    /* the real one; SQLite makes files in it */
+	bool is_shared;       /* a group may write to it, */
+	bool hands_group_on;  /* and what anybody makes there is the group's */
 };
 
 /* store_look says whether the store could be opened for that (not STORE_READER), without
- * opening it: nothing is made or changed. 0; -1: logged, each reason why not. */
+ * opening it: nothing is made or changed. It counts the rows, which takes as long as there
+ * are many. 0; -1: logged, each reason why not. */
 int store_look(const char *name, enum store_access access, struct store_look *look);
 
 /* store_has_changed: has another handle, of this process or any other, committed

@@ -188,6 +188,12 @@ version_of(struct store *store, enum store_access access)
 }
 
 int64_t
+schema_newest(void)
+{
+	return SCHEMA_VERSION;
+}
+
+int64_t
 schema_version(struct store *store, enum store_access access)
 {
 	int64_t version;

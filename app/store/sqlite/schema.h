@@ -13,6 +13,9 @@
  * not in that way, is as it was). */
 int schema_upgrade(struct store *store, enum store_access access);
 
+/* schema_newest: the version that this program makes. */
+int64_t schema_newest(void);
+
 /* schema_version asks in a transaction of its own and writes nothing. The version of
  * the tables in the file, 0 where it has none of ours yet, -1 (logged) for a file that
  * is not ours to touch, or not to open in that way, or of a newer version. */

@@ -4,8 +4,10 @@ import calendar
 import contextlib
 import ctypes
 import errno
+import grp
 import json
 import os
+import pwd
 import re
 import resource
 import shutil
@@ -20,6 +22,7 @@ import types
 import expect
 import fcgi
 import front
+import tap
 from harness import SOURCE
 from shell import expect_failure, expect_misuse, rowcast
 from tap import own_table_only
@@ -31,7 +34,9 @@ def _check(site, *arguments, **more):
 
 
 def _files(folder):
-    return sorted(os.path.join(path, name) for path, _, names in os.walk(folder) for name in names)
+    """All there are, but for the logs, which others write."""
+    return sorted(os.path.join(path, name) for path, _, names in os.walk(folder) for name in names
+                  if not name.endswith('.log'))
 
 
 @own_table_only('it says a line more, about the log')
@@ -40,19 +45,23 @@ def check_says_what_it_has_looked_at_and_makes_nothing(site):
     db, path = os.path.join(folder, 'new ?#%.db'), os.path.join(folder, 'new.sock')
     options = ['-o', 'store=sqlite:' + db, '-o', 'listen=unix:' + path]
 
-    def says(*lines, options=options):
+    def says(store, listen, options=options):
         before = _files(site.folder)
         done = _check(site, *options)
         expect.equal(done.returncode, 0, done.stderr)
         told = done.stdout.splitlines()
-        expect.equal(told[:3], [f'the configuration and the keys are right: {site.rowcast.conf}', *lines])
-        expect.equal(told[3:], ['root may open any file: ask as the user that runs rowcast, too'] if os.geteuid() == 0 else [])
+        expect.equal(told[0], f'the configuration and the keys are right: {site.rowcast.conf}')
+        expect.equal(re.sub(r'\d[\d.]* [KMG]iB', 'SIZE', told[1]), store)
+        expect.equal(told[2], listen)
+        expect.true(all('as the user' in line or 'the user rowcast' in line for line in told[3:]), told)
+        expect.equal(len(told) > 3, os.geteuid() == 0, 'root is told to ask as another user')
         expect.equal(_files(site.folder), before, 'the files that there are')
 
     # The one that runs, with its -wal.
     newest = site.insert('a message')
-    oldest = site.sql('SELECT min(id) FROM message')
-    says(f'store: sqlite:{site.db}: messages {oldest} to {newest}',
+    oldest, n = site.sql('SELECT min(id) FROM message'), int(site.sql('SELECT count(*) FROM message'))
+    rows = f'{n} row' + 's' * (n != 1)
+    says(f'store: sqlite:{site.db}: messages {oldest} to {newest}, {rows}, SIZE, schema version 5',
          f'listen: unix:{site.rowcast.socket_path}: somebody listens there now, a rowcast or systemd', options=[])
     # None yet.
     says(f'store: sqlite:{db}: will be made', f'listen: unix:{path}: free')
@@ -63,21 +72,38 @@ def check_says_what_it_has_looked_at_and_makes_nothing(site):
         process.send_signal(signal.SIGKILL)
         process.wait()
     expect.true(os.path.exists(db + '-wal'), 'what a kill leaves')
-    says(f'store: sqlite:{db}: is there, no messages yet', f'listen: unix:{path}: free')
+    says(f'store: sqlite:{db}: no messages yet, SIZE, schema version 5', f'listen: unix:{path}: free')
     with contextlib.closing(sqlite3.connect(db)) as connection, connection:
-        connection.execute("INSERT INTO message(data) VALUES('a'), ('b')")
+        connection.execute("INSERT INTO message(data) VALUES('a'), ('b'), ('c')")
+        connection.execute('DELETE FROM message WHERE id = 2')
     expect.equal(os.path.exists(db + '-wal'), False)
-    says(f'store: sqlite:{db}: messages 1 to 2', f'listen: unix:{path}: free')
+    says(f'store: sqlite:{db}: messages 1 to 3, 2 rows, SIZE, schema version 5', f'listen: unix:{path}: free')
     with contextlib.closing(sqlite3.connect(db)) as connection, connection:
         connection.execute('DELETE FROM message')
-    says(f'store: sqlite:{db}: no messages after 2', f'listen: unix:{path}: free')
+    says(f'store: sqlite:{db}: no messages after 3, SIZE, schema version 5', f'listen: unix:{path}: free')
     # A copy of a file in use, and its -wal.
     for end in ('', '-wal'):
         shutil.copy(site.db + end, db + end)
-    says(f'store: sqlite:{db}: is there; its -wal has more, which is read at the start', f'listen: unix:{path}: free')
+    unread = f'store: sqlite:{db}: is there, SIZE; its -wal has more, which is read at the start'
+    says(unread, f'listen: unix:{path}: free')
     free = front.free_port()
-    says(f'store: sqlite:{db}: is there; its -wal has more, which is read at the start', f'listen: 127.0.0.1:{free}: free',
-         options=['-o', 'store=sqlite:' + db, '-o', f'listen=127.0.0.1:{free}'])
+    says(unread, f'listen: 127.0.0.1:{free}: free', options=['-o', 'store=sqlite:' + db, '-o', f'listen=127.0.0.1:{free}'])
+    # An application's own file, and one of an older rowcast: neither is touched.
+    os.unlink(db + '-wal')
+    os.unlink(db)
+    with contextlib.closing(sqlite3.connect(db)) as connection:
+        connection.execute('CREATE TABLE orders(id)')
+    says(f"store: sqlite:{db}: is there, SIZE, without rowcast's tables, which `rowcast serve` makes", f'listen: unix:{path}: free')
+    os.unlink(db)
+    with contextlib.closing(sqlite3.connect(db)) as connection:
+        connection.executescript("CREATE TABLE message(id INTEGER PRIMARY KEY AUTOINCREMENT, data); INSERT INTO message(data) VALUES('x');"
+                                 'CREATE TABLE rowcast_schema(version); INSERT INTO rowcast_schema VALUES(3)')
+    with open(db, 'rb') as f:
+        before = f.read()
+    says(f'store: sqlite:{db}: messages 1 to 1, 1 row, SIZE, schema version 3, which `rowcast serve` upgrades to 5',
+         f'listen: unix:{path}: free')
+    with open(db, 'rb') as f:
+        expect.equal(f.read(), before, 'the file')
     done = _check(site, '-o', f'listen=127.0.0.1:{site.front.port}')
     expect.true(f'listen: 127.0.0.1:{site.front.port}: somebody listens' in done.stdout, done.stdout)
     with socket.socket(socket.AF_UNIX) as listener:
@@ -127,12 +153,18 @@ def check_refuses_what_cannot_work(site):
     expect.equal(_files(site.folder), before, 'the files that there are')
 
 
-def _unprivileged():
-    """Whoever we are, not root, who may open any file."""
-    if os.geteuid() == 0:
-        os.setgroups([])
-        os.setgid(65534)
-        os.setuid(65534)
+def _as_nobody(site, *arguments, group=65534):
+    """A command as whoever we are, but not root, who may open any file: nobody, in that group alone."""
+    def become():
+        if os.geteuid() == 0:
+            os.setgroups([])
+            os.setgid(group)
+            os.setuid(65534)
+    program = os.path.join(site.folder, 'rowcast')  # where anybody may run it
+    if not os.path.exists(program):
+        shutil.copy(site.rowcast.program, program)
+    return subprocess.run([program, *arguments], capture_output=True, text=True, stdin=subprocess.DEVNULL,
+                          timeout=30 * site.slow, preexec_fn=become)
 
 
 def check_refuses_what_is_not_ours_to_write(site):
@@ -140,25 +172,162 @@ def check_refuses_what_is_not_ours_to_write(site):
     db, path = os.path.join(folder, 'rowcast.db'), os.path.join(folder, 'socket')
     options = ['-o', 'store=sqlite:' + db, '-o', 'listen=unix:' + path]
 
-    program = shutil.copy(site.rowcast.program, site.folder)  # where anybody may run it
-
     def refuses(*sentences):
-        done = subprocess.run([program, 'check', '-c', site.rowcast.conf, *options], capture_output=True, text=True,
-                              timeout=30 * site.slow, preexec_fn=_unprivileged)
-        expect_failure(done, *sentences)
+        expect_failure(_as_nobody(site, 'check', '-c', site.rowcast.conf, *options), *sentences)
 
+    owner = pwd.getpwuid(os.geteuid()).pw_name
     os.chmod(folder, 0o555)
-    refuses(f'{db}: its folder {folder} cannot be written: Permission denied',
+    refuses(f'{db}: its folder {folder} cannot be written: Permission denied: it belongs to {owner}:',
+            ' with mode 0555, and this is ', ' (SQLite makes and deletes files beside the database)',
             f'{path}: its folder {folder} cannot be written: Permission denied')
     os.chmod(folder, 0o777)
     for name in ('rowcast.db', 'rowcast.db-wal', 'rowcast.db-shm'):
         name = os.path.join(folder, name)
         open(name, 'w').close()
         os.chmod(name, 0o444)
-        refuses(f'{name}: cannot be read and written: Permission denied')
+        refuses(f'{name}: cannot be read and written: Permission denied: it belongs to {owner}:', ' with mode 0444, and this is ')
         os.unlink(name)
         open(db, 'w').close()
         os.chmod(db, 0o666)
+
+
+@own_table_only('what is published goes to the log')
+def every_command_that_opens_the_store_says_what_is_in_its_way(site):
+    """As another user, who joins the group then: whoever is told what to do can do it."""
+    if os.geteuid() != 0:
+        tap.diagnose('only root may be another user')
+        return
+    group = 54321
+    folder = site.new_folder('of-a-group')
+    os.chown(folder, 0, group)
+    os.chmod(folder, 0o2770)
+    db, key = os.path.join(folder, 'rowcast.db'), os.path.join(site.folder, 'key-of-all')
+    with open(key, 'w') as f:
+        f.write('a secret that this test does not keep')
+    options = ['-c', site.rowcast.conf, '-o', 'store=sqlite:' + db, '-o', 'jwt_key_file=' + key,
+               '-o', f'listen=127.0.0.1:{front.free_port()}']
+    commands = (['serve'], ['check'], ['publish', '--all', 'x'], ['tail', '--after', '0'], ['kick', '--user', 'a'],
+                ['revoke', '--user', 'a'])
+
+    def refused(*sentences, **who):
+        for command in commands:
+            done = _as_nobody(site, *command, *options, **who)
+            expect_failure(done, *sentences)
+            expect.equal(done.stdout, '', f'{command}')
+
+    # Whatever the umask, what is made is the group's.
+    for umask in (0o077, 0o777, 0):
+        done = rowcast(site, 'publish', *options, '--all', 'made', preexec_fn=lambda: os.umask(umask))
+        expect.equal(done.returncode, 0, done.stderr)
+        expect.equal((os.stat(db).st_mode & 0o7777, os.stat(db).st_gid), (0o660, group))
+        if umask != 0:
+            os.unlink(db)
+    with contextlib.closing(sqlite3.connect(db)) as connection:
+        connection.execute('SELECT * FROM message').fetchall()
+        for end in ('-wal', '-shm'):
+            expect.equal((os.stat(db + end).st_mode & 0o7777, os.stat(db + end).st_gid), (0o660, group), end)
+
+    refused(f'{db}: its folder {folder} cannot be entered: Permission denied', f'root:{group}', 'with mode 2770',
+            f'usermod -aG {group} nobody')
+    os.chmod(folder, 0o2775)
+    refused(f'{db}: cannot be read', f'root:{group}', 'with mode 0660', f'usermod -aG {group} nobody')
+    os.chmod(db, 0o640)
+    commands = [command for command in commands if command[0] != 'tail']
+    refused(f'{db}: cannot be read and written', 'with mode 0640', f'chmod g+rw {db}*', group=group)
+    os.chmod(db, 0o660)
+    os.chmod(folder, 0o2755)
+    refused(f'{db}: its folder {folder} cannot be written', 'with mode 2755', f'chmod g+wx {folder}', 'SQLite makes', group=group)
+    # What is told is enough.
+    os.chmod(folder, 0o2770)
+    for command in (['check'], ['publish', '--all', 'x'], ['kick', '--user', 'a'], ['revoke', '--user', 'a']):
+        done = _as_nobody(site, *command, *options, group=group)
+        expect.equal(done.returncode, 0, f'{command}: {done.stderr}')
+    # And what they have made is the group's, too.
+    with contextlib.closing(sqlite3.connect(db)) as connection:
+        expect.equal(connection.execute('SELECT count(*) FROM message').fetchone(), (4,))
+    expect.equal(os.listdir(folder), ['rowcast.db'])
+
+
+def _with_service_user(site, command):
+    """The command, where there is a user `rowcast`, if need be for it alone; None where only root
+    could, and we are not, or a mount is refused."""
+    try:
+        pwd.getpwnam('rowcast')
+        return command
+    except KeyError:
+        pass
+    passwd = os.path.join(site.folder, 'passwd')
+    with open('/etc/passwd') as there, open(passwd, 'w') as f:
+        f.write(there.read() + 'rowcast:x:54322:54322::/nonexistent:/usr/sbin/nologin\n')
+    command = ['unshare', '--mount', 'sh', '-c', 'mount --bind "$0" /etc/passwd && exec "$@"', passwd, *command]
+    done = subprocess.run([*command[:6], 'true'], capture_output=True, text=True)
+    if os.geteuid() != 0 or done.returncode != 0:
+        tap.diagnose(f'only root may mount: {done.stderr.strip()}')
+        return None
+    return command
+
+
+def check_as_root_says_what_the_user_of_the_service_may_not(site):
+    folder = site.new_folder('of-the-service')
+    db, key = os.path.join(folder, 'rowcast.db'), os.path.join(folder, 'key')
+    with open(key, 'w') as f:
+        f.write('a secret that the service is to read')
+    os.chmod(key, 0o600)
+    command = _with_service_user(site, [site.rowcast.program, 'check', '-c', site.rowcast.conf, '-o', 'store=sqlite:' + db,
+                                        '-o', 'jwt_key_file=' + key, '-o', 'listen_mode=0660'])
+    if command is None:
+        return
+
+    def check():
+        done = subprocess.run(command, capture_output=True, text=True, timeout=30 * site.slow)
+        expect.equal((done.returncode, done.stderr), (0, ''), 'it is no error: another user may be meant')
+        return [line for line in done.stdout.splitlines() if 'the user rowcast' in line]
+
+    told = check()
+    expect.equal(len(told), 2, f'{told}')
+    expect.true(told[0].startswith(f'as the user rowcast it would not work: auth: {key}: cannot be read: Permission denied:'
+                                   ' it belongs to root:root with mode 0600'), told[0])
+    expect.true(f'store: {db}: its folder {folder} cannot be written' in told[1] and 'root:root with mode 0755' in told[1], told[1])
+    os.chmod(key, 0o644)
+    os.chmod(folder, 0o777)
+    # A warning of ours, that everybody can read the key.
+    done = subprocess.run(command, capture_output=True, text=True, timeout=30 * site.slow)
+    expect.equal(done.returncode, 0, done.stderr)
+    expect.true('the user rowcast may read the keys and open the store, too' in done.stdout, done.stdout)
+    expect.equal(os.listdir(folder), ['key'], 'it makes nothing')
+
+
+def a_socket_is_given_to_the_group_that_is_configured(site):
+    path = os.path.join(site.folder, 'given.sock')
+    listen = ['-o', 'listen=unix:' + path, '-o', 'listen_mode=0660']
+    conf = os.path.join(site.folder, 'group.conf')
+    with open(conf, 'w') as f:
+        f.write(f'jwt_key_file = {site.rowcast.key_file}\n\nlisten_group = no-such-group\n')
+    for command in ('check', 'serve'):
+        expect_failure(rowcast(site, command, '-c', conf), f'{conf}:3: listen_group: there is no group no-such-group')
+    if os.geteuid() != 0:
+        tap.diagnose('only root may give a file to any group')
+        return
+    # As nobody, who is not in it, before root makes a socket there.
+    folder = site.new_folder('of-nobody')
+    os.chown(folder, 65534, 65534)
+    key = os.path.join(folder, 'key')
+    with open(key, 'w') as f:
+        f.write('a secret that this test does not keep')
+    options = ['-c', site.rowcast.conf, '-o', 'jwt_key_file=' + key, '-o', f'store=sqlite:{folder}/db', '-o', 'upstream=',
+               '-o', f'listen=unix:{folder}/s', '-o', 'listen_group=daemon']
+    for command in ('check', 'serve'):
+        expect_failure(_as_nobody(site, command, *options), f'{folder}/s: cannot be given to the group daemon (listen_group)',
+                       'usermod -aG daemon')
+        expect.equal(os.path.exists(folder + '/s'), False, 'no socket is left')
+    if site.is_copy:
+        return  # another machine would need a name of its own
+    with _serving(site, *listen, '-o', 'listen_group=daemon') as process:
+        wait_until(lambda: os.path.exists(path) and os.stat(path).st_mode & 0o777, 'it listens', 20 * site.slow)
+        there = os.stat(path)
+        expect.equal((there.st_gid, there.st_mode & 0o777), (grp.getgrnam('daemon').gr_gid, 0o660))
+        process.send_signal(signal.SIGTERM)
+        expect.equal(process.wait(20 * site.slow), 0)
 
 
 def check_warns_of_what_may_not_work(site):
@@ -171,12 +340,63 @@ def check_warns_of_what_may_not_work(site):
             ('heartbeat=121s', 'heartbeat is 121 s', {}), ('heartbeat=1h', 'server.max-write-idle', {}),
             ('max_streams=900', 'max_streams is 900: with 1000 open files', limits),
             ('listen_mode=0666', 'listen_mode is 0666: everybody', {}),
+            ('max_streams=18001', 'max_streams is 18001: our samples of web servers hold fewer', {}),
+            ('max_streams=15', 'max_streams_per_user is 16, above max_streams, which is 15', {}),
+            ('retry=1h..2h', 'retry goes up to 7200 s', {}), ('retry=2s..61s', 'retry goes up to 61 s', {}),
+            ('retry=3s', 'retry is a range of 0 ms', {}), ('retry=2000ms..2010ms', 'all of 10000 streams come back within it', {}),
+            ('keep_for=0', 'keep_for and keep_rows are 0: the table grows', {'also': 'keep_rows=0'}),
+            ('keep_for=2s', 'keep_for is 2 s: messages are deleted before', {'also': 'retry=2s..6s'}),
             ('jwt_key_file=' + short, 'the secret is too short for HS256', {})):
-        done = _check(site, '-o', option, **more)
+        if site.is_copy and 'also' in more and option == 'keep_for=0':
+            continue  # of a log that is an error
+        done = _check(site, '-o', option, *(['-o', more['also']] if 'also' in more else []),
+                      **{name: value for name, value in more.items() if name != 'also'})
         expect.equal(done.returncode, 0, done.stderr)
         expect.true(any(line.startswith('warn: ') and sentence in line for line in done.stderr.splitlines()), done.stderr)
     done = _check(site, '-o', 'heartbeat=120s', '-o', 'max_streams=700', '-o', 'listen_mode=0660', **limits)
     expect.equal((done.returncode, done.stderr), (0, ''))
+
+
+def check_warns_of_a_folder_that_does_not_hand_its_group_on(site):
+    folder = site.new_folder('shared')
+    option = f'store=sqlite:{folder}/rowcast.db'
+    for mode, warns in ((0o770, True), (0o2770, False), (0o750, False)):
+        os.chmod(folder, mode)
+        done = _check(site, '-o', option, '-o', 'listen_mode=0660')
+        expect.equal(done.returncode, 0, done.stderr)
+        expect.equal(f'`chmod g+s {folder}`' in done.stderr, warns, f'{mode:o}: {done.stderr}')
+
+
+def check_warns_of_a_password_that_everybody_can_read(site):
+    if 'without Redis' in rowcast(site, '--version').stdout:
+        return
+    path = os.path.join(site.folder, 'password.conf')
+    with open(path, 'w') as f:
+        f.write(f'jwt_key_file = {site.rowcast.key_file}\nstore = sqlite:{site.folder}/none.db\nlisten = unix:{site.folder}/none\n'
+                f'upstream = redis://:horse-battery@127.0.0.1:{front.free_port()}\n')
+    for mode in (0o644, 0o640):
+        os.chmod(path, mode)
+        done = rowcast(site, 'check', '-c', path)
+        expect.equal(done.returncode, 0, done.stderr)
+        expect.equal(f'{path}: everybody on this machine can read the password' in done.stderr, mode == 0o644, done.stderr)
+        expect.true('horse' not in done.stdout + done.stderr, 'the password')
+
+
+def what_check_says_of_the_samples_stands_in_them(site):
+    def number(sample, pattern):
+        with open(os.path.join(SOURCE, 'conf', sample)) as f:
+            return int(re.search(pattern, f.read(), re.M).group(1))
+
+    told = _check(site, '-o', 'heartbeat=1h', '-o', 'max_streams=1M').stderr
+    silences = {number('lighttpd.conf', r'^server.max-write-idle = (\d+)$'), number('apache.conf', r'^Timeout (\d+)$'),
+                number('nginx.conf', r'^\s*fastcgi_read_timeout (\d+)s;$'), number('nginx.conf', r'^\s*send_timeout (\d+)s;$')}
+    expect.equal(silences, {360})
+    expect.true('360 s in our samples' in told, told)
+    lighttpd = number('lighttpd.conf', r'^server.max-worker +=  *(\d+)$') * number('lighttpd.conf', r'^server.max-connections = (\d+)$')
+    nginx = number('nginx.conf', r'^\s*worker_connections (\d+);$') // 2
+    apache = number('apache.conf', r'^MaxRequestWorkers +(\d+)$')
+    for sentence in (f'lighttpd {lighttpd} ', f'nginx {nginx} in', f'Apache {apache} '):
+        expect.true(sentence in told, f'{sentence}: {told}')
 
 
 def check_names_file_and_line_of_every_fault(site):

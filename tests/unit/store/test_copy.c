@@ -1309,6 +1309,8 @@ TEST(a_look_says_what_a_copy_holds)
 	assert_true(look.exists);
 	assert_int_equal(look.bounds.oldest, 100);
 	assert_int_equal(look.bounds.newest, 200);
+	assert_int_equal(look.n_rows, 1);
+	assert_int_equal(look.version, look.version_made);
 }
 
 /* ---- searching ---- */

@@ -1688,6 +1688,45 @@ TEST(who_may_write_the_files_publishes_while_another_has_them_open)
 	let(folder, 0, 0700);
 }
 
+TEST(a_look_says_what_there_is)
+{
+	struct store_look look;
+	char folder[160];
+
+	snprintf(folder, sizeof(folder), "%.*s", (int)(strrchr(path, '/') - path), path);
+	for (int i = 0; i < 3; i++)
+		add(NULL, NULL, "a");
+	does("DELETE FROM message WHERE id = 2");
+	assert_int_equal(chmod(folder, 02770), 0);
+	assert_int_equal(store_look(contract_name, STORE_OWNER, &look), 0);
+	assert_true(look.exists);
+	assert_false(look.has_unread);
+	assert_int_equal(look.n_rows, 2);
+	assert_int_equal(look.bounds.oldest, 1);
+	assert_int_equal(look.bounds.newest, 3);
+	assert_int_equal(look.version, look.version_made);
+	assert_true(look.bytes.db > 0 && look.bytes.wal > 0);
+	assert_null(look.network);
+	assert_string_equal(look.folder, folder);
+	assert_true(look.is_shared && look.hands_group_on);
+	assert_int_equal(chmod(folder, 0770), 0);
+	assert_int_equal(store_look(contract_name, STORE_OWNER, &look), 0);
+	assert_true(look.is_shared && !look.hands_group_on);
+	assert_int_equal(chmod(folder, 0700), 0);
+	assert_int_equal(store_look(contract_name, STORE_OWNER, &look), 0);
+	assert_false(look.is_shared);
+	foreign_close();
+	store_close(contract_store);
+	contract_store = NULL;
+	assert_int_equal(store_look(new_file(), STORE_OWNER, &look), 0);
+	assert_true(look.exists);
+	assert_int_equal(look.version, 0);
+	unlink(path);
+	assert_int_equal(store_look(contract_name, STORE_OWNER, &look), 0);
+	assert_false(look.exists);
+	foreign_open();
+}
+
 /* ---- retention by age ---- */
 
 /* add_rows adds n rows by one statement of the other program, dated by that SQL. */
@@ -2154,6 +2193,7 @@ TEST(an_older_schema_is_upgraded_in_place)
 {
 	char user[] = "7";
 	struct filter filter = { .user = user };
+	struct store_look look;
 
 	begin_anew();
 	does(SCHEMA_1);
@@ -2162,6 +2202,11 @@ TEST(an_older_schema_is_upgraded_in_place)
 	    " VALUES('error', 'c', 0, 1700000000000)");
 	is_not_opened(contract_name, STORE_READER, "its schema has version 1: start this version's"
 	    " `rowcast serve` first, which upgrades it\n");
+	assert_int_equal(store_look(contract_name, STORE_OWNER, &look), 0);
+	assert_int_equal(look.version, 1);
+	assert_int_equal(look.version_made, 5);
+	assert_int_equal(look.n_rows, 3);
+	assert_int_equal(number("SELECT max(version) FROM rowcast_schema"), 1);
 	contract_store = open_as(STORE_OWNER);
 	assert_int_equal(number("PRAGMA user_version"), 5);
 	assert_int_equal(number("SELECT max(version) FROM rowcast_schema"), 5);
@@ -2273,6 +2318,7 @@ static const struct CMUnitTest own_tests[] = {
 	SQLITE_TEST(a_file_that_cannot_be_written_is_refused_with_whose_it_is),
 	SQLITE_TEST(what_is_in_the_way_of_another_user_is_told_with_the_command_that_helps),
 	SQLITE_TEST(who_may_write_the_files_publishes_while_another_has_them_open),
+	SQLITE_TEST(a_look_says_what_there_is),
 	SQLITE_TEST(rows_older_than_the_bound_go_from_the_oldest_on),
 	SQLITE_TEST(rows_erased_by_hand_are_not_trimmed),
 	SQLITE_TEST(an_old_row_behind_a_younger_one_stays),
