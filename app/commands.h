@@ -15,6 +15,7 @@ static const struct manual *const commands[] = {
 	&manual_status,
 	&manual_kick,
 	&manual_revoke,
+	&manual_probe,
 };
 enum { N_COMMANDS = sizeof(commands) / sizeof(commands[0]) };
 

@@ -7,6 +7,7 @@
 
 #include "app/command/command.h"
 #include "app/commands.h"
+#include "app/probe/probe.h"
 #include "app/upstream/upstream.h"
 
 static void
@@ -33,7 +34,7 @@ main(int argc, char *argv[])
 			return command_flush() == 0 ? status : 1;
 		}
 	if (strcmp(name, "--version") == 0) {
-		printf("rowcast " PACKAGE_VERSION "\n%s\n", upstream_built_with());
+		printf("rowcast " PACKAGE_VERSION "\n%s\n%s\n", upstream_built_with(), probe_built_with());
 		return command_flush() == 0 ? 0 : 1;
 	}
 	if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0) {

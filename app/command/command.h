@@ -18,6 +18,7 @@ extern const struct manual manual_token;  /* last two: control.c */
 extern const struct manual manual_publish;
 extern const struct manual manual_tail;
 extern const struct manual manual_status;
+extern const struct manual manual_probe;
 extern const struct manual manual_kick;
 extern const struct manual manual_revoke;
 
