@@ -158,7 +158,7 @@ const struct manual manual_probe = {
 	    " and what to change in which server. It takes as long as the silence that it tries, and some"
 	    " seconds. A certificate of one's own is trusted by SSL_CERT_FILE.",
 	.options = options,
-	.operand = { "URL", NULL, "of /events, as browsers reach it", offsetof(struct arguments, url), false },
+	.operand = { "URL", "URL", "of /events, as browsers reach it", offsetof(struct arguments, url), false },
 	.exits = (const struct manual_exit[]){
 		{ 0, "nothing is in the way" },
 		{ 1, "a fault, which is named" },

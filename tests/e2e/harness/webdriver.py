@@ -137,7 +137,7 @@ class Browser:
             f"--user-data-dir={self.profile}", f"--window-size={self.width},{self.height}",
             f"--force-device-scale-factor={self.scale}"]
         self._new_session({
-            "browserName": "chrome",
+            "browserName": "chrome", "acceptInsecureCerts": True,
             "goog:chromeOptions": {"binary": shutil.which("chromium"), "args": flags},
             "goog:loggingPrefs": {"browser": "ALL"},
         })
