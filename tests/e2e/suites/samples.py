@@ -181,6 +181,32 @@ def after_a_rotation_errors_land_in_the_new_file(site):
     site.wait_healthy()
 
 
+def a_rotation_drops_no_stream_and_loses_no_message(site):
+    """Whatever signal logrotate sends: none is a stop."""
+    with site.configured(heartbeat='15s'):
+        user = site.user()
+        streams = [site.subscribe(user) for _ in range(8)]
+        sent = []
+        for turn in range(3):
+            access = os.path.join(site.front.log, 'access.log')
+            with contextlib.suppress(FileNotFoundError):
+                os.rename(access, f'{access}.{turn}')
+            sent.append(f'before {turn}')
+            site.insert(sent[-1], user)
+            site.front.process.send_signal(REOPEN[site.server])
+            wait_until(lambda: site.request('GET', '/healthz').status == 200 and os.path.exists(access), 'the new log is written', 20 * site.slow)
+            sent.append(f'after {turn}')
+            site.insert(sent[-1], user)
+        for stream in streams:
+            expect.equal([event.data for event in stream.wait_events(len(sent))], sent)
+            expect.true(not (stream.pump() and stream.closed), 'the stream goes on')
+        site.close_streams()
+    # Apache's processes from before are gone with it.
+    site.front.stop()
+    site.front.start()
+    site.wait_healthy()
+
+
 # ---- reloads ----
 
 @only_behind('apache')
