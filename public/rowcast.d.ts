@@ -15,8 +15,8 @@
  *
  * What a line brings is taken in pieces of 4 KiB, and after 25 ms others have a turn
  * of the event loop, so that a burst holds up neither the page nor, since each piece
- * is carried by itself, another tab. Timers would do that too, but come once a second,
- * or once a minute, to a hidden tab.
+ * is carried by itself, another tab. A MessageChannel gives that turn: a timer comes
+ * once a second, or once a minute, to a hidden tab.
  *
  * A cursor is remembered with the user whose it is. Whose a stream is, the server
  * says in its first event: a cursor of somebody else is then given up, and the
@@ -38,7 +38,13 @@
  * first: who may stop must not lead. A leader that holds the lock and stands
  * still is robbed of it after 3.5 to 4.5 heartbeats. A tab that nobody carries (no leader
  * answers, topics that the server refuses, more than 32 of them, a cursor above
- * all that the leader knows) has a line of its own, until it is carried.
+ * all that the leader knows) has a line of its own, until it is carried: where it is
+ * the leader that does not answer, one tab at a time, since over HTTP/1.1 there are six
+ * connections to a server for all tabs together, and the leader needs one of them.
+ *
+ * In the code: `cur` is the line that is live, `next` the one being opened, `want` says
+ * that another is to be; `at` is this tab's cursor, `begin` how to begin without one,
+ * `owner` whose it is; `pos` is where the leader's line stands, `members` whom it has.
  */
 
 /** What a stream is doing. The last four are final, and `ended` comes of an answer 204. */

@@ -1,9 +1,9 @@
 /* How it works: rowcast.d.ts */
 
-const known = {}, { document: page, navigator } = globalThis;
-let turn;
+let turn, { document: page, navigator } = globalThis;
+const known = {};
 
-/* Bytes to events, HTML 9.2.6 */
+/* HTML 9.2.6 */
 export function parser(onRetry) {
 	const utf8 = new TextDecoder();
 	let rest = '', cr, data = '', event = '', id = '';
@@ -30,7 +30,6 @@ export function parser(onRetry) {
 const failure = (reason, fields) => Object.assign(new Error(reason), fields);
 const jitter = (base, tries) => Math.random() * Math.min(30000, base * 2 ** tries);
 
-/* Timers are late in hidden tabs. */
 const rest = () => performance.now() < turn || new Promise((done) => {
 	const { port1, port2 } = new MessageChannel();
 	port1.onmessage = () => done(turn = performance.now() + 25, port1.close());
@@ -54,12 +53,12 @@ export class Stream extends EventTarget {
 export function connect({ url = 'events', token, getToken, topics = [], since, last, lastEventId, shared = true, storage = true } = {}) {
 	const stream = new Stream(), over = new AbortController(), base = new URL(url, page?.baseURI ?? globalThis.location?.href);
 	const key = `rowcast ${base} ${topics}`, me = Math.random();
-	let at = -1, begin, owner; // our cursor, or how to begin; whose
-	let cur, next, want = true, due = 0; // lines: live, opening
+	let at = -1, begin, owner; // where we stand
+	let cur, next, want = true, due = 0; // lines
 	let need = 'connect', asking, auth, who, renewAt;
 	let retry = 3000, tries = 0, kept, heartbeat = 15000, timer, off;
 	let alone = !shared || !navigator?.locks, name, channel, lock, leads, carrier, heard;
-	const members = new Map(); // the leader's: {topics, at, carried}
+	const members = new Map();
 	let pos = -1;
 	let said, coming, come, sending = Promise.resolve();
 
@@ -162,6 +161,7 @@ export function connect({ url = 'events', token, getToken, topics = [], since, l
 		try {
 			if (need) await ask(need);
 			enter();
+			if (name && !leads && !cur) await new Promise((go) => hold(name + 1, signal, go).catch(go));
 			if (signal.aborted) return;
 			line.topics = all();
 			line.from = leads ? pos : at;
@@ -280,10 +280,10 @@ export function connect({ url = 'events', token, getToken, topics = [], since, l
 	}
 
 	function meet(user) {
-		const before = owner;
+		const before = owner || ` ${user}`;
 		stream.user = user;
 		owner = ` ${user}`;
-		if (!before || before === owner) return;
+		if (before === owner) return;
 		at = -1;
 		begin = fresh;
 		regroup(alone);
@@ -311,18 +311,25 @@ export function connect({ url = 'events', token, getToken, topics = [], since, l
 		join();
 	}
 
+	const hold = (name, signal, act, how = { signal }) => navigator.locks.request(name, how, () => signal.aborted || new Promise((done) => {
+		signal.onabort = done;
+		act();
+	}));
+
 	function request(how) {
 		lock?.abort();
 		const { signal } = lock = new AbortController();
 		heard = Date.now();
-		navigator.locks.request(name, how ?? { signal }, () => signal.aborted || new Promise((done) => {
-			signal.onabort = done;
+		hold(name, signal, () => {
 			leads = stream.shared = true;
-			if (!cur) pos = at;
 			post('lead');
-			if (!cur) call(carrier ? 30 : 0);
+			if (!cur) {
+				drop();
+				pos = at;
+				call(carrier ? 30 : 0);
+			}
 			carrier = null;
-		})).catch(() => {
+		}, how).catch(() => {
 			if (signal.aborted) return;
 			regroup(!leads);
 		});

@@ -244,6 +244,23 @@ sharing('more topics than a stream can have get another one', {}, async (server,
   assert.equal(server.streams.size, 2);
 });
 
+sharing('while the leader gets no answer one other at a time has a line of its own', {}, async (server, open) => {
+  await open.live({ lastEventId: 0 });
+  let answer;
+  server.answers.push((request, response) => {
+    answer = () => server.hold(request, response, new URL(request.url, server.origin).searchParams);
+  });
+  const others = Array.from({ length: 8 }, (_, i) => open({ topics: [`t${i}`], lastEventId: 0 }));
+  await until(() => answer && others.some((tab) => tab.state === 'live'), 'one that would not wait');
+  for (let i = 0; i < 20; i++) await Promise.all(others.map((tab) => tab.look()));
+  assert.ok(server.most <= 2, `${server.most} streams at once`);
+  answer();
+  await until(() => others.every((tab) => tab.state === 'live'), 'all are live');
+  server.burst(2);
+  await Promise.all(others.map((tab) => exactly(server, tab)));
+  await until(() => server.streams.size === 1, 'one stream');
+});
+
 sharing('a tab whose cursor is ahead of the ids is told, and joins', {}, async (server, open) => {
   const first = await open.live({ lastEventId: 0 });
   server.burst(3);

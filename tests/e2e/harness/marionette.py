@@ -10,7 +10,7 @@ import re
 import socket
 
 COMMANDS = [(method, re.compile(path + '$'), command) for method, path, command in [
-    ('POST', '/url', 'Navigate'), ('GET', '/url', 'GetCurrentURL'), ('POST', '/refresh', 'Refresh'),
+    ('POST', '/url', 'Navigate'), ('GET', '/url', 'GetCurrentURL'), ('POST', '/refresh', 'Refresh'), ('POST', '/back', 'Back'),
     ('GET', '/window', 'GetWindowHandle'), ('POST', '/window', 'SwitchToWindow'), ('POST', '/window/new', 'NewWindow'),
     ('GET', '/window/handles', 'GetWindowHandles'), ('DELETE', '/window', 'CloseWindow'), ('DELETE', '/cookie', 'DeleteAllCookies'),
     ('POST', '/window/rect', 'SetWindowRect'), ('GET', '/screenshot', 'TakeScreenshot'),

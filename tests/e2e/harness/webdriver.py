@@ -398,7 +398,7 @@ class Browser:
                 value = self._do("POST", "/execute/async", {"script": script, "args": [*args, max(0, left_ms)]})
             except BrowserError as e:
                 # The page was replaced by another while being asked: ask the other.
-                if e.code not in ("javascript error", "no such window", "unknown error") or left_ms <= 0:
+                if e.code not in ("javascript error", "no such window", "no such frame", "unknown error") or left_ms <= 0:
                     raise
                 continue
             if value:

@@ -11,6 +11,7 @@ import urllib.parse
 import urllib.request
 
 from browser import Browser, expect, expect_equal
+from tap import only_in
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 SERVER = os.path.join(HERE, '..', '..', 'client', 'server.mjs')
@@ -180,6 +181,7 @@ def a_worker_shares_with_the_page(_):
         wait_streams(browser, server, 1)
 
 
+@only_in('chromium')                    # by its own commands
 def a_frozen_page_leads_no_more_and_catches_up(_):
     with browsing() as (browser, server):
         handles = tabs(browser, server, 2)
@@ -217,6 +219,7 @@ def going_back_to_a_page_goes_on_where_it_stopped(_):
             wait_ids(browser, [1, 2, 3, 4])
 
 
+@only_in('chromium')                    # by its own commands
 def without_a_network_it_says_offline_and_comes_back_with_it(_):
     with browsing() as (browser, server):
         open_page(browser, server)
