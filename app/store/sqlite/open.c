@@ -76,7 +76,11 @@ store_open(const char *name, enum store_access access)
 	}
 	if (place_refuse(store) < 0)
 		goto fail;
-	pragmas = mem_printf("PRAGMA synchronous = %s; PRAGMA trusted_schema = OFF;"
+	/* trusted_schema stays on, SQLite's default: OFF keeps triggers and CHECKs of the
+	 * file from functions and virtual tables with effects, and we add none, but to
+	 * SQLite 3.40 the JSON functions are such too, and a file in which an application
+	 * has a CHECK(json_valid(...)) could not be read at all. */
+	pragmas = mem_printf("PRAGMA synchronous = %s;"
 	    " PRAGMA cache_size = -%d; PRAGMA query_only = %d",
 	    access == STORE_COPY ? "NORMAL" : "FULL", writes ? OWNER_CACHE_KIB : READER_CACHE_KIB,
 	    !writes);

@@ -2121,6 +2121,26 @@ TEST(an_application_s_trigger_that_publishes_too_does_not_confuse_ids)
 		assert_int_equal(messages[i].id, seen.ids[2 * i]);
 }
 
+/* SQLite 3.40 takes its own JSON functions for dangerous where the schema is not trusted. */
+TEST(json_functions_in_the_application_s_schema_do_not_hinder)
+{
+	struct message m = message_of(NULL, NULL, "{\"state\":\"paid\"}");
+
+	begin_anew();
+	does("CREATE TABLE note(text TEXT CHECK(json_valid(text)),"
+	    " kind TEXT GENERATED ALWAYS AS (json_extract(text, '$.kind')));"
+	    "CREATE INDEX note_kind ON note(json_extract(text, '$.kind'))");
+	contract_store = open_as(STORE_OWNER);
+	does("CREATE TRIGGER keep AFTER INSERT ON message BEGIN"
+	    " INSERT INTO note(text) VALUES(json_object('kind', NEW.data ->> 'state')); END");
+	append_to(contract_store, "p", &m, 1);
+	holds(1);
+	assert_int_equal(number("SELECT count(*) FROM note WHERE kind = 'paid'"), 1);
+	store_close(contract_store);
+	contract_store = open_as(STORE_OWNER);
+	holds(1);
+}
+
 TEST(rows_that_an_application_s_trigger_ignores_are_refused)
 {
 	enum { N = 40 };
@@ -2344,6 +2364,7 @@ static const struct CMUnitTest own_tests[] = {
 	SQLITE_TEST(a_message_the_table_refuses_takes_the_application_s_statement_with_it),
 	SQLITE_TEST(an_application_s_trigger_on_our_table_does_not_confuse_ids),
 	SQLITE_TEST(an_application_s_trigger_that_publishes_too_does_not_confuse_ids),
+	SQLITE_TEST(json_functions_in_the_application_s_schema_do_not_hinder),
 	SQLITE_TEST(rows_that_an_application_s_trigger_ignores_are_refused),
 	SQLITE_TEST(a_filtered_read_crosses_segments_and_holes),
 	SQLITE_TEST(an_older_schema_is_upgraded_in_place),
