@@ -294,6 +294,14 @@ class Browser:
     def reload(self):
         self._do("POST", "/refresh")
 
+    def back(self):
+        self._do("POST", "/back")
+
+    def forget(self):
+        """Lets go of the cookies of the page, and of what the browser has complained about."""
+        self._do("DELETE", "/cookie")
+        self.console()
+
     def address(self):
         return self._do("GET", "/url")
 

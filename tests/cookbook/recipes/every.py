@@ -1,0 +1,18 @@
+"""Nothing is printed that nobody tries; so this comes last."""
+
+import os
+
+import expect
+
+
+def recipe_has_its_tests(site):
+    tried = {name.removesuffix('.py') for name in os.listdir(os.path.dirname(__file__)) if name.endswith('.py')}
+    expect.equal(sorted(site.recipes), sorted(tried - {'every'}), 'the recipes')
+
+
+def block_was_written_or_typed(site):
+    expect.equal(site.left_out(), [], 'the blocks that nobody has tried')
+
+
+def link_leads_somewhere(site):
+    expect.equal(site.broken_links(), [], 'the links')
