@@ -80,8 +80,8 @@ tell_permission(const char *text, char why[ERROR_WHY_BYTES])
 	size_t len = quoted != NULL ? strcspn(quoted + 1, "'") : 0;
 	bool is_command = len > 0 && len < 40;
 
-	snprintf(why, ERROR_WHY_BYTES, "the user of `upstream` may not do %.*s: the README, \"Several "
-	    "machines\", has the line that gives it what rowcast needs (ACL SETUSER)",
+	snprintf(why, ERROR_WHY_BYTES, "the user of `upstream` may not do %.*s: rowcast-upstream(7) "
+	    "has the line that gives it what rowcast needs (ACL SETUSER)",
 	    is_command ? (int)len : 80, is_command ? quoted + 1
 	    : "all that it has to, or not with this `upstream_key`");
 }

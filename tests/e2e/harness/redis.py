@@ -71,7 +71,7 @@ class Redis:
         self.conf = os.path.join(folder, 'redis.conf')
         self.process = None
         self.stopped = False
-        # Durable as rowcast's README has it; what a test wants otherwise, it says.
+        # Durable as rowcast-upstream(7) has it; what a test wants otherwise, it says.
         self.options = {'appendonly': 'yes', 'maxmemory-policy': 'noeviction', 'save': '""',
                         'repl-diskless-sync-delay': 0, **options}  # a replica need not wait for a second one
         os.makedirs(folder, exist_ok=True)

@@ -63,10 +63,10 @@ def the_user_of_rowcast_has_its_own_keys_and_no_power_over_the_server(site):
         expect.equal(server.ask('admin', 'XLEN', 'rowcast'), '1')
 
 
-def the_readme_gives_that_user_the_same_rights(site):
-    with open(os.path.join(SOURCE, 'conf', 'redis.conf')) as conf, open(os.path.join(SOURCE, 'README.md')) as readme:
+def the_manual_gives_that_user_the_same_rights(site):
+    with open(os.path.join(SOURCE, 'conf', 'redis.conf')) as conf, open(os.path.join(SOURCE, 'conf', 'man', 'rowcast-upstream.7')) as manual:
         rights = next(line.split('>CHANGE-ME-rowcast ')[1] for line in conf if line.startswith('user rowcast '))
-        told = next(line.split('>PASSWORD ')[1] for line in readme if 'ACL SETUSER rowcast ' in line)
+        told = next(line.split('>PASSWORD ')[1] for line in manual if 'ACL SETUSER rowcast ' in line)
     expect.equal(told, rights)
 
 

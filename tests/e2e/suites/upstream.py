@@ -1053,12 +1053,12 @@ def two_installations_may_share_one_redis(site):
 PASSWORD = 'correct.horse-battery'
 
 
-def a_password_and_the_acl_of_the_readme_suffice(site):
+def a_password_and_the_acl_of_the_manual_suffice(site):
     """Everything goes with them; the password stands nowhere."""
-    with open(os.path.join(machines.__file__.rsplit('/', 1)[0], '..', '..', '..', 'README.md')) as f:
-        readme = f.read()
-    rule = re.search(r'^.*\bACL SETUSER (.*)$', readme, re.M) or re.search(r'^ *user (rowcast .*)$', readme, re.M)
-    expect.true(rule, 'README.md has an ACL: a line with ACL SETUSER')
+    with open(os.path.join(machines.__file__.rsplit('/', 1)[0], '..', '..', '..', 'conf', 'man', 'rowcast-upstream.7')) as f:
+        manual = f.read()
+    rule = re.search(r'^ACL SETUSER (.*)$', manual, re.M)
+    expect.true(rule, 'rowcast-upstream(7) has an ACL: a line with ACL SETUSER')
     words = rule.group(1).strip().rstrip('`').split()
     words = [words[0]] + [word for word in words[1:] if not word.startswith('>')] + ['>' + PASSWORD]
     with _alone(site, 'guarded') as log:

@@ -282,8 +282,8 @@ TEST(with_too_few_replicas_for_redis_itself_nothing_is_stored)
 	redis_server_free(&primary);
 }
 
-/* What redis.md and the README promise to suffice. */
-TEST(the_permissions_of_the_readme_suffice)
+/* What rowcast-upstream(7) promises to suffice. */
+TEST(the_permissions_of_the_manual_suffice)
 {
 	struct redis_server strict;
 	struct upstream *log;
@@ -349,7 +349,7 @@ main(void)
 		cmocka_unit_test(a_primary_that_hangs_leaves_it_unknown_and_a_repeat_adds_nothing),
 		cmocka_unit_test(a_group_whose_answer_was_lost_is_found_and_not_added_again),
 		cmocka_unit_test(with_too_few_replicas_for_redis_itself_nothing_is_stored),
-		cmocka_unit_test(the_permissions_of_the_readme_suffice),
+		cmocka_unit_test(the_permissions_of_the_manual_suffice),
 	};
 
 	return cmocka_run_group_tests(tests, start, stop);

@@ -98,7 +98,7 @@ TEST(what_may_lose_messages_is_a_warning)
 	assert_string_equal(logged, "");
 }
 
-/* The permissions that the README names, and CONFIG is not among them. */
+/* The permissions that the manual names, and CONFIG is not among them. */
 TEST(looking_needs_no_permission_of_its_own)
 {
 	struct redis_server strict;

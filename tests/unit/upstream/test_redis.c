@@ -141,7 +141,7 @@ TEST(a_permission_that_is_missing_is_named)
 	redis_server_start(&strict, LIST("user able on >s3cret ~rowcast -@all +role +eval +auth",
 	    "user unable on >s3cret ~* -@all +auth"));
 	url = mem_printf("redis://unable:s3cret@127.0.0.1:%d", strict.port);
-	is_refused(url, "may not do role: the README");
+	is_refused(url, "may not do role: rowcast-upstream(7)");
 	free(url);
 	url = mem_printf("redis://able:s3cret@127.0.0.1:%d", strict.port);
 	redis = connection_to(url);
@@ -154,7 +154,7 @@ TEST(a_permission_that_is_missing_is_named)
 	value = ask(redis, LIST("EVAL", "return redis.call('XLEN', KEYS[1])", "1", "rowcast"));
 	assert_int_equal(redis_kind(value), REDIS_ERROR);
 	assert_int_equal(redis_take_error(redis, value), UPSTREAM_REFUSED);
-	assert_says(redis_why(redis), "the README");
+	assert_says(redis_why(redis), "rowcast-upstream(7)");
 	redis_value_free(value);
 	redis_free(redis);
 	free(url);
