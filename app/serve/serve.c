@@ -37,7 +37,7 @@ enum { LARGE_BUFFER_BYTES = 1 << 20 };
 
 #define SECOND_US INT64_C(1000000)
 
-/* return_large_buffers makes the bound on what stalled streams hold (README) one
+/* return_large_buffers makes the bound on what stalled streams hold (rowcast-protocol(7)) one
  * of the process. By itself glibc raises its threshold to whatever was freed
  * last, and then keeps the pages of large messages in one thread's arena while
  * another's holds what is unsent: twice the memory and more. */

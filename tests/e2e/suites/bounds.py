@@ -94,8 +94,8 @@ def with_the_last_descriptor_gone_the_open_streams_live_on(site):
         print(f'# 400 silent connections to 300 descriptors: {n_lines} lines in the log')
 
 
-# What the memory of one stream can grow to (README, "What happens at each
-# bound"): a page and the largest message, each of whose bytes may be a line
+# What the memory of one stream can grow to (rowcast-protocol(7),
+# "Bounds"): a page and the largest message, each of whose bytes may be a line
 # break, which goes out as `data: ` and a line break; and what it asks for.
 PAGE_KIB = 60
 LINE_BREAK_FACTOR = 7
