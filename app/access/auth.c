@@ -51,6 +51,7 @@ struct auth {
 	pthread_rwlock_t lock; /* protects the pointer, and through it the rules */
 	struct rules *rules;   /* owned */
 	struct revocations *revocations;  /* lent; NULL: none */
+	struct denials denials;
 };
 
 /* ---- the rules ---- */
@@ -260,6 +261,12 @@ check(const struct rules *rules, const char *token, struct identity *id, const c
 	    (*why = check_signature(rules, token, signature)) != NULL)
 		return VERDICT_INVALID;
 	return read_payload(rules, payload, (size_t)(signature - 1 - payload), id, why);
+}
+
+struct denials *
+auth_denials(struct auth *auth)
+{
+	return &auth->denials;
 }
 
 unsigned

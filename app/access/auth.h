@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "app/access/denial.h"
 #include "app/access/identity.h"
 #include "app/access/verdict.h"
 #include "app/setting/conf.h"
@@ -31,6 +32,9 @@ int auth_reload(struct auth *auth, const struct conf *conf);
 /* auth_heed refuses the tokens that these cover, from now on, whatever is reloaded. They
  * are lent until auth_close. Called once, before anybody checks. */
 void auth_heed(struct auth *auth, struct revocations *revocations);
+
+/* auth_denials lends what was denied, and counts it: whoever answers so adds it. */
+struct denials *auth_denials(struct auth *auth);
 
 /* auth_check judges a token as it came, without "Bearer ". 0: *id is filled and
  * identity_free is due. Else *id is untouched, and the first fault is logged at

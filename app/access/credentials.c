@@ -194,10 +194,12 @@ credentials_check(struct auth *auth, struct request *request, unsigned places,
 		verdict = auth_check(auth, token, id);
 		free(token);
 	} else if ((token = next_cookie(cookies, &rest)) == NULL) {
+		denials_add(auth_denials(auth), DENIAL_MISSING);
 		refuse_absent(request, places);
 		return false;
 	} else if (writes(request) && comes_from_elsewhere(request)) {
 		free(token);
+		denials_add(auth_denials(auth), DENIAL_ORIGIN);
 		reply_error(&request->reply, 403, NULL, "a cookie does not authorise a"
 		    " request from another site; add its origin to allow_origin, or send"
 		    " the token in the Authorization header");
@@ -205,7 +207,9 @@ credentials_check(struct auth *auth, struct request *request, unsigned places,
 	} else {
 		verdict = check_cookies(auth, token, cookies, rest, id);
 	}
-	if (verdict != 0)
-		refuse_bad(request, places, verdict);
-	return verdict == 0;
+	if (verdict == 0)
+		return true;
+	denials_add(auth_denials(auth), denial_of(verdict));
+	refuse_bad(request, places, verdict);
+	return false;
 }

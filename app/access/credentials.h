@@ -21,8 +21,9 @@ enum credentials_places {
 
 /* credentials_check finds the token and has it checked. true: *id is filled,
  * identity_free is due. false: the request has been answered: 400 without a
- * token (an empty one is none), 401 with a bad one (but for CREDENTIALS_STREAM), 403 where only a cookie spoke for a request that
- * writes and that another site may have made the browser send. */
+ * token (an empty one is none), 401 with a bad one (but for CREDENTIALS_STREAM), 403 where
+ * only a cookie spoke for a request that writes and that another site may have made the
+ * browser send; and it is counted in auth_denials. */
 bool credentials_check(struct auth *auth, struct request *request, unsigned places,
     struct identity *id);
 

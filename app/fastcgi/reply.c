@@ -4,6 +4,7 @@
 
 #include "app/fastcgi/reply.h"
 
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -12,22 +13,49 @@
 #include "lib/jsontext.h"
 #include "lib/mem.h"
 
+#define STATUSES(STATUS) \
+	STATUS(200, "OK") STATUS(201, "Created") STATUS(204, "No Content") \
+	STATUS(400, "Bad Request") STATUS(401, "Unauthorized") STATUS(403, "Forbidden") \
+	STATUS(404, "Not Found") STATUS(405, "Method Not Allowed") \
+	STATUS(408, "Request Timeout") STATUS(409, "Conflict") STATUS(413, "Content Too Large") \
+	STATUS(415, "Unsupported Media Type") STATUS(429, "Too Many Requests") \
+	STATUS(503, "Service Unavailable")
+
+#define TEXT(status, reason) #status,
+const char *const reply_statuses[REPLY_STATUSES] = { STATUSES(TEXT) };
+#undef TEXT
+
+/* index_of returns where a status stands among them, REPLY_STATUSES where it does not. */
+static size_t
+index_of(int status)
+{
+#define NUMBER(status, reason) status,
+	static const int numbers[REPLY_STATUSES] = { STATUSES(NUMBER) };
+#undef NUMBER
+
+	for (size_t i = 0; i < REPLY_STATUSES; i++)
+		if (numbers[i] == status)
+			return i;
+	return REPLY_STATUSES;
+}
+
 static const char *
 reason_of(int status)
 {
-	static const struct { int status; const char *reason; } reasons[] = {
-		{ 200, "OK" }, { 201, "Created" }, { 204, "No Content" },
-		{ 400, "Bad Request" }, { 401, "Unauthorized" }, { 403, "Forbidden" },
-		{ 404, "Not Found" }, { 405, "Method Not Allowed" },
-		{ 408, "Request Timeout" }, { 413, "Content Too Large" },
-		{ 415, "Unsupported Media Type" }, { 429, "Too Many Requests" },
-		{ 500, "Internal Server Error" }, { 503, "Service Unavailable" },
-	};
+#define REASON(status, reason) reason,
+	static const char *const reasons[REPLY_STATUSES + 1] = { STATUSES(REASON) "Unknown" };
+#undef REASON
 
-	for (size_t i = 0; i < sizeof(reasons) / sizeof(reasons[0]); i++)
-		if (reasons[i].status == status)
-			return reasons[i].reason;
-	return "Unknown";
+	return reasons[index_of(status)];
+}
+
+void
+reply_count(const struct reply *reply, int status)
+{
+	size_t i = index_of(status);
+
+	if (reply->counts != NULL && i < REPLY_STATUSES)
+		atomic_fetch_add_explicit(&reply->counts->n[i], 1, memory_order_relaxed);
 }
 
 /* add_head adds what every answer has. Vary: a cache must not give one
@@ -86,6 +114,7 @@ reply_send(struct reply *reply, int status, const char *headers,
 {
 	struct buf response = BUF_EMPTY;
 
+	reply_count(reply, status);
 	add_head(reply, &response, status, content_type);
 	buf_add_str(&response, "Cache-Control: no-store\r\n");
 	if (headers != NULL)
@@ -141,6 +170,7 @@ reply_event(struct reply *reply, const struct buf *event)
 {
 	struct buf response = BUF_EMPTY;
 
+	reply_count(reply, 200);
 	reply_stream_head(reply, &response);
 	buf_add(&response, event->bytes, event->len);
 	finish(reply, &response);

@@ -10,12 +10,22 @@
 #include "app/fastcgi/conn.h"
 #include "lib/buf.h"
 
+/* The statuses that answers have, as text. */
+enum { REPLY_STATUSES = 14 };
+extern const char *const reply_statuses[REPLY_STATUSES];
+
+/* How many answers had each. */
+struct reply_counts {
+	_Atomic uint64_t n[REPLY_STATUSES];
+};
+
 /* Owed to one request; moved by assignment, sent exactly once. */
 struct reply {
 	struct conn *conn;         /* owned; NULL once answered */
 	uint16_t request_id;
 	bool keep;                 /* the web server asked to keep the connection */
 	bool head;                 /* to HEAD: without the body (RFC 3875 4.3.2) */
+	struct reply_counts *counts;  /* lent: where the answer is counted; NULL: nowhere */
 	const char *allow_origin;  /* lent by the configuration: the page's origin, where it may
 	                            * read the answer (CORS); else NULL */
 };
@@ -41,6 +51,10 @@ void reply_stream_head(const struct reply *reply, struct buf *out);
 
 /* reply_event answers with a stream of one event, which ends at once. */
 void reply_event(struct reply *reply, const struct buf *event);
+
+/* reply_count counts an answer with that status. All functions here that answer do; a
+ * stream that stays open is counted by whoever sends its head. */
+void reply_count(const struct reply *reply, int status);
 
 /* reply_drop gives up the connection without an answer. */
 void reply_drop(struct reply *reply);

@@ -46,12 +46,11 @@ struct newcomers {
  * own id was invalid keeps it: it is to be told the gap then. And one whose start is to
  * be looked for has it looked for then. */
 static void
-refuse(struct hub_state *hub, struct stream *s, int status, const char *reason,
+refuse(struct stream *s, int status, const char *reason,
     int64_t retry_min_ms, int64_t retry_max_ms)
 {
 	int64_t retry_ms = random_between(retry_min_ms, retry_max_ms);
 
-	HUB_COUNT(hub, n_refused, 1);
 	if (s->accepts_events) {
 		struct buf event = BUF_EMPTY;
 		char *data = mem_printf("{\"reason\":\"%s\"}", reason);
@@ -78,8 +77,9 @@ is_revoked(const struct hub_state *hub, const struct stream *s)
 }
 
 static void
-refuse_revoked(struct stream *s)
+refuse_revoked(struct hub_state *hub, struct stream *s)
 {
+	HUB_COUNT(hub, n_revoked, 1);
 	verdict_refuse(VERDICT_REVOKED, &s->reply);
 	stream_free(s);
 }
@@ -106,6 +106,7 @@ admit(struct hub_state *hub, struct stream *s)
 		tally_add(&hub->users, s->filter.user);
 		HUB_COUNT(hub, n_streams, 1);
 		HUB_COUNT(hub, n_joined, 1);
+		reply_count(&s->reply, 200);
 		life_after_write(hub, s, stream_write_buf(s, &head, hub->now));
 		if (s->state != STREAM_CLOSED)
 			heartbeat_set(hub, s);
@@ -191,10 +192,33 @@ user_has_room(const struct hub_state *hub, const char *user)
 }
 
 static bool
+has_max_streams(const struct hub_state *hub)
+{
+	return hub->roster.n >= atomic_load(&hub->limits.max_streams);
+}
+
+static bool
 server_is_full(const struct hub_state *hub, const struct stream *s)
 {
-	return hub->roster.n >= atomic_load(&hub->limits.max_streams)
+	return has_max_streams(hub)
 	    || (size_t)s->reply.conn->fd >= hub->limits.max_descriptors;
+}
+
+static void
+refuse_full(struct hub_state *hub, struct stream *s)
+{
+	HUB_COUNT(hub, n_refused[has_max_streams(hub) ? STREAM_REFUSED_MAX_STREAMS
+	    : STREAM_REFUSED_DESCRIPTORS], 1);
+	refuse(s, 503, "the server has as many streams as it may hold", FULL_RETRY_MIN_MS,
+	    FULL_RETRY_MAX_MS);
+}
+
+static void
+refuse_user(struct hub_state *hub, struct stream *s)
+{
+	HUB_COUNT(hub, n_refused[STREAM_REFUSED_MAX_STREAMS_PER_USER], 1);
+	refuse(s, 429, "this user has as many streams as one may hold", USER_RETRY_MIN_MS,
+	    USER_RETRY_MAX_MS);
 }
 
 /* judge admits the stream or refuses it; is_late: others of its user wait. */
@@ -202,13 +226,11 @@ static void
 judge(struct hub_state *hub, struct stream *s, bool is_late)
 {
 	if (is_revoked(hub, s))
-		refuse_revoked(s);
+		refuse_revoked(hub, s);
 	else if (server_is_full(hub, s))
-		refuse(hub, s, 503, "the server has as many streams as it may hold",
-		    FULL_RETRY_MIN_MS, FULL_RETRY_MAX_MS);
+		refuse_full(hub, s);
 	else if (is_late || !user_has_room(hub, s->filter.user))
-		refuse(hub, s, 429, "this user has as many streams as one may hold",
-		    USER_RETRY_MIN_MS, USER_RETRY_MAX_MS);
+		refuse_user(hub, s);
 	else
 		admit(hub, s);
 }
@@ -321,7 +343,7 @@ admission_stop(struct admission *admission, struct hub_state *hub)
 		struct stream *s = CONTAINER_OF(timer, struct stream, timer);
 
 		end_waiting(admission, hub, s);
-		refuse(hub, s, 503, "the server is stopping", USER_RETRY_MIN_MS, USER_RETRY_MAX_MS);
+		refuse(s, 503, "the server is stopping", USER_RETRY_MIN_MS, USER_RETRY_MAX_MS);
 	}
 	timers_free(&admission->deadlines);
 	hash_free(&admission->users);

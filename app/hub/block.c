@@ -79,6 +79,8 @@ block_add(struct block *block, const struct message *m)
 	entry->expiry = m->expiry;
 	entry->user = add_name(block, m->user);
 	entry->topic = add_name(block, m->topic);
+	entry->is_gap = message_is_gap(m);
+	block->n_gaps += entry->is_gap;
 	entry->len = 0;
 	for (size_t i = 0; i < ENCODINGS; i++) {
 		struct block_text *text = &block->texts[i];
@@ -95,7 +97,7 @@ block_add(struct block *block, const struct message *m)
 void
 block_add_gap(struct block *block, int64_t after, const struct store_bounds *bounds)
 {
-	struct block_entry gap = { .user = BLOCK_NO_NAME, .topic = BLOCK_NO_NAME };
+	struct block_entry gap = { .user = BLOCK_NO_NAME, .topic = BLOCK_NO_NAME, .is_gap = true };
 	struct buf event = BUF_EMPTY;
 
 	gap.id = gap_add(&event, GAP_EXPIRED, after, NULL, bounds);
@@ -113,6 +115,7 @@ block_add_gap(struct block *block, int64_t after, const struct store_bounds *bou
 	buf_free(&event);
 	memmove(block->entries + 1, block->entries, block->n++ * sizeof(*block->entries));
 	block->entries[0] = gap;
+	block->n_gaps++;
 	if (block->upto < gap.id)
 		block->upto = gap.id;
 }

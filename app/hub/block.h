@@ -22,6 +22,7 @@ struct block_entry {
 	struct expiry expiry;    /* not sent from then on */
 	uint32_t user, topic;    /* offsets in names, or BLOCK_NO_NAME: for all, on any */
 	uint32_t len;            /* of its event in bytes; of the longest, where it has several */
+	bool is_gap;             /* no message: `rowcast.gap` */
 };
 
 /* Where an entry's event lies. */
@@ -39,6 +40,7 @@ struct block {
 	struct mail mail;
 	struct block_entry *entries;  /* owned, n of them, ids ascending */
 	size_t n;
+	size_t n_gaps;           /* of those that are no messages */
 	size_t capacity;
 	unsigned encodings;      /* a bit for each that it has; set before anything is added */
 	struct block_text texts[ENCODINGS];  /* empty where it has not */

@@ -113,6 +113,7 @@ add_row(void *context, const struct message *m)
 	encoding_add(page->encoding, &page->events, m);
 	if (page->n++ == 0)
 		page->first_id = m->id;
+	page->n_gaps += message_is_gap(m);
 	page->last_id = m->id;
 	return page->events.len < STREAM_WRITE_BYTES;
 }

@@ -38,6 +38,7 @@ struct page {
 	struct store_bounds bounds;   /* of the store at that moment */
 	struct buf events;            /* the rows that match, encoded, in order */
 	size_t n;                     /* how many */
+	size_t n_gaps;                /* of them tell of a gap, and are no messages */
 	int64_t first_id, last_id;    /* of the first and the last of them */
 	int64_t upto;                 /* the page is complete up to this id */
 };

@@ -75,6 +75,7 @@ bring_up_to_date(struct direct *direct, struct hub_state *hub, struct stream *s,
 	s->cursor = upto;
 	s->told = slices->last_id;
 	HUB_COUNT(hub, n_delivered, slices->n_messages);
+	HUB_COUNT(hub, n_gaps[GAP_EXPIRED], slices->n_gaps);
 	life_after_write(hub, s,
 	    stream_write(s, slices->iov, slices->n, slices->n_bytes, hub->now));
 	/* All of them as long on their way as the oldest: they are few. */

@@ -119,7 +119,7 @@ dismissal_take(struct dismissal *dismissal, struct hub_state *hub, struct mail *
 /* ---- ends ---- */
 
 void
-dismissal_send_away(struct hub_state *hub, struct stream *s)
+dismissal_send_away(struct hub_state *hub, struct stream *s, enum stream_end why)
 {
 	int64_t upto = life_position(hub, s);
 	struct buf bytes = BUF_EMPTY;
@@ -137,7 +137,7 @@ dismissal_send_away(struct hub_state *hub, struct stream *s)
 		}
 		buf_free(&bytes);
 	}
-	life_close(hub, s);
+	life_close(hub, s, why);
 }
 
 static void
@@ -152,7 +152,7 @@ tell_revoked(struct hub_state *hub, struct stream *s)
 		}
 		buf_free(&event);
 	}
-	life_close(hub, s);
+	life_close(hub, s, STREAM_END_REVOKED);
 }
 
 /* dismiss ends the streams of one order, as many as *left, which it counts down. true:
@@ -179,7 +179,7 @@ dismiss(struct hub_state *hub, const struct order *order, int *left)
 		if (is_revoked)
 			tell_revoked(hub, s);
 		else
-			dismissal_send_away(hub, s);
+			dismissal_send_away(hub, s, STREAM_END_KICKED);
 	}
 	return true;
 }

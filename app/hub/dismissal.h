@@ -53,6 +53,6 @@ bool dismissal_is_done(const struct dismissal *dismissal);
 
 /* dismissal_send_away ends one stream, which is told when to come back and, as far as its
  * client is not told yet, where it stands. */
-void dismissal_send_away(struct hub_state *hub, struct stream *s);
+void dismissal_send_away(struct hub_state *hub, struct stream *s, enum stream_end why);
 
 #endif

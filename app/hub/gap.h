@@ -13,6 +13,7 @@ enum gap {
 	GAP_EXPIRED,   /* rows above the cursor have been deleted by retention */
 	GAP_AHEAD,     /* nobody was ever given the cursor as an id */
 	GAP_INVALID,   /* what the client sent is no id at all; gap_find does not return it */
+	GAPS,
 };
 
 /* gap_find compares a cursor with the store's bounds of the same moment as the

@@ -87,7 +87,7 @@ expire(struct hub_state *hub, struct stream *s)
 		}
 		buf_free(&event);
 	}
-	life_close(hub, s);
+	life_close(hub, s, STREAM_END_EXPIRED);
 }
 
 void

@@ -89,7 +89,7 @@ take_event(struct hub *hub, struct stream *s, uint32_t events)
 	if (s->state == STREAM_JOINING) {
 		admission_hung_up(&hub->admission, state, s);
 	} else if (events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR)) {
-		life_close(state, s);
+		life_close(state, s, STREAM_END_CLIENT);
 	} else if (s->state == STREAM_BLOCKED) {
 		outcome = stream_flush(s, state->now);
 		if (outcome != STREAM_FULL)
@@ -137,7 +137,7 @@ drain(struct hub *hub)
 	admission_run(&hub->admission, state, mailbox_take(&hub->joining));
 	admission_stop(&hub->admission, state);
 	for (size_t i = 0; i < state->roster.n; i++)
-		dismissal_send_away(state, state->roster.streams[i]);
+		dismissal_send_away(state, state->roster.streams[i], STREAM_END_DRAIN);
 	free_closed(hub);
 }
 
@@ -327,15 +327,24 @@ hub_count(struct hub *hub, struct hub_counters *counters)
 {
 	*counters = (struct hub_counters){
 		.n_streams = atomic_load(&hub->state.counters.n_streams),
+		.n_behind = atomic_load(&hub->state.counters.n_behind),
 		.n_joined = atomic_load(&hub->state.counters.n_joined),
-		.n_refused = atomic_load(&hub->state.counters.n_refused),
 		.n_read = atomic_load(&hub->state.counters.n_read),
 		.n_delivered = atomic_load(&hub->state.counters.n_delivered),
-		.n_gaps = atomic_load(&hub->state.counters.n_gaps),
+		.n_replayed = atomic_load(&hub->state.counters.n_replayed),
+		.n_revoked = atomic_load(&hub->state.counters.n_revoked),
 		.n_watchers = atomic_load(&hub->state.counters.n_watchers),
 		.sent = atomic_load(&hub->state.counters.sent),
 	};
+	for (size_t i = 0; i < STREAM_ENDS; i++)
+		counters->n_ends[i] = atomic_load(&hub->state.counters.n_ends[i]);
+	for (size_t i = 0; i < STREAM_REFUSALS; i++)
+		counters->n_refused[i] = atomic_load(&hub->state.counters.n_refused[i]);
+	for (size_t i = 0; i < GAPS; i++)
+		counters->n_gaps[i] = atomic_load(&hub->state.counters.n_gaps[i]);
 	histogram_read(&hub->state.lag, &counters->lag);
+	counters->max_streams = atomic_load(&hub->state.limits.max_streams);
+	counters->max_streams_per_user = atomic_load(&hub->state.limits.max_streams_per_user);
 }
 
 struct tally *

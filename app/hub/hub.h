@@ -78,15 +78,20 @@ void hub_heard(struct hub *hub, int64_t newest, mono_us asked_at);
 /* What the hub is doing, for /status and /metrics. Any thread. */
 struct hub_counters {
 	uint64_t n_streams;      /* open now */
+	uint64_t n_behind;       /* of them, those that have not been sent all that others have */
 	uint64_t n_joined;       /* ever */
-	uint64_t n_refused;      /* over a limit */
+	uint64_t n_ends[STREAM_ENDS];
+	uint64_t n_refused[STREAM_REFUSALS];
+	uint64_t n_revoked;      /* 401, since the token was revoked after it had been judged */
 	uint64_t n_read;         /* messages that the tail has brought, whoever published them */
-	uint64_t n_delivered;    /* messages written to live streams, and pages to others */
-	uint64_t n_gaps;         /* rowcast.gap told */
+	uint64_t n_delivered;    /* messages written to streams, live or not: */
+	uint64_t n_replayed;     /* those to the others, which read on from their cursor */
+	uint64_t n_gaps[GAPS];   /* rowcast.gap told, GAP_NONE of course never */
 	size_t n_watchers;       /* streams of MESSAGE_TOPIC_STATUS */
 	int64_t sent;            /* id up to which live streams have everything */
 	struct histogram_counts lag;  /* of each delivery to a live stream: from our own commit, or
 	                          * the read that found the row, to the end of the round's writes */
+	size_t max_streams, max_streams_per_user;  /* as they are in force */
 };
 void hub_count(struct hub *hub, struct hub_counters *counters);
 

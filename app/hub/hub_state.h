@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "app/access/revocations.h"
+#include "app/hub/gap.h"
 #include "app/hub/ring.h"
 #include "app/hub/roster.h"
 #include "app/hub/stream.h"
@@ -27,7 +28,9 @@ struct hub_state {
 		size_t max_descriptors;  /* a stream's descriptor is below; set once, at the start */
 	} limits;
 	struct {
-		_Atomic uint64_t n_streams, n_joined, n_refused, n_read, n_delivered, n_gaps;
+		_Atomic uint64_t n_streams, n_behind, n_joined, n_read, n_delivered, n_replayed;
+		_Atomic uint64_t n_ends[STREAM_ENDS], n_refused[STREAM_REFUSALS], n_gaps[GAPS];
+		_Atomic uint64_t n_revoked;  /* newcomers whose token was revoked on the way here */
 		_Atomic int64_t sent;    /* a copy of the other, for other threads */
 		_Atomic size_t n_watchers;  /* at the end of the last turn */
 		_Atomic size_t n_unproven;  /* streams in that list */

@@ -35,9 +35,18 @@
 
 #include "lib/log.h"
 
+/* is_behind: has it to be sent what others have been sent? */
+static bool
+is_behind(enum stream_state state)
+{
+	return state == STREAM_BEHIND || state == STREAM_PAGING || state == STREAM_BLOCKED;
+}
+
 void
 life_set_state(struct hub_state *hub, struct stream *s, enum stream_state state)
 {
+	if (is_behind(state) != is_behind(s->state))
+		HUB_COUNT(hub, n_behind, is_behind(state) ? 1 : -1);
 	if (s->list != NULL)
 		TAILQ_REMOVE(s->list, s, link);
 	if (s->list == &hub->unproven)
@@ -61,10 +70,11 @@ life_set_by_cursor(struct hub_state *hub, struct stream *s)
 }
 
 void
-life_close(struct hub_state *hub, struct stream *s)
+life_close(struct hub_state *hub, struct stream *s, enum stream_end why)
 {
 	if (s->state == STREAM_CLOSED)
 		return;
+	HUB_COUNT(hub, n_ends[why], 1);
 	life_set_state(hub, s, STREAM_CLOSED);
 	/* Intake's epoll watches the descriptor next, where it is kept. */
 	if (s->return_to != NULL)
@@ -89,7 +99,7 @@ void
 life_after_write(struct hub_state *hub, struct stream *s, int outcome)
 {
 	if (outcome == STREAM_GONE) {
-		life_close(hub, s);
+		life_close(hub, s, STREAM_END_WRITE);
 	} else if (outcome == STREAM_FULL) {
 		if (s->state != STREAM_BLOCKED)
 			watch_writable(hub, s, true);

@@ -23,9 +23,9 @@ void life_after_write(struct hub_state *hub, struct stream *s, int outcome);
 /* life_position returns the id up to which the stream has everything. */
 int64_t life_position(const struct hub_state *hub, const struct stream *s);
 
-/* life_close ends a stream, whose descriptor is closed at once. It stays in the
+/* life_close ends a stream, for that reason; its descriptor is closed at once. It stays in the
  * roster until life_free_closed, so who walks through that may call this. */
-void life_close(struct hub_state *hub, struct stream *s);
+void life_close(struct hub_state *hub, struct stream *s, enum stream_end why);
 
 /* life_free_closed takes closed streams out of the roster and frees them; but
  * one that catch-up still has a page of is the page's from then on, and freed

@@ -82,7 +82,7 @@ take_inbox(struct news *news, struct hub_state *hub, bool early)
 		struct block *block = CONTAINER_OF(mail, struct block, mail);
 
 		next = mail->next;
-		HUB_COUNT(hub, n_read, block->n);
+		HUB_COUNT(hub, n_read, block->n - block->n_gaps);
 		ring_add(&hub->ring, block);
 	}
 }
@@ -126,6 +126,7 @@ run_round(struct news *news, struct hub_state *hub)
 	    after_incomplete_write, hub);
 	atomic_store_explicit(&hub->counters.sent, hub->sent, memory_order_relaxed);
 	HUB_COUNT(hub, n_delivered, tally.n_delivered);
+	HUB_COUNT(hub, n_gaps[GAP_EXPIRED], tally.n_gaps);
 	if (tally.n_delivered > 0)
 		round_count_lag(news->round, &hub->lag, clock_mono_us());
 	pace_record(&news->pace, tally.n_written, hub->now);

@@ -39,6 +39,14 @@ ask_for_page(struct replay *replay, struct hub_state *hub, struct stream *s)
 	catchup_ask(replay->catchup, page);
 }
 
+static void
+count_sent(struct hub_state *hub, size_t n_messages, size_t n_gaps)
+{
+	HUB_COUNT(hub, n_delivered, n_messages);
+	HUB_COUNT(hub, n_replayed, n_messages);
+	HUB_COUNT(hub, n_gaps[GAP_EXPIRED], n_gaps);
+}
+
 /* read_on returns how many entries of the ring it has looked at. */
 static size_t
 read_on(struct replay *replay, struct hub_state *hub, struct stream *s)
@@ -58,7 +66,7 @@ read_on(struct replay *replay, struct hub_state *hub, struct stream *s)
 		s->from_store = true;
 	if (slices->n > 0) {
 		s->told = slices->last_id;
-		HUB_COUNT(hub, n_delivered, slices->n_messages);
+		count_sent(hub, slices->n_messages, slices->n_gaps);
 		outcome = stream_write(s, slices->iov, slices->n, slices->n_bytes, hub->now);
 	}
 	life_after_write(hub, s, outcome);
@@ -113,7 +121,7 @@ send_page(struct hub_state *hub, struct stream *s, const struct page *page)
 		s->told = add_gap(&before, s, page);
 		free(s->invalid_id);
 		s->invalid_id = NULL;
-		HUB_COUNT(hub, n_gaps, 1);
+		HUB_COUNT(hub, n_gaps[page->gap], 1);
 		/* No row is retained in between, however far the store has looked; and
 		 * above the newest nothing was read. */
 		if (upto < s->told || (page->gap == GAP_AHEAD && page->after > page->bounds.newest))
@@ -127,7 +135,7 @@ send_page(struct hub_state *hub, struct stream *s, const struct page *page)
 	if (page->n > 0) {
 		s->told = page->last_id;
 		iov[++n] = (struct iovec){ page->events.bytes, page->events.len };
-		HUB_COUNT(hub, n_delivered, page->n);
+		count_sent(hub, page->n - page->n_gaps, page->n_gaps);
 	}
 	if (n > 0)
 		outcome = stream_write(s, iov, n, before.len + page->events.len, hub->now);
@@ -157,7 +165,7 @@ take_page(struct hub_state *hub, const struct page *page)
 	else if (s->state == STREAM_CLOSED)
 		return;
 	else if (page->failed)
-		life_close(hub, s);  /* logged; the client comes back and asks again */
+		life_close(hub, s, STREAM_END_STORE);  /* logged; the client comes back and asks again */
 	else if (page->searched)
 		search_on(hub, s);
 	else if (s->state == STREAM_PAGING)

@@ -176,6 +176,7 @@ send_slices(struct stream *s, struct slices *slices, int64_t sent, mono_us now,
 	outcome = stream_write(s, slices->iov, slices->n, slices->n_bytes, now);
 	tally->n_written++;
 	tally->n_delivered += slices->n_messages;
+	tally->n_gaps += slices->n_gaps;
 	if (outcome != 0) {
 		s->cursor = sent;
 		incomplete(context, s, outcome);
@@ -238,6 +239,8 @@ round_count_lag(const struct round *round, struct histogram *lag, mono_us now)
 	for (uint32_t i = 0; i < round->n_items; i++) {
 		const struct item *item = &round->items[i];
 
+		if (item->entry->is_gap)
+			continue;
 		if (item->block != block && block != NULL) {
 			histogram_add(lag, now - block->found_at, n);
 			n = 0;

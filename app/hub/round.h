@@ -18,6 +18,7 @@ struct round;
 struct round_tally {
 	size_t n_written;        /* streams */
 	uint64_t n_delivered;    /* messages, once for each stream that was sent them */
+	uint64_t n_gaps;         /* and `rowcast.gap` */
 };
 
 /* Is called for each stream whose write did not go out whole: outcome is one of

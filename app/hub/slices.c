@@ -11,6 +11,7 @@ slices_clear(struct slices *slices, enum encoding encoding)
 	slices->n = 0;
 	slices->n_bytes = 0;
 	slices->n_messages = 0;
+	slices->n_gaps = 0;
 }
 
 void
@@ -24,10 +25,11 @@ slices_add(struct slices *slices, const struct block *block, const struct block_
 		last->iov_len += len;
 	else
 		slices->iov[++slices->n] = (struct iovec){ bytes, len };
-	if (slices->n_messages == 0)
+	if (slices->n_messages + slices->n_gaps == 0)
 		slices->found_at = block->found_at;
 	slices->n_bytes += len;
-	slices->n_messages++;
+	slices->n_messages += !entry->is_gap;
+	slices->n_gaps += entry->is_gap;
 	slices->last_id = entry->id;
 }
 

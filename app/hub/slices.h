@@ -19,6 +19,7 @@ struct slices {
 	size_t n;             /* from iov[1] on */
 	size_t n_bytes;
 	size_t n_messages;
+	size_t n_gaps;        /* `rowcast.gap`, which is none */
 	int64_t last_id;      /* of the message added last; set once there is one */
 	mono_us found_at;     /* of the block of the first, the oldest; likewise */
 	enum encoding encoding;

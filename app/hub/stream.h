@@ -41,6 +41,27 @@ enum stream_state {
 	STREAM_CLOSED,    /* over; freed when nobody points to it any more */
 };
 
+/* Why a stream ended. */
+enum stream_end {
+	STREAM_END_CLIENT,   /* it, or the web server, has hung up */
+	STREAM_END_EXPIRED,  /* the token's exp */
+	STREAM_END_DRAIN,    /* rowcast stops */
+	STREAM_END_KICKED,
+	STREAM_END_REVOKED,
+	STREAM_END_ENDED,    /* all that it asked for has ended */
+	STREAM_END_WRITE,    /* the web server takes nothing more */
+	STREAM_END_STORE,    /* what it has to be sent cannot be read */
+	STREAM_ENDS,
+};
+
+/* Why none was begun. */
+enum stream_refusal {
+	STREAM_REFUSED_MAX_STREAMS,
+	STREAM_REFUSED_MAX_STREAMS_PER_USER,
+	STREAM_REFUSED_DESCRIPTORS,
+	STREAM_REFUSALS,
+};
+
 /* How a client is told where it stands, beside the ids of its messages. */
 enum stream_cursor {
 	STREAM_CURSOR_ID,     /* a block of an id alone, which raises no event in a browser */

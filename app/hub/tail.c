@@ -40,6 +40,7 @@ enum {
 	 * store_wait() waits, so that tail_is_failing() is as fresh. */
 	RETRY_FIRST_MS = 200,
 	RETRY_LAST_MS = 1000,
+	DATE_AGAIN_MS = 200,          /* how often it is asked when the oldest row was committed */
 };
 
 struct tail {
@@ -50,12 +51,17 @@ struct tail {
 	struct hub *hub;
 	int64_t last;             /* the hub has everything up to here */
 	int64_t revoked;          /* and knows of who was revoked up to this position */
+	struct origin *origin;    /* lent, or NULL */
+	struct idruns fresh;      /* the messages of the block that is being read */
+	int64_t dated;            /* the row that oldest_at is of; 0: there was none */
+	mono_us dated_at;         /* when that was asked */
 	tail_lost *lost;          /* NULL once it was called */
 	mono_us committed_by;     /* while there is more to read of our own commits: when the last was */
 	struct mailbox wake;      /* used for its descriptor only: nothing is put inside */
 	_Atomic bool stopping, failing;
 	_Atomic mono_us watched_until;
 	_Atomic int64_t oldest;   /* tail_bounds(); by the tail's thread only */
+	_Atomic wall_s oldest_at;
 	_Atomic int64_t newest;   /* and by whoever commits or hears; never lowered */
 	_Atomic mono_us committed_at;  /* the first commit of ours since the last read; 0: none */
 	pthread_t thread;
@@ -109,8 +115,11 @@ add_row(void *context, const struct message *m)
 		block->encodings = hub_wanted(reading->tail->hub);
 	if (m->topic != NULL && strcmp(m->topic, MESSAGE_TOPIC_CONTROL) == 0)
 		obey(reading->tail->hub, m);
+	/* What a rowcast tells of itself is nobody's message, and a gap is none. */
 	if (m->topic != NULL && strcmp(m->topic, MESSAGE_TOPIC_STATUS) == 0)
 		heed_watchers(reading->tail, m);
+	else if (!message_is_gap(m))
+		idruns_add(&reading->tail->fresh, m->id, m->id);
 	block_add(block, m);
 	return block_n_bytes(block) < BLOCK_MAX_BYTES && block->n < BLOCK_MAX_MESSAGES;
 }
@@ -131,6 +140,21 @@ set_bounds(struct tail *tail, const struct store_bounds *bounds)
 {
 	raise_newest(tail, bounds->newest);
 	atomic_store(&tail->oldest, bounds->oldest);
+}
+
+/* date_oldest: not at each read, since where retention keeps pace with who publishes the
+ * oldest is another one each time. */
+static void
+date_oldest(struct tail *tail, const struct store_bounds *bounds)
+{
+	int64_t oldest = bounds->oldest <= bounds->newest ? bounds->oldest : 0;
+	mono_us now = clock_mono_us();
+
+	if (oldest == tail->dated || now - tail->dated_at < DATE_AGAIN_MS * 1000)
+		return;
+	tail->dated = oldest;
+	tail->dated_at = now;
+	atomic_store(&tail->oldest_at, oldest != 0 ? store_created_at(tail->store, oldest) : 0);
 }
 
 static void
@@ -168,8 +192,12 @@ read_news(struct tail *tail, bool *more)
 	block->found_at = take_found_at(tail);
 	rc = store_read(tail->store, tail->last, NULL, add_row, &reading, &bounds, &upto);
 	*more = false;
-	if (rc == 0)
+	if (rc == 0) {
 		set_bounds(tail, &bounds);
+		date_oldest(tail, &bounds);
+		origin_read(tail->origin, &tail->fresh);
+	}
+	idruns_clear(&tail->fresh);
 	if (rc == 0)
 		rc = store_read_revoked(tail->store, &tail->revoked, revoke, tail->hub);
 	if (rc < 0 || upto <= tail->last) {
@@ -224,14 +252,17 @@ tail_run(void *arg)
 }
 
 struct tail *
-tail_start(const char *store_name, int64_t after, struct hub *hub, tail_lost *lost)
+tail_start(const char *store_name, int64_t after, struct hub *hub, struct origin *origin,
+    tail_lost *lost)
 {
 	struct tail *tail = mem_zalloc(sizeof(*tail));
 	struct store_bounds bounds;
 
 	tail->hub = hub;
+	tail->origin = origin;
 	tail->lost = lost;
 	tail->last = after;
+	tail->dated_at = clock_mono_us() - DATE_AGAIN_MS * 1000;
 	tail->store = store_open(store_name, STORE_READER);
 	tail->asked = store_open(store_name, STORE_READER);
 	if (tail->store == NULL || tail->asked == NULL || store_bounds(tail->store, &bounds) < 0
@@ -243,6 +274,7 @@ tail_start(const char *store_name, int64_t after, struct hub *hub, tail_lost *lo
 	}
 	tail->asked_revoked = tail->revoked;
 	set_bounds(tail, &bounds);
+	date_oldest(tail, &bounds);
 	pthread_mutex_init(&tail->asked_lock, NULL);
 	mailbox_init(&tail->wake);
 	thread_start(&tail->thread, "tail", tail_run, tail);
@@ -293,12 +325,16 @@ tail_newest(struct tail *tail)
 	return atomic_load(&tail->newest);
 }
 
-void
-tail_bytes(struct tail *tail, struct store_bytes *bytes)
+wall_s
+tail_oldest_at(const struct tail *tail)
 {
-	pthread_mutex_lock(&tail->asked_lock);
+	return atomic_load(&tail->oldest_at);
+}
+
+void
+tail_bytes(const struct tail *tail, struct store_bytes *bytes)
+{
 	store_bytes(tail->asked, bytes);
-	pthread_mutex_unlock(&tail->asked_lock);
 }
 
 bool
@@ -323,5 +359,6 @@ tail_stop(struct tail *tail)
 	pthread_mutex_destroy(&tail->asked_lock);
 	store_close(tail->asked);
 	store_close(tail->store);
+	idruns_free(&tail->fresh);
 	free(tail);
 }

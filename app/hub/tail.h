@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "app/store/origin.h"
 #include "app/store/store.h"
 
 struct hub;
@@ -19,8 +20,10 @@ struct tail;
 typedef void tail_lost(void);
 
 /* tail_start begins to read above `after` in the store of that name. NULL:
- * logged. hub is lent until tail_stop, lost may be NULL. */
-struct tail *tail_start(const char *store_name, int64_t after, struct hub *hub, tail_lost *lost);
+ * logged. hub is lent until tail_stop, and so is origin, which is told what was read (NULL:
+ * nobody asks); lost may be NULL. */
+struct tail *tail_start(const char *store_name, int64_t after, struct hub *hub,
+    struct origin *origin, tail_lost *lost);
 
 /* tail_committed wakes the tail after a commit of this process; id is the highest
  * that it committed, 0 where there is none. tail_bounds tells at least that id
@@ -49,9 +52,13 @@ void tail_look(struct tail *tail);
  * above it. Where the store cannot be read it is what tail_bounds tells. As tail_look. */
 int64_t tail_newest(struct tail *tail);
 
-/* tail_bytes tells how large the store is at this moment. As tail_newest it waits for
- * others that ask. */
-void tail_bytes(struct tail *tail, struct store_bytes *bytes);
+/* tail_oldest_at returns when the oldest row that is retained was committed, as it was a
+ * second or so ago; 0 where there is none. Any thread. */
+wall_s tail_oldest_at(const struct tail *tail);
+
+/* tail_bytes tells how large the store is at this moment: it asks the file system, some
+ * microseconds. Any thread. */
+void tail_bytes(const struct tail *tail, struct store_bytes *bytes);
 
 /* tail_is_failing: could the store not be read when the tail last tried? It tries
  * at least once a second. Any thread. */

@@ -69,6 +69,7 @@ struct follower {
 	_Atomic mono_us complete_at;
 	_Atomic int64_t keep_for_s;
 	_Atomic uint64_t n_refused, n_trimmed;
+	struct failures failures;
 	pthread_t thread;
 };
 
@@ -89,6 +90,7 @@ take(struct follower *f, const struct store_news *part)
 
 	while ((rc = store_follow(f->store, part)) != 0) {
 		atomic_store(&f->is_failing, true);
+		failures_add(&f->failures, failure_of(rc));
 		if (rc == STORE_REPLACED)
 			f->gone = true;  /* the tail notices by itself, and ends the process */
 		if (f->gone || atomic_load(&f->stopping))
@@ -339,10 +341,11 @@ follower_count(struct follower *f, struct follower_counters *counters)
 	*counters = (struct follower_counters){
 		.is_up = atomic_load(&f->is_up),
 		.is_failing = atomic_load(&f->is_failing),
-		.lag_s = (clock_mono_us() - atomic_load(&f->complete_at)) / 1000000,
+		.lag_us = clock_mono_us() - atomic_load(&f->complete_at),
 		.n_refused = atomic_load(&f->n_refused),
 		.n_trimmed = atomic_load(&f->n_trimmed),
 	};
+	failures_read(&f->failures, counters->n_failures);
 }
 
 void

@@ -8,7 +8,9 @@
 
 #include "app/node/wiring.h"
 #include "app/setting/conf.h"
+#include "app/store/failure.h"
 #include "app/store/store.h"
+#include "lib/clock.h"
 
 struct follower;
 struct writeback;
@@ -35,9 +37,10 @@ bool follower_is_blank(struct follower *follower);
 struct follower_counters {
 	bool is_up;            /* the log answered when it was last asked */
 	bool is_failing;       /* the copy could not take what came */
-	int64_t lag_s;         /* so long ago the copy last had all that the log had given */
+	mono_us lag_us;        /* so long ago the copy last had all that the log had given */
 	uint64_t n_refused;    /* entries of the log that are no message */
 	uint64_t n_trimmed;    /* rows deleted from the copy: retention, expires_at */
+	uint64_t n_failures[FAILURES];  /* commits to the copy that came to nothing */
 };
 void follower_count(struct follower *follower, struct follower_counters *counters);
 

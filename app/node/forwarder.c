@@ -42,13 +42,14 @@ struct forwarder {
 	struct node_wiring wiring;
 	struct mailbox wake;          /* for its descriptor only: it is time to stop */
 	struct batch batch;           /* the thread's own, and the next */
+	struct idruns ids;            /* of its messages in the log */
 	int again_ms;
 	uint64_t n_told;              /* dropped messages that the log has been told of */
 	mono_us tell_at;
 	_Atomic bool stopping, is_stuck;
 	_Atomic mono_us stop_at;
 	_Atomic int64_t keep_for_s, n_waiting;
-	_Atomic uint64_t n_forwarded, n_dropped;
+	_Atomic uint64_t n_forwarded, n_messages, n_dropped;
 	pthread_t thread;
 };
 
@@ -144,18 +145,29 @@ has_time(struct forwarder *f)
 	    || (!atomic_load(&f->is_stuck) && clock_mono_us() < atomic_load(&f->stop_at));
 }
 
-/* forward brings the batch to the log. false: it is to stop before that. */
+/* take_ids notes which of the log's messages are ours. */
+static void
+take_ids(struct forwarder *f)
+{
+	for (size_t i = 0; i < f->ids.n; i++)
+		origin_given(f->wiring.origin, f->ids.runs[i].low, f->ids.runs[i].high);
+	atomic_fetch_add(&f->n_messages, idruns_count(&f->ids, INT64_MAX));
+	idruns_clear(&f->ids);
+}
+
+/* bring brings the batch to the log. false: it is to stop before that. */
 static bool
-forward(struct forwarder *f)
+bring(struct forwarder *f)
 {
 	while (has_time(f)) {
 		size_t n_dropped = 0;
 		int rc = upstream_forward(f->log, f->batch.rows, f->batch.n,
-		    f->wiring.seen(f->wiring.context), atomic_load(&f->keep_for_s), &n_dropped);
+		    f->wiring.seen(f->wiring.context), atomic_load(&f->keep_for_s), &n_dropped, &f->ids);
 
 		if (rc == 0) {
 			go_on(f);
 			atomic_fetch_add(&f->n_forwarded, f->batch.n);
+			take_ids(f);
 			atomic_fetch_add(&f->n_dropped, n_dropped);
 			tell_dropped(f);
 			return true;
@@ -163,6 +175,19 @@ forward(struct forwarder *f)
 		pause_again(f);
 	}
 	return false;
+}
+
+/* forward does it as one group: whether the log has it may be known only after several
+ * tries, and meanwhile its messages are read. */
+static bool
+forward(struct forwarder *f)
+{
+	bool done;
+
+	origin_begin(f->wiring.origin, ORIGIN_FORWARDER);
+	done = bring(f);
+	origin_end(f->wiring.origin, ORIGIN_FORWARDER);
+	return done;
 }
 
 /* empty deletes the batch from the outbox. false: it could not before the stop, or never
@@ -252,6 +277,7 @@ forwarder_count(struct forwarder *f, struct forwarder_counters *counters)
 	*counters = (struct forwarder_counters){
 		.n_waiting = atomic_load(&f->n_waiting),
 		.n_forwarded = atomic_load(&f->n_forwarded),
+		.n_messages = atomic_load(&f->n_messages),
 		.n_dropped = atomic_load(&f->n_dropped),
 	};
 }
@@ -268,5 +294,6 @@ forwarder_stop(struct forwarder *f)
 	mailbox_free(&f->wake);
 	upstream_close(f->log);
 	store_close(f->store);
+	idruns_free(&f->ids);
 	free(f);
 }

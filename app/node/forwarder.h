@@ -29,6 +29,7 @@ void forwarder_reload(struct forwarder *forwarder, const struct conf *conf);
 struct forwarder_counters {
 	int64_t n_waiting;     /* rows of the outbox, a few seconds ago at most */
 	uint64_t n_forwarded;  /* rows that the log has; those that were dropped too */
+	uint64_t n_messages;   /* messages among them: without those, and without erasures */
 	uint64_t n_dropped;    /* messages whose key was in the log already */
 };
 void forwarder_count(struct forwarder *forwarder, struct forwarder_counters *counters);

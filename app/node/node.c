@@ -5,6 +5,7 @@
 #include "app/node/node.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "app/node/follower.h"
 #include "app/node/forwarder.h"
@@ -98,11 +99,13 @@ node_count(struct node *node, struct node_counters *counters)
 		.is_failing = follower.is_failing,
 		.n_nodes = presence_n_nodes(node->presence),
 		.n_outbox = forwarder.n_waiting,
-		.lag_s = follower.lag_s,
+		.lag_us = follower.lag_us,
 		.n_refused = follower.n_refused,
+		.n_forwarded = forwarder.n_messages,
 		.n_dropped = forwarder.n_dropped,
 		.n_trimmed = follower.n_trimmed,
 	};
+	memcpy(counters->n_failures, follower.n_failures, sizeof(counters->n_failures));
 }
 
 struct presence *

@@ -11,7 +11,9 @@
 
 #include "app/node/wiring.h"
 #include "app/setting/conf.h"
+#include "app/store/failure.h"
 #include "app/store/store.h"
+#include "lib/clock.h"
 
 /* How long node_start waits for the log, so that who connects first is told where the
  * log stands and not where the copy did; picked, not tuned. */
@@ -43,10 +45,12 @@ struct node_counters {
 	bool is_failing;       /* the copy could not take what came from it */
 	size_t n_nodes;        /* machines that are alive, this one too */
 	int64_t n_outbox;      /* rows that the log does not have yet */
-	int64_t lag_s;         /* so long ago the copy last had all that the log had given */
+	mono_us lag_us;        /* so long ago the copy last had all that the log had given */
 	uint64_t n_refused;    /* entries of the log that are no message */
+	uint64_t n_forwarded;  /* messages of the outbox that the log has; without these: */
 	uint64_t n_dropped;    /* rows of the outbox whose key was in the log already */
 	uint64_t n_trimmed;    /* rows deleted from the copy */
+	uint64_t n_failures[FAILURES];  /* commits to the copy that came to nothing */
 };
 void node_count(struct node *node, struct node_counters *counters);
 

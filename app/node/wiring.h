@@ -6,6 +6,7 @@
 
 #include <stdint.h>
 
+#include "app/store/origin.h"
 #include "lib/clock.h"
 
 struct tally;
@@ -25,6 +26,7 @@ struct node_wiring {
 	int64_t (*sent)(void *context);
 
 	struct tally *users;  /* lent: those who are connected here, and their streams */
+	struct origin *origin;  /* lent: what is published from here is told to it; NULL: nobody asks */
 	void *context;        /* lent */
 };
 

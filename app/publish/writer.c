@@ -52,6 +52,8 @@ struct sink {
 	int (*append)(struct writer *writer, struct append *appends[], size_t n, mono_us since);
 	const char *(*sentence)(int outcome);
 
+	enum failure (*failure)(int outcome);
+
 	/* is_for_all: are those behind in the queue to get the same answer? */
 	bool (*is_for_all)(int outcome);
 
@@ -65,6 +67,7 @@ struct writer {
 	struct store *store;         /* one of the two, by the sink */
 	struct upstream *log;
 	writer_seen *seen;
+	struct origin *origin;       /* lent, or NULL */
 	struct mailbox submitted;
 	writer_committed *committed;
 	void *context;
@@ -75,7 +78,9 @@ struct writer {
 	mono_us next_probe;          /* while failing */
 	size_t n_failed_bytes;       /* of the last commit that failed */
 	struct {
-		_Atomic uint64_t n_committed, n_commits, n_trimmed;
+		_Atomic uint64_t n_committed, n_trimmed;
+		struct histogram commits;
+		struct failures failures;
 		_Atomic bool failing;
 	} counters;
 	pthread_t thread;
@@ -127,33 +132,59 @@ answer(struct writer *writer, struct write *w, int outcome)
 
 /* ---- commits ---- */
 
-/* count_stored returns how many messages are in the table that were not before.
- * Of an append in which some keys were there already none is counted: which they
- * were is not known. */
-static size_t
-count_stored(struct append *const appends[], size_t n)
+/* has_stored: is any of it in the table, or was it refused all of it? */
+static bool
+has_stored(struct append *const appends[], size_t n)
 {
-	size_t n_stored = 0;
-
 	for (size_t i = 0; i < n; i++)
-		if (appends[i]->stored && !appends[i]->existed)
-			n_stored += appends[i]->n;
-	return n_stored;
+		if (appends[i]->stored)
+			return true;
+	return false;
 }
 
-/* count_own returns how many of those are rowcast's own. */
-static size_t
-count_own(struct mail *first, const struct mail *rest)
+/* count counts a run of writes, the outcome of which is known: the messages that are in
+ * the table and were not before, but for rowcast's own. */
+static void
+count(struct writer *writer, struct mail *first, const struct mail *rest, int outcome)
 {
-	size_t n_own = 0;
+	size_t n_stored = 0;
 
 	for (struct mail *mail = first; mail != rest; mail = mail->next) {
 		struct write *w = CONTAINER_OF(mail, struct write, mail);
 
-		if (w->append.stored && w->reply.conn == NULL)
-			n_own += w->append.n;
+		if (w->append.stored && w->reply.conn != NULL)
+			n_stored += w->append.n - w->append.n_existed;
+		if (w->append.refused)
+			failures_add(&writer->counters.failures, FAILURE_REFUSED);
 	}
-	return n_own;
+	atomic_fetch_add(&writer->counters.n_committed, n_stored);
+	if (outcome != 0)
+		failures_add(&writer->counters.failures, writer->sink->failure(outcome));
+}
+
+/* tell_origin tells which messages were published here. A key that was there already has
+ * an old id, or that of a message that is ours, too. */
+static void
+tell_origin(struct writer *writer, struct append *const appends[], size_t n)
+{
+	int64_t low = 0, high = -1;
+
+	if (writer->origin == NULL)
+		return;
+	for (size_t i = 0; i < n; i++)
+		for (size_t m = 0; appends[i]->stored && m < appends[i]->n; m++) {
+			int64_t id = appends[i]->messages[m].id;
+
+			if (id == high + 1 && high != -1) {
+				high = id;
+				continue;
+			}
+			if (high != -1)
+				origin_given(writer->origin, low, high);
+			low = high = id;
+		}
+	if (high != -1)
+		origin_given(writer->origin, low, high);
 }
 
 /* highest_id returns 0 where all were refused. Where a key was there already the
@@ -188,8 +219,9 @@ commit(struct writer *writer, struct mail *mail)
 	struct append *appends[WRITER_GROUP_MESSAGES];
 	struct mail *first = mail, *rest, *next;
 	struct write *oldest = CONTAINER_OF(first, struct write, mail);
-	size_t n = 0, n_messages = 0, n_answered = 0, n_bytes = 0, n_stored;
-	mono_us now = writer->sink->patience > 0 ? clock_mono_us() : 0;
+	size_t n = 0, n_messages = 0, n_answered = 0, n_bytes = 0;
+	mono_us now = clock_mono_us();
+	bool stored;
 	int outcome;
 
 	for (; mail != NULL; mail = mail->next) {
@@ -202,16 +234,19 @@ commit(struct writer *writer, struct mail *mail)
 		n_messages += w->append.n;
 	}
 	rest = mail;
+	origin_begin(writer->origin, ORIGIN_WRITER);
 	outcome = writer->sink->append(writer, appends, n, oldest->submitted_at);
 	writer->slice.n_came = n_messages;
-	n_stored = count_stored(appends, n);
+	stored = has_stored(appends, n);
 	atomic_store(&writer->counters.failing, outcome != 0);
-	if (outcome == 0 || n_stored > 0) {
-		/* Before the answers: they cost a system call each. */
+	/* Before the answers: they cost a system call each. */
+	if (outcome == 0 || stored)
 		writer->committed(writer->context, highest_id(appends, n));
-		atomic_fetch_add(&writer->counters.n_commits, 1);
-		atomic_fetch_add(&writer->counters.n_committed, n_stored - count_own(first, rest));
-	}
+	tell_origin(writer, appends, n);
+	origin_end(writer->origin, ORIGIN_WRITER);
+	if (stored)
+		histogram_add(&writer->counters.commits, clock_mono_us() - now, 1);
+	count(writer, first, rest, outcome);
 	if (writer->sink->is_for_all(outcome))
 		rest = NULL;
 	for (mail = first; mail != rest; mail = next) {
@@ -252,6 +287,12 @@ table_sentence(int outcome)
 	    ? "nothing was stored: the store's file was replaced or deleted; try again once"
 	    " rowcast has started anew"
 	    : "nothing was stored: the store cannot be written; see the log";
+}
+
+static enum failure
+table_failure(int outcome)
+{
+	return failure_of(outcome);
 }
 
 static bool
@@ -308,7 +349,7 @@ table_close(struct writer *writer)
 }
 
 static const struct sink table_sink = {
-	0, table_append, table_sentence, table_is_for_all, table_tend, table_next, table_close,
+	0, table_append, table_sentence, table_failure, table_is_for_all, table_tend, table_next, table_close,
 };
 
 /* ---- a log as the sink ---- */
@@ -338,6 +379,13 @@ log_sentence(int outcome)
 	    : "nothing was stored: the log that the machines share cannot be reached; try again";
 }
 
+static enum failure
+log_failure(int outcome)
+{
+	return outcome == UPSTREAM_FULL ? FAILURE_FULL
+	    : outcome == UPSTREAM_REFUSED ? FAILURE_REFUSED : FAILURE_ERROR;
+}
+
 static bool
 log_is_for_all(int outcome __attribute__((unused)))
 {
@@ -362,8 +410,8 @@ log_close(struct writer *writer)
 }
 
 static const struct sink log_sink = {
-	(mono_us)WRITER_PATIENCE_MS * 1000, log_append, log_sentence, log_is_for_all, log_tend,
-	log_next, log_close,
+	(mono_us)WRITER_PATIENCE_MS * 1000, log_append, log_sentence, log_failure, log_is_for_all,
+	log_tend, log_next, log_close,
 };
 
 /* ---- the thread ---- */
@@ -402,9 +450,11 @@ writer_reload(struct writer *writer, const struct conf *conf)
 
 /* start starts a writer that has its sink. */
 static struct writer *
-start(struct writer *writer, const struct conf *conf, writer_committed *committed, void *context)
+start(struct writer *writer, const struct conf *conf, struct origin *origin,
+    writer_committed *committed, void *context)
 {
 	slice_init(&writer->slice);
+	writer->origin = origin;
 	writer->committed = committed;
 	writer->context = context;
 	writer_reload(writer, conf);
@@ -414,26 +464,26 @@ start(struct writer *writer, const struct conf *conf, writer_committed *committe
 }
 
 struct writer *
-writer_start(const struct conf *conf, struct store *store,
+writer_start(const struct conf *conf, struct store *store, struct origin *origin,
     writer_committed *committed, void *context)
 {
 	struct writer *writer = mem_zalloc(sizeof(*writer));
 
 	writer->sink = &table_sink;
 	writer->store = store;
-	return start(writer, conf, committed, context);
+	return start(writer, conf, origin, committed, context);
 }
 
 struct writer *
-writer_start_upstream(const struct conf *conf, struct upstream *log, writer_seen *seen,
-    writer_committed *committed, void *context)
+writer_start_upstream(const struct conf *conf, struct upstream *log, struct origin *origin,
+    writer_seen *seen, writer_committed *committed, void *context)
 {
 	struct writer *writer = mem_zalloc(sizeof(*writer));
 
 	writer->sink = &log_sink;
 	writer->log = log;
 	writer->seen = seen;
-	return start(writer, conf, committed, context);
+	return start(writer, conf, origin, committed, context);
 }
 
 int
@@ -479,10 +529,13 @@ writer_count(struct writer *writer, struct writer_counters *counters)
 {
 	*counters = (struct writer_counters){
 		.n_committed = atomic_load(&writer->counters.n_committed),
-		.n_commits = atomic_load(&writer->counters.n_commits),
 		.n_trimmed = atomic_load(&writer->counters.n_trimmed),
+		.n_waiting = atomic_load(&writer->n_waiting),
+		.keep_rows = atomic_load(&writer->keep_rows),
 		.failing = atomic_load(&writer->counters.failing),
 	};
+	histogram_read(&writer->counters.commits, &counters->commits);
+	failures_read(&writer->counters.failures, counters->n_failures);
 }
 
 void

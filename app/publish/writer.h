@@ -12,7 +12,10 @@
 #include "app/fastcgi/reply.h"
 #include "app/publish/publication.h"
 #include "app/setting/conf.h"
+#include "app/store/failure.h"
+#include "app/store/origin.h"
 #include "app/store/store.h"
+#include "lib/histogram.h"
 
 struct upstream;
 
@@ -38,8 +41,9 @@ struct writer;
  * of it. context is lent. */
 typedef void writer_committed(void *context, int64_t id);
 
-/* writer_start takes the store. */
-struct writer *writer_start(const struct conf *conf, struct store *store,
+/* writer_start takes the store. Whose the messages are origin is told, which is lent; NULL:
+ * nobody asks. */
+struct writer *writer_start(const struct conf *conf, struct store *store, struct origin *origin,
     writer_committed *committed, void *context);
 
 /* The highest id that this machine knows to have been given: the log gives higher ones. */
@@ -47,7 +51,7 @@ typedef int64_t writer_seen(void *context);
 
 /* writer_start_upstream takes the log, to which it publishes instead of a store. */
 struct writer *writer_start_upstream(const struct conf *conf, struct upstream *log,
-    writer_seen *seen, writer_committed *committed, void *context);
+    struct origin *origin, writer_seen *seen, writer_committed *committed, void *context);
 
 /* writer_reload takes over the retention from conf. Any thread. */
 void writer_reload(struct writer *writer, const struct conf *conf);
@@ -62,8 +66,12 @@ int writer_submit(struct writer *writer, struct publication *p, const char *publ
 
 /* For /status, /metrics and /healthz. Any thread. */
 struct writer_counters {
-	uint64_t n_committed;   /* messages; not rowcast's own */
-	uint64_t n_commits;
+	uint64_t n_committed;   /* messages; not rowcast's own, nor those whose key was there */
+	struct histogram_counts commits;  /* how long each group took of which anything was stored */
+	uint64_t n_failures[FAILURES];    /* groups of which nothing was stored; publications
+	                                   * that were refused */
+	size_t n_waiting;       /* messages, in the queue or being committed */
+	int64_t keep_rows;      /* as it is in force */
 	uint64_t n_trimmed;     /* messages deleted by retention */
 	bool failing;           /* a commit did not succeed, and would not now: asked once a second;
 	                         * of a log, which cannot be asked: the last one did not */

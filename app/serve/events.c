@@ -164,6 +164,8 @@ events_handle(struct service *service, struct request *request)
 			    ? "the topic %s needs a token with the scope rowcast:admin"
 			    : "the token does not grant the topic %s", sub.topics[i]);
 
+			denials_add(auth_denials(service->auth), message_topic_is_reserved(sub.topics[i])
+			    ? DENIAL_SCOPE : DENIAL_TOPIC);
 			reply_error(&request->reply, 403, NULL, sentence);
 			free(sentence);
 			goto done;

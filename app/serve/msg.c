@@ -89,6 +89,8 @@ msg_handle(struct service *service, struct request *request)
 	    body, body_len, atomic_load(&service->max_message_bytes));
 	if (status == 0) {
 		status = publication_authorize(&p, &id);
+		if (status != 0)
+			denials_add(auth_denials(service->auth), DENIAL_SCOPE);
 		if (status == 0 && writer_submit(service->writer, &p, id.user, &request->reply) == 0)
 			goto done;
 		if (status == 0)

@@ -182,7 +182,6 @@ presence_handle(struct service *service, struct request *request)
 	if (id.may_admin)
 		answer(service, request);
 	else
-		reply_error(&request->reply, 403, NULL,
-		    "the token does not have the scope rowcast:admin");
+		service_deny_scope(service, request);
 	identity_free(&id);
 }

@@ -7,27 +7,26 @@
 #include <string.h>
 
 #include "app/serve/events.h"
+#include "app/serve/metrics.h"
 #include "app/serve/msg.h"
 #include "app/serve/presence.h"
 #include "app/serve/status.h"
 #include "lib/mem.h"
 
 static const struct {
-	const char *path;
 	const char *methods;    /* as in Allow */
 	handler *handle;
 	bool takes_token;
-} routes[] = {
-	{ "/events", "GET, HEAD", events_handle, true },
-	{ "/msg", "GET, POST", msg_handle, true },
-	{ "/healthz", "GET, HEAD", status_handle_health, false },
-	{ "/metrics", "GET, HEAD", status_handle_metrics, false },
-	{ "/status", "GET, HEAD", status_handle_status, true },
-	{ "/presence", "GET, HEAD", presence_handle, true },
+} routes[SERVICE_OTHER] = {
+	[SERVICE_EVENTS] = { "GET, HEAD", events_handle, true },
+	[SERVICE_MSG] = { "GET, POST", msg_handle, true },
+	[SERVICE_HEALTHZ] = { "GET, HEAD", status_handle_health, false },
+	[SERVICE_METRICS] = { "GET, HEAD", metrics_handle, false },
+	[SERVICE_STATUS] = { "GET, HEAD", status_handle_status, true },
+	[SERVICE_PRESENCE] = { "GET, HEAD", presence_handle, true },
 };
 
 enum { REQUESTED_HEADERS_MAX_BYTES = 1024 };  /* of a preflight; picked, not tuned */
-enum { N_ROUTES = sizeof(routes) / sizeof(routes[0]) };
 
 static bool
 ends_in(const char *path, const char *end)
@@ -37,7 +36,7 @@ ends_in(const char *path, const char *end)
 	return path_len >= end_len && strcmp(path + path_len - end_len, end) == 0;
 }
 
-/* find_route returns an index, N_ROUTES where there is none. The web server's
+/* find_route returns an enum service_path. The web server's
  * own idea of the path comes first: it may have rewritten the URL. */
 static size_t
 find_route(const struct request *request)
@@ -45,10 +44,10 @@ find_route(const struct request *request)
 	const char *const paths[] = { request->path, request->uri };
 
 	for (size_t p = 0; p < 2; p++)
-		for (size_t i = 0; i < N_ROUTES; i++)
-			if (ends_in(paths[p], routes[i].path))
+		for (size_t i = 0; i < SERVICE_OTHER; i++)
+			if (ends_in(paths[p], service_paths[i]))
 				return i;
-	return N_ROUTES;
+	return SERVICE_OTHER;
 }
 
 /* allows: is the method one of those? */
@@ -111,8 +110,9 @@ static bool
 answer_by_head(struct service *service, struct request *request, size_t *i)
 {
 	*i = find_route(request);
+	request->reply.counts = &service->requests[*i];
 	request->reply.allow_origin = allowed_origin(service->conf, request->origin);
-	if (*i == N_ROUTES) {
+	if (*i == SERVICE_OTHER) {
 		reply_error(&request->reply, 404, NULL, "there is nothing at this path; rowcast"
 		    " answers /events, /msg, /healthz, /metrics, /status and /presence");
 	} else if (strcmp(request->method, "OPTIONS") == 0 && request->reply.allow_origin != NULL) {

@@ -124,8 +124,10 @@ reload(struct service *service, const struct command_conf *cc)
 			node_reload(service->node, &conf);
 		warn_of_restart(service->conf, &conf);
 		warn_of_descriptors(&conf);
+		atomic_fetch_add(&service->n_reloads, 1);
 		log_info("serve: keys, limits and retention are reloaded");
 	} else {
+		atomic_fetch_add(&service->n_failed_reloads, 1);
 		log_errorx("serve: nothing was reloaded; the configuration before stays in force");
 	}
 	conf_free(&conf);
@@ -275,24 +277,26 @@ start_publishing(struct service *service, const struct conf *conf, struct store 
 {
 	const struct node_wiring wiring = {
 		.heard = heard, .followed = committed, .seen = seen, .sent = sent,
-		.users = hub_users(service->hub), .context = service,
+		.users = hub_users(service->hub), .origin = service->origin, .context = service,
 	};
 
 	if (conf->upstream.kind == SETTING_NO_UPSTREAM) {
-		service->writer = writer_start(conf, store, committed, service);
+		service->writer = writer_start(conf, store, service->origin, committed, service);
 		return 0;
 	}
 	service->node = node_start(conf, store, &wiring);
 	if (service->node == NULL)
 		return -1;
-	service->writer = writer_start_upstream(conf, upstream_open(conf), seen, committed, service);
+	service->writer = writer_start_upstream(conf, upstream_open(conf), service->origin, seen,
+	    committed, service);
 	return 0;
 }
 
 static int
 serve(const struct conf *conf, const struct command_conf *cc)
 {
-	struct service service = { .conf = conf, .started_at = clock_mono_us() };
+	struct service service = { .conf = conf, .started_at = clock_mono_us(),
+	    .process_started_us = clock_wall_us() };
 	struct listener listener;
 	struct store_bounds bounds;
 	struct store *store;
@@ -318,11 +322,12 @@ serve(const struct conf *conf, const struct command_conf *cc)
 	signals_block(&signals);
 	request_init_library();
 
+	service.origin = origin_new();
 	service.hub = hub_start(conf, conf->store, bounds.newest);
 	if (service.hub != NULL)
 		auth_heed(service.auth, hub_revocations(service.hub));
 	service.tail = service.hub != NULL ? tail_start(conf->store, bounds.newest,
-	    service.hub, end_for_store) : NULL;
+	    service.hub, service.origin, end_for_store) : NULL;
 	if (service.tail == NULL)
 		exit(1);  /* logged; the store went away between two opens */
 	if (start_publishing(&service, conf, store) < 0) {
@@ -346,6 +351,7 @@ serve(const struct conf *conf, const struct command_conf *cc)
 	hub_stop(service.hub);
 	intake_free(intake);
 	listener_close(&listener);
+	origin_free(service.origin);
 	auth_close(service.auth);
 	log_info("serve: done");
 	return atomic_load(&store_lost) ? 1 : 0;
@@ -355,6 +361,7 @@ stop:
 	listener_close(&listener);
 fail:
 	store_close(store);
+	origin_free(service.origin);
 	auth_close(service.auth);
 	return 1;
 }

@@ -14,6 +14,21 @@
 #include "app/hub/tail.h"
 #include "app/node/node.h"
 #include "app/publish/writer.h"
+#include "app/store/origin.h"
+
+/* The paths that there are, and one for all others: requests are counted by them. */
+enum service_path {
+	SERVICE_EVENTS,
+	SERVICE_MSG,
+	SERVICE_HEALTHZ,
+	SERVICE_METRICS,
+	SERVICE_STATUS,
+	SERVICE_PRESENCE,
+	SERVICE_OTHER,
+	SERVICE_PATHS,
+};
+
+extern const char *const service_paths[SERVICE_PATHS];
 
 struct service {
 	const struct conf *conf;   /* as read at the start; see serve.c for what SIGHUP reloads */
@@ -22,7 +37,11 @@ struct service {
 	struct tail *tail;
 	struct hub *hub;
 	struct node *node;         /* NULL where the machine is alone: no upstream is set */
+	struct origin *origin;
 	mono_us started_at;
+	int64_t process_started_us;  /* since 1970 */
+	struct reply_counts requests[SERVICE_PATHS];
+	_Atomic uint64_t n_reloads, n_failed_reloads;
 	_Atomic size_t max_message_bytes;
 	_Atomic int64_t retry_min_ms, retry_max_ms, heartbeat_ms;
 };
@@ -30,6 +49,9 @@ struct service {
 /* A handler answers the request, now or later; it takes request->reply. It runs in
  * the thread that read the request, intake's own among them, so it never waits. */
 typedef void handler(struct service *service, struct request *request);
+
+/* service_deny_scope answers who needs the scope rowcast:admin and does not have it. */
+void service_deny_scope(struct service *service, struct request *request);
 
 /* A judge says what to do with a request of which only the head has come; it takes
  * request->reply where it answers: INTAKE_ANSWERED. It runs in intake's thread. */

@@ -1,6 +1,5 @@
-/* What rowcast tells of itself. Runs in whichever thread read the request, a
- * worker's or intake's, and only reads what other threads have counted: no store
- * is opened for it, and nothing is waited for. */
+/* What rowcast tells of itself, but for Prometheus (metrics.c). Runs in whichever thread
+ * read the request, a worker's or intake's, and waits for nothing. */
 
 #include "app/serve/status.h"
 
@@ -9,6 +8,7 @@
 #include <unistd.h>
 
 #include "app/access/credentials.h"
+#include "app/serve/snapshot.h"
 #include "lib/buf.h"
 #include "lib/clock.h"
 #include "lib/jsontext.h"
@@ -16,37 +16,6 @@
 
 /* How long a row with it is of use; machines' clocks differ. Picked, not tuned. */
 enum { STATUS_KEPT_S = 10 };
-
-/* All that is told, read in one go. */
-struct snapshot {
-	struct hub_counters hub;
-	struct writer_counters writer;
-	struct store_bounds store;
-	bool is_shared;           /* with other machines; then there is `node` */
-	struct node_counters node;
-	bool readable;            /* the store is */
-	int64_t uptime_s;
-	size_t n_users;
-};
-
-static struct snapshot
-take_snapshot(struct service *service)
-{
-	struct snapshot now = { 0 };
-
-	hub_count(service->hub, &now.hub);
-	writer_count(service->writer, &now.writer);
-	tail_bounds(service->tail, &now.store);
-	now.is_shared = service->node != NULL;
-	if (now.is_shared) {
-		node_count(service->node, &now.node);
-		now.writer.n_trimmed += now.node.n_trimmed;
-	}
-	now.readable = !tail_is_failing(service->tail);
-	tally_total(hub_users(service->hub), &now.n_users);
-	now.uptime_s = (clock_mono_us() - service->started_at) / 1000000;
-	return now;
-}
 
 static void
 answer_healthy(struct request *request, const char *text)
@@ -57,8 +26,9 @@ answer_healthy(struct request *request, const char *text)
 void
 status_handle_health(struct service *service, struct request *request)
 {
-	struct snapshot now = take_snapshot(service);
+	struct snapshot now;
 
+	snapshot_take(service, &now);
 	if (!now.readable)
 		reply_error(&request->reply, 503, NULL, "the store cannot be read; see the log");
 	else if (now.is_shared ? now.node.is_failing : now.writer.failing)
@@ -69,37 +39,32 @@ status_handle_health(struct service *service, struct request *request)
 		answer_healthy(request, "ok");
 }
 
-/* What is counted, once for both forms: name (in /metrics with rowcast_ before
- * it), Prometheus type, what it is, value. */
-#define METRICS(METRIC) \
-	METRIC(streams, gauge, "open streams", hub.n_streams) \
-	METRIC(streams_joined_total, counter, "streams opened", hub.n_joined) \
-	METRIC(streams_refused_total, counter, "streams over a limit", hub.n_refused) \
-	METRIC(messages_read_total, counter, "messages that came to the table, from anybody", hub.n_read) \
-	METRIC(deliveries_total, counter, "messages sent to streams", hub.n_delivered) \
-	METRIC(gaps_total, counter, "replays that began with rowcast.gap", hub.n_gaps) \
-	METRIC(messages_committed_total, counter, "messages stored by /msg", writer.n_committed) \
-	METRIC(commits_total, counter, "transactions that stored them", writer.n_commits) \
-	METRIC(messages_trimmed_total, counter, "messages deleted by retention", writer.n_trimmed) \
-	METRIC(last_commit_failed, gauge, "1 after a commit that failed", writer.failing) \
-	METRIC(oldest_id, gauge, "lowest id retained", store.oldest) \
-	METRIC(newest_id, gauge, "highest id ever given", store.newest) \
-	METRIC(sent_id, gauge, "id up to which live streams have all", hub.sent) \
-	METRIC(users, gauge, "users with open streams", n_users) \
-	METRIC(uptime_seconds, gauge, "time since the start", uptime_s)
+/* What is told: name, value. */
+#define NUMBERS(NUMBER) \
+	NUMBER(streams, hub.n_streams) \
+	NUMBER(streams_joined_total, hub.n_joined) \
+	NUMBER(streams_refused_total, n_refused) \
+	NUMBER(messages_read_total, hub.n_read) \
+	NUMBER(deliveries_total, hub.n_delivered) \
+	NUMBER(gaps_total, n_gaps) \
+	NUMBER(messages_committed_total, writer.n_committed) \
+	NUMBER(commits_total, writer.commits.n) \
+	NUMBER(messages_trimmed_total, n_trimmed) \
+	NUMBER(last_commit_failed, writer.failing) \
+	NUMBER(oldest_id, store.oldest) \
+	NUMBER(newest_id, store.newest) \
+	NUMBER(sent_id, hub.sent) \
+	NUMBER(users, n_users) \
+	NUMBER(uptime_seconds, uptime_s)
 
 /* And where several machines share a log: upstream. */
-#define SHARED_METRICS(METRIC) \
-	METRIC(upstream_up, gauge, "1 while the log that the machines share answers", node.is_up) \
-	METRIC(nodes, gauge, "machines that are alive", node.n_nodes) \
-	METRIC(outbox_messages, gauge, "rows inserted here that the log does not have yet", \
-	    node.n_outbox) \
-	METRIC(outbox_dropped_total, counter, "rows inserted here whose key others have", \
-	    node.n_dropped) \
-	METRIC(upstream_lag_seconds, gauge, "time since this machine had all that the log has", \
-	    node.lag_s) \
-	METRIC(upstream_refused_entries_total, counter, "entries of the log that are no message", \
-	    node.n_refused)
+#define SHARED_NUMBERS(NUMBER) \
+	NUMBER(upstream_up, node.is_up) \
+	NUMBER(nodes, node.n_nodes) \
+	NUMBER(outbox_messages, node.n_outbox) \
+	NUMBER(outbox_dropped_total, node.n_dropped) \
+	NUMBER(upstream_lag_seconds, node.lag_us / 1000000) \
+	NUMBER(upstream_refused_entries_total, node.n_refused)
 
 /* A histogram, flat like all the rest: who wants the median of the last seconds takes the
  * counts of two moments. */
@@ -113,25 +78,6 @@ add_histogram(struct buf *json, const char *name, const struct histogram_counts 
 	    counts->sum_us);
 }
 
-void
-status_handle_metrics(struct service *service, struct request *request)
-{
-	struct snapshot now = take_snapshot(service);
-	struct buf text = BUF_EMPTY;
-
-#define ADD(name, type, help, member) \
-	buf_printf(&text, "# HELP rowcast_" #name " " help "\n# TYPE rowcast_" #name " " #type "\n" \
-	    "rowcast_" #name " %" PRId64 "\n", (int64_t)now.member);
-	METRICS(ADD)
-	if (now.is_shared) {
-		SHARED_METRICS(ADD)
-	}
-#undef ADD
-	reply_send(&request->reply, 200, NULL, "text/plain; version=0.0.4; charset=utf-8",
-	    text.bytes, text.len);
-	buf_free(&text);
-}
-
 /* add_numbers adds what /status tells, from its first member to the closing brace. */
 static void
 add_numbers(struct buf *json, const struct service *service, const struct snapshot *now)
@@ -141,15 +87,14 @@ add_numbers(struct buf *json, const struct service *service, const struct snapsh
 	buf_add_str(json, "\"version\":\"" PACKAGE_VERSION "\",\"node\":");
 	jsontext_add_string(json, service->conf->node);
 	buf_printf(json, ",\"time_ms\":%" PRId64, clock_wall_us() / 1000);
-#define ADD(name, type, help, member) \
-	buf_printf(json, ",\"" #name "\":%" PRId64, (int64_t)now->member);
-	METRICS(ADD)
+#define ADD(name, member) \
+	buf_printf(json, ",\"" #name "\":%" PRId64, (int64_t)(now->member));
+	NUMBERS(ADD)
 	if (now->is_shared) {
-		SHARED_METRICS(ADD)
+		SHARED_NUMBERS(ADD)
 	}
 #undef ADD
 	add_histogram(json, "delivery_lag", &now->hub.lag);
-	/* Only here, since to find out costs: /metrics is asked for by anybody. */
 	tail_bytes(service->tail, &bytes);
 	buf_printf(json, ",\"store_db_bytes\":%" PRId64 ",\"store_wal_bytes\":%" PRId64, bytes.db,
 	    bytes.wal);
@@ -159,9 +104,10 @@ add_numbers(struct buf *json, const struct service *service, const struct snapsh
 static void
 answer_status(struct service *service, struct request *request)
 {
-	struct snapshot now = take_snapshot(service);
 	struct buf json = BUF_EMPTY;
+	struct snapshot now;
 
+	snapshot_take(service, &now);
 	buf_add_char(&json, '{');
 	add_numbers(&json, service, &now);
 	reply_send(&request->reply, 200, NULL, "application/json", json.bytes, json.len);
@@ -183,8 +129,7 @@ status_handle_status(struct service *service, struct request *request)
 	if (id.may_admin)
 		answer_status(service, request);
 	else
-		reply_error(&request->reply, 403, NULL,
-		    "the token does not have the scope rowcast:admin");
+		service_deny_scope(service, request);
 	identity_free(&id);
 }
 
@@ -194,12 +139,13 @@ status_handle_status(struct service *service, struct request *request)
 void
 status_publish(struct service *service)
 {
-	struct snapshot now = take_snapshot(service);
+	struct snapshot now;
 	struct buf json = BUF_EMPTY;
 	struct publication own = { 0 };
 	struct reply nobody = { 0 };
 	struct message *m;
 
+	snapshot_take(service, &now);
 	if (now.hub.n_watchers == 0 && !tail_is_watched(service->tail))
 		return;
 	/* Nobody would see it, and it would stand before others when the log is back. */

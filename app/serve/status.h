@@ -1,4 +1,4 @@
-/* What rowcast tells of itself: /healthz, /metrics, /status. */
+/* What rowcast tells of itself: /healthz and /status. */
 #ifndef APP_SERVE_STATUS_H
 #define APP_SERVE_STATUS_H
 
@@ -7,9 +7,6 @@
 /* GET /healthz: 200 `ok` where the store could be read a second ago and the last
  * commit succeeded, else 503. Where only upstream is away: 200 `upstream is away`. */
 handler status_handle_health;
-
-/* GET /metrics: counters as Prometheus text, for whoever may reach the path. */
-handler status_handle_metrics;
 
 /* GET /status: the same and more as JSON, with scope rowcast:admin, or for
  * whoever may connect to the FastCGI socket itself (`rowcast status`). */

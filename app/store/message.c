@@ -15,6 +15,12 @@ message_topic_is_reserved(const char *topic)
 	return strncmp(topic, reserved, strlen(reserved)) == 0;
 }
 
+bool
+message_is_gap(const struct message *m)
+{
+	return m->event != NULL && strcmp(m->event, "rowcast.gap") == 0;
+}
+
 void
 message_free(struct message *m)
 {

@@ -38,6 +38,10 @@ struct message {
  * rowcast:admin reads such a topic, or sends to it over HTTP. */
 bool message_topic_is_reserved(const char *topic);
 
+/* message_is_gap: does it tell of a gap in a machine's copy (app/node/follower.c)? The table
+ * takes no such event from anybody. */
+bool message_is_gap(const struct message *m);
+
 /* message_free frees the strings, which the message owns, not the struct. */
 void message_free(struct message *m);
 

@@ -55,6 +55,7 @@ struct append {
 	size_t n;
 	const char *publisher;     /* keys are unique for a publisher, not for all */
 	bool existed;              /* out: a key was there already: its id, nothing inserted */
+	size_t n_existed;          /* out: of the messages, those with such a key */
 	bool refused;              /* out: the store itself refused it, the others stand */
 	bool stored;               /* out: all of it is in the store, or was there already */
 };
@@ -86,12 +87,17 @@ struct store_bounds {
 /* 0 or -1 (logged) */
 int store_bounds(struct store *store, struct store_bounds *bounds);
 
+/* store_created_at returns the row's created_at; 0 where there is no such row, or it cannot
+ * be read. */
+wall_s store_created_at(struct store *store, int64_t id);
+
 /* What the store takes on the disk. */
 struct store_bytes {
 	int64_t db, wal;  /* the file, and what was committed but not yet brought into it */
 };
 
-/* store_bytes asks the file system, some microseconds; 0 for what is not there. */
+/* store_bytes asks the file system, some microseconds; 0 for what is not there. Any
+ * thread, beside the one that has the handle. */
 void store_bytes(const struct store *store, struct store_bytes *bytes);
 
 /* Which rows: those for everyone and those for this user, without a topic or

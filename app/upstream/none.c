@@ -71,7 +71,7 @@ int
 upstream_forward(struct upstream *log __attribute__((unused)),
     const struct outgoing *rows __attribute__((unused)), size_t n __attribute__((unused)),
     int64_t above __attribute__((unused)), int64_t keep_for_s __attribute__((unused)),
-    size_t *n_dropped __attribute__((unused)))
+    size_t *n_dropped __attribute__((unused)), struct idruns *ids __attribute__((unused)))
 {
 	missing();
 }

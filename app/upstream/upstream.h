@@ -21,6 +21,7 @@
 #include "app/setting/conf.h"
 #include "app/store/store.h"
 #include "lib/clock.h"
+#include "lib/idruns.h"
 
 enum upstream_outcome {
 	UPSTREAM_AWAY = 1,  /* it cannot be reached: nothing was asked of it, or the handle is interrupted */
@@ -69,10 +70,11 @@ int upstream_append(struct upstream *log, struct append *appends[], size_t n, in
 
 /* upstream_forward brings rows of an outbox to the log, each once, whoever asks and
  * how often: `once` is remembered for a week, and for an hour after a later batch of
- * this handle. *n_dropped: messages whose key was there already. One try, as far as the
- * outcome says; the caller asks again. 0: the log has them all. */
+ * this handle. *n_dropped: messages whose key was there already. To ids, if it is not
+ * NULL, the ids of the others are added, whoever brought them there. One try, as far as
+ * the outcome says; the caller asks again. 0: the log has them all. */
 int upstream_forward(struct upstream *log, const struct outgoing *rows, size_t n,
-    int64_t above, int64_t keep_for_s, size_t *n_dropped);
+    int64_t above, int64_t keep_for_s, size_t *n_dropped, struct idruns *ids);
 
 /* ---- following ---- */
 

@@ -13,6 +13,25 @@
 static char *found;    /* what auth_check was asked about last; owned */
 static size_t n_found;  /* and how often */
 
+static struct denials denials;
+
+struct denials *
+auth_denials(struct auth *auth __attribute__((unused)))
+{
+	return &denials;
+}
+
+static uint64_t
+n_denials(void)
+{
+	uint64_t n[DENIALS], sum = 0;
+
+	denials_read(&denials, n);
+	for (size_t i = 0; i < DENIALS; i++)
+		sum += n[i];
+	return sum;
+}
+
 unsigned
 auth_check(struct auth *auth __attribute__((unused)), const char *token, struct identity *id)
 {
@@ -138,6 +157,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	if (choice & 8)
 		request.reply.allow_origin = "https://page.example";
+	denials = (struct denials){ 0 };
 	allowed = credentials_check(NULL, &request, places, &id);
 	if (allowed) {
 		identity_free(&id);
@@ -146,6 +166,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		status = answer_error(fd);
 	}
 	check(&request, places, allowed, status);
+	REQUIRE(n_denials() == !allowed);
 	close(fd);
 	free(found);
 	found = NULL;

@@ -583,6 +583,7 @@ rowcast_start(struct rowcast *r, const char *const lines[])
 	conf_of(&r->conf, lines);
 	r->service.conf = &r->conf;
 	r->service.started_at = clock_mono_us();
+	r->service.process_started_us = clock_wall_us();
 	atomic_store(&r->service.max_message_bytes, r->conf.max_message_bytes);
 	atomic_store(&r->service.retry_min_ms, r->conf.retry.min_ms);
 	atomic_store(&r->service.retry_max_ms, r->conf.retry.max_ms);
@@ -597,9 +598,11 @@ rowcast_start(struct rowcast *r, const char *const lines[])
 	r->service.hub = hub_start(&r->conf, r->conf.store, bounds.newest);
 	assert_non_null(r->service.hub);
 	auth_heed(r->service.auth, hub_revocations(r->service.hub));
-	r->service.tail = tail_start(r->conf.store, bounds.newest, r->service.hub, NULL);
+	r->service.origin = origin_new();
+	r->service.tail = tail_start(r->conf.store, bounds.newest, r->service.hub, r->service.origin,
+	    NULL);
 	assert_non_null(r->service.tail);
-	r->service.writer = writer_start(&r->conf, store, committed, r->service.tail);
+	r->service.writer = writer_start(&r->conf, store, r->service.origin, committed, r->service.tail);
 	at_intake = workers_service(&r->service);
 	r->intake = intake_start(r->listener.fd, &at_intake);
 	r->workers = workers_start(r->conf.n_workers, &r->service, r->intake);
@@ -615,6 +618,7 @@ rowcast_stop(struct rowcast *r)
 	hub_stop(r->service.hub);
 	intake_free(r->intake);
 	listener_close(&r->listener);
+	origin_free(r->service.origin);
 	auth_close(r->service.auth);
 	conf_free(&r->conf);
 }

@@ -123,6 +123,7 @@ insert_keyed(struct store *store, struct append *append, struct message *m)
 	if (outcome == 0 && !inserted) {
 		outcome = find_key(store, m, scoped);
 		append->existed |= outcome == 0;
+		append->n_existed += outcome == 0;
 	}
 	free(scoped);
 	return outcome;
@@ -222,6 +223,7 @@ append_one(struct store *store, struct append *append)
 	if (outcome != 0)
 		return outcome;
 	append->existed = false;
+	append->n_existed = 0;
 	for (size_t i = 0; i < append->n && outcome == 0; i++) {
 		struct message *m = &append->messages[i];
 
@@ -311,16 +313,20 @@ store_append(struct store *store, struct append *appends[], size_t n)
 {
 	int outcome;
 
-	for (size_t i = 0; i < n; i++)
+	for (size_t i = 0; i < n; i++) {
 		appends[i]->existed = appends[i]->refused = appends[i]->stored = false;
+		appends[i]->n_existed = 0;
+	}
 	outcome = commit_together(store, appends, n);
 	/* The table refused a row. Savepoints show which append it is in and keep the
 	 * others, but cost more than everything else, and a refusal is rare: so they
 	 * are used only now. */
 	if (outcome == SQL_CONSTRAINT) {
 		sql_roll_back(store->sql);
-		for (size_t i = 0; i < n; i++)
+		for (size_t i = 0; i < n; i++) {
 			appends[i]->existed = false;
+			appends[i]->n_existed = 0;
+		}
 		outcome = commit_each(store, appends, n);
 	} else if (outcome == 0) {
 		for (size_t i = 0; i < n; i++)

@@ -30,6 +30,7 @@ struct place_file {
 
 /* The store's file and what lies beside it, as they were when it was opened. */
 struct place {
+	const char *path;              /* of the file itself; SQLite's string, for as long as the handle is open */
 	struct place_file file, wal, shm;
 };
 

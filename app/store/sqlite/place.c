@@ -58,10 +58,11 @@ is_same(struct place_file a, struct place_file b)
 	return a.exists == b.exists && a.device == b.device && a.inode == b.inode;
 }
 
+/* bytes_beside asks SQLite nothing: another thread may be using the handle. */
 static int64_t
 bytes_beside(const struct store *store, const char *suffix)
 {
-	char *path = path_beside(store, suffix);
+	char *path = mem_printf("%s%s", store->place.path, suffix);
 	struct stat st;
 	int64_t n = stat(path, &st) == 0 ? (int64_t)st.st_size : 0;
 
@@ -150,7 +151,8 @@ place_refuse(struct store *store)
 int
 place_begin(struct store *store)
 {
-	store->place.file = find_file(sql_path(store->sql));
+	store->place.path = sql_path(store->sql);
+	store->place.file = find_file(store->place.path);
 	store->place.wal = find_beside(store, "-wal");
 	store->place.shm = find_beside(store, "-shm");
 	/* SQLite compares the file with its own descriptor: asked after the stat, so what

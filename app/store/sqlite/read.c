@@ -4,6 +4,7 @@
 
 #include "app/store/sqlite/read.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 
 #include "app/store/sqlite/fault.h"
@@ -98,6 +99,16 @@ store_bounds(struct store *store, struct store_bounds *bounds)
 	}
 	sql_reset(store->bounds);
 	return rc;
+}
+
+wall_s
+store_created_at(struct store *store, int64_t id)
+{
+	char *sql = mem_printf("SELECT created_at FROM %s WHERE id = %" PRId64, store->table, id);
+	wall_s at = sql_number(store->sql, sql, 0);
+
+	free(sql);
+	return at;
 }
 
 /* SQLite merges the runs by id as it reads. */

@@ -127,6 +127,7 @@ static void
 refuse_unfit(struct upstream *log, struct append *append)
 {
 	append->existed = append->refused = append->stored = false;
+	append->n_existed = 0;
 	for (size_t k = 0; k < append->n && !append->refused; k++) {
 		const char *refusal = entry_refusal(&append->messages[k]);
 
@@ -295,11 +296,13 @@ take_ids(const struct group *g, const struct redis_value *answer)
 		if (append->refused)
 			continue;
 		append->existed = false;
+		append->n_existed = 0;
 		for (size_t k = 0; k < append->n; k++, id++, left--) {
 			if (left == 0 && !read_word(&text, &id, &left, &existed))
 				return false;
 			append->messages[k].id = id;
 			append->existed |= existed;
+			append->n_existed += existed;
 		}
 	}
 	return left == 0 && *text == '\0';

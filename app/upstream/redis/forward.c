@@ -28,7 +28,9 @@ enum {
 /* ARGV: above, now in ms, ms that a key is kept, how many `once` follow, these; then
  * of each row: once, the id to erase in Redis's form and as a number, or empty, and
  * ENTRY_ARGS; a message that replaces has for the number `replaces`. An entry that this
- * batch erases has its key no longer, though that was asked before the first write. Returns how many messages had a key that was there already. */
+ * batch erases has its key no longer, though that was asked before the first write.
+ * Returns how many messages had a key that was there already, and then the ids of the
+ * others, with a blank before each. */
 static const struct script forward = {
 	LOGLUA_LOG LOGLUA_ADD
 	"local n_before, week = tonumber(ARGV[4]), '604800000'\n"
@@ -41,7 +43,7 @@ static const struct script forward = {
 	"  if not known[at] and key ~= '' and old[key] == nil then old[key] = keyed_entry(key) end\n"
 	"end\n"
 	"if below(log.last, ARGV[1]) then rewind(ARGV[1]) end\n"
-	"local dropped, erased, gone = 0, 0, {}\n"
+	"local dropped, erased, gone, ids = 0, 0, {}, {}\n"
 	"local function erase(i, number)\n"
 	"  erased = erased + redis.call('XDEL', K, i)\n"
 	"  redis.call('SET', P .. 'erased:' .. i, '', 'PX', week)\n"
@@ -68,14 +70,15 @@ static const struct script forward = {
 	"    end\n"
 	"    redis.call('SET', P .. 'once:' .. ARGV[at], i, 'PX', week)\n"
 	"  end\n"
-	"  if string.sub(i, 1, 1) == '=' then dropped = dropped + 1 end\n"
+	"  if string.sub(i, 1, 1) == '=' then dropped = dropped + 1\n"
+	"  elseif ARGV[at + 1] == '' then ids[#ids + 1] = ' ' .. i end\n"
 	"end\n"
 	"if erased > 0 then\n"
 	"  log.gone = log.gone + erased\n"
 	"  set_floor(log.floor)\n"
 	"end\n"
 	"for b = 5, 4 + n_before do redis.call('PEXPIRE', P .. 'once:' .. ARGV[b], '3600000') end\n"
-	"return dropped\n",
+	"return dropped .. table.concat(ids)\n",
 };
 
 void
@@ -101,9 +104,28 @@ remember(struct upstream *log, const struct outgoing *rows, size_t n)
 		snprintf(log->forward.once[i], sizeof(log->forward.once[i]), "%s", rows[i].once);
 }
 
+/* take_answer reads what the script returns. */
+static void
+take_answer(const struct redis_value *answer, size_t *n_dropped, struct idruns *ids)
+{
+	size_t len;
+	const char *text = redis_text(answer, &len);
+	int64_t id;
+
+	if (text == NULL)
+		return;
+	*n_dropped = strtoul(text, NULL, 10);
+	for (text += strcspn(text, " "); *text == ' '; text += len) {
+		text++;
+		len = strcspn(text, " ");
+		if (ids != NULL && logid_read(text, len, &id))
+			idruns_add(ids, id, id);
+	}
+}
+
 int
 upstream_forward(struct upstream *log, const struct outgoing *rows, size_t n,
-    int64_t above, int64_t keep_for_s, size_t *n_dropped)
+    int64_t above, int64_t keep_for_s, size_t *n_dropped, struct idruns *ids)
 {
 	size_t n_before = n > 0 && was_before(log, rows, n) ? log->forward.n : 0;
 	size_t n_args = N_HEAD + n_before;
@@ -166,7 +188,7 @@ upstream_forward(struct upstream *log, const struct outgoing *rows, size_t n,
 	answer = append_call(log, &forward, n_args, args, lens,
 	    clock_mono_us() + 2 * (mono_us)UPSTREAM_WAIT_MS * 1000, &outcome);
 	if (answer != NULL) {
-		*n_dropped = (size_t)redis_integer(answer);
+		take_answer(answer, n_dropped, ids);
 		remember(log, rows, n);
 	}
 	redis_value_free(answer);

@@ -32,6 +32,17 @@ teardown(void **state __attribute__((unused)))
 
 /* ---- verbs ---- */
 
+static uint64_t
+n_denials(void)
+{
+	uint64_t n[DENIALS], sum = 0;
+
+	denials_read(auth_denials(auth), n);
+	for (size_t i = 0; i < DENIALS; i++)
+		sum += n[i];
+	return sum;
+}
+
 /* status_of has the request checked: 0 where it may go on as user 42, else the
  * status it was answered with. Each %s in a string stands for a good token. */
 static int
@@ -42,6 +53,7 @@ status_of(struct request request, unsigned places)
 	struct identity id;
 	struct peer peer;
 	int status = 0;
+	uint64_t before;
 	ssize_t n;
 
 	for (size_t i = 0; i < 3; i++) {
@@ -57,6 +69,7 @@ status_of(struct request request, unsigned places)
 	if (request.method == NULL)
 		request.method = "GET";
 	request.reply.conn = conn_of(peer_pair(&peer));
+	before = n_denials();
 	if (credentials_check(auth, &request, places, &id)) {
 		assert_string_equal(id.user, "42");
 		identity_free(&id);
@@ -67,6 +80,8 @@ status_of(struct request request, unsigned places)
 		answer[n] = '\0';
 		assert_int_equal(sscanf(answer + 8, "Status: %d ", &status), 1);
 	}
+	/* Once, however many tokens there were. */
+	assert_int_equal(n_denials(), before + (status != 0));
 	hang_up(&peer);
 	for (size_t i = 0; i < 3; i++)
 		free(copies[i]);

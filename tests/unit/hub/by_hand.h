@@ -42,7 +42,7 @@ static inline void
 end(void)
 {
 	for (size_t i = 0; i < hub.roster.n; i++)
-		life_close(&hub, hub.roster.streams[i]);
+		life_close(&hub, hub.roster.streams[i], STREAM_END_CLIENT);
 	replay_forget(&replay, &hub);
 	life_free_closed(&hub);
 	gate_let_in(100);

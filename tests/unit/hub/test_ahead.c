@@ -130,7 +130,7 @@ TEST(a_cursor_that_the_log_never_gave_is_told_so_and_goes_on_from_its_newest)
 	page_comes();
 	expect_written(fds[0], "id: 5\nevent: rowcast.gap\n"
 	    "data: {\"reason\":\"ahead\",\"requested\":\"7\",\"oldest\":1,\"newest\":5}\n\n");
-	assert_int_equal(hub.counters.n_gaps, 1);
+	assert_int_equal(hub.counters.n_gaps[GAP_AHEAD], 1);
 	assert_int_equal(s->state, STREAM_AHEAD);
 	message(4);
 	message(5);
@@ -196,7 +196,7 @@ TEST(only_who_waits_to_be_judged_is_counted)
 	assert_int_equal(hub.counters.n_unproven, 0);
 	comes_back(8, 300);
 	assert_int_equal(hub.counters.n_unproven, 1);
-	life_close(&hub, hub.roster.streams[2]);
+	life_close(&hub, hub.roster.streams[2], STREAM_END_CLIENT);
 	assert_int_equal(hub.counters.n_unproven, 0);
 	turn();
 	assert_int_equal(s->state, STREAM_AHEAD);

@@ -36,7 +36,7 @@ begin_with(const char *const lines[])
 	table_open(&table);
 	hub = hub_start(&conf, table.name, 0);
 	assert_non_null(hub);
-	tail = tail_start(table.name, 0, hub, NULL);
+	tail = tail_start(table.name, 0, hub, NULL, NULL);
 	assert_non_null(tail);
 }
 
@@ -116,6 +116,15 @@ expect_401(struct peer *peer)
 	hang_up(peer);
 }
 
+static uint64_t
+n_ended(enum stream_end why)
+{
+	struct hub_counters now;
+
+	hub_count(hub, &now);
+	return now.n_ends[why];
+}
+
 /* is_live: it is there, and gets what is sent to all. */
 static void
 is_live(struct peer *peer)
@@ -152,6 +161,8 @@ TEST(who_is_kicked_is_told_when_to_come_back_and_nobody_else_is_disturbed)
 	expect_gone(&one, "retry: 70");
 	expect_gone(&two, "retry: 70");
 	is_live(&other);
+	assert_int_equal(n_ended(STREAM_END_KICKED), 2);
+	assert_int_equal(n_ended(STREAM_END_REVOKED), 0);
 	JOIN(&one, .user = "u", .cursor = 1);
 	is_live(&one);
 	end();
@@ -254,6 +265,8 @@ TEST(streams_end_whose_token_was_issued_up_to_that_second_or_at_no_known_time)
 	expect_gone(&then, REVOKED);
 	expect_gone(&none, REVOKED);
 	is_live(&after);
+	assert_int_equal(n_ended(STREAM_END_REVOKED), 3);
+	assert_int_equal(n_ended(STREAM_END_KICKED), 0);
 	end();
 	expect_message(&other, 1, "are you there?");
 	hang_up(&other);
@@ -455,7 +468,7 @@ TEST(at_the_start_the_revoked_are_known_and_nobody_is_kicked_again)
 	orders("revoke", "u", 1000);
 	table_run(&table, "DELETE FROM message WHERE event = 'revoke'");
 	hub = hub_start(&conf, table.name, 2);
-	tail = tail_start(table.name, 2, hub, NULL);
+	tail = tail_start(table.name, 2, hub, NULL, NULL);
 	ASK(&peer, .user = "u", .issued_at = 1000, .cursor = 2);
 	expect_401(&peer);
 	JOIN(&peer, .user = "v", .issued_at = 1000, .cursor = 2);
@@ -519,7 +532,7 @@ static void
 end_by_hand(void)
 {
 	for (size_t i = 0; i < parts.roster.n; i++)
-		life_close(&parts, parts.roster.streams[i]);
+		life_close(&parts, parts.roster.streams[i], STREAM_END_CLIENT);
 	life_free_closed(&parts);
 	dismissal_free(&dismissal);
 	revocations_free(parts.revocations);
@@ -561,6 +574,19 @@ TEST(a_turn_ends_more_where_all_else_takes_long)
 	dismissal_kick(&dismissal, "u");
 	parts.now = clock_mono_us() + 1000000;
 	assert_int_equal(turn(), DISMISSAL_TURN_STREAMS);
+	end_by_hand();
+}
+
+TEST(a_stream_that_is_sent_away_is_counted_as_who_sends_it_away_says)
+{
+	begin_by_hand();
+	add_streams("u", 4);
+	for (size_t i = 0; i < 3; i++)
+		dismissal_send_away(&parts, parts.roster.streams[i], STREAM_END_DRAIN);
+	/* Once, however often it is done. */
+	dismissal_send_away(&parts, parts.roster.streams[0], STREAM_END_DRAIN);
+	assert_int_equal(parts.counters.n_ends[STREAM_END_DRAIN], 3);
+	assert_int_equal(parts.counters.n_ends[STREAM_END_KICKED], 0);
 	end_by_hand();
 }
 
@@ -636,6 +662,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(at_the_start_the_revoked_are_known_and_nobody_is_kicked_again),
 	cmocka_unit_test(a_turn_ends_a_slice_and_the_next_goes_on),
 	cmocka_unit_test(a_turn_ends_more_where_all_else_takes_long),
+	cmocka_unit_test(a_stream_that_is_sent_away_is_counted_as_who_sends_it_away_says),
 	cmocka_unit_test(who_comes_back_while_the_others_are_being_ended_stays),
 	cmocka_unit_test(orders_for_one_user_are_joined),
 	cmocka_unit_test(the_orders_of_several_users_share_a_turn),

@@ -155,6 +155,37 @@ counters(void)
 	return now;
 }
 
+static uint64_t
+n_gaps(void)
+{
+	struct hub_counters now = counters();
+
+	return now.n_gaps[GAP_EXPIRED] + now.n_gaps[GAP_AHEAD] + now.n_gaps[GAP_INVALID];
+}
+
+static uint64_t
+n_refused(void)
+{
+	struct hub_counters now = counters();
+	uint64_t n = 0;
+
+	for (size_t i = 0; i < STREAM_REFUSALS; i++)
+		n += now.n_refused[i];
+	return n;
+}
+
+/* only_ended: that is how often streams have ended for this reason, and for none other. */
+static bool
+only_ended(enum stream_end why, uint64_t n)
+{
+	struct hub_counters now = counters();
+
+	for (size_t i = 0; i < STREAM_ENDS; i++)
+		if (now.n_ends[i] != (i == (size_t)why ? n : 0))
+			return false;
+	return true;
+}
+
 /* two_turns returns when the hub has ended the turn in which it noticed all
  * that happened before: a stream joins after that, and another in a later turn. */
 static void
@@ -311,7 +342,7 @@ TEST(a_replay_of_many_pages_comes_whole_also_to_a_socket_that_takes_little)
 	publish("u", NULL, "live");
 	expect_message(&fast, 301, "live");
 	expect_message(&slow, 301, "live");
-	assert_int_equal(counters().n_gaps, 0);
+	assert_int_equal(n_gaps(), 0);
 	free(text);
 	end();
 	hang_up(&fast);
@@ -444,7 +475,8 @@ TEST(a_gap_is_told_once_and_only_where_retention_has_deleted)
 	    "data: {\"reason\":\"expired\",\"requested\":\"5\",\"oldest\":7,\"newest\":10}");
 	for (int i = 7; i <= 10; i++)
 		expect_message(&beyond, i, "x");
-	assert_int_equal(counters().n_gaps, 1);
+	assert_int_equal(counters().n_gaps[GAP_EXPIRED], 1);
+	assert_int_equal(n_gaps(), 1);
 	JOIN(&at, .user = "u", .cursor = 6, .resumes = true);
 	expect_message(&at, 7, "x");
 	JOIN(&above, .user = "u", .cursor = 7, .resumes = true);
@@ -454,7 +486,8 @@ TEST(a_gap_is_told_once_and_only_where_retention_has_deleted)
 	expect_event(&all, "id: 6\nevent: rowcast.gap\n"
 	    "data: {\"reason\":\"expired\",\"requested\":\"0\",\"oldest\":7,\"newest\":10}");
 	expect_message(&all, 7, "x");
-	assert_int_equal(counters().n_gaps, 2);
+	assert_int_equal(counters().n_gaps[GAP_EXPIRED], 2);
+	assert_int_equal(n_gaps(), 2);
 	end();
 	hang_up(&beyond);
 	hang_up(&at);
@@ -479,7 +512,7 @@ TEST(rows_that_were_erased_or_have_expired_are_no_gap)
 	publish(NULL, NULL, "y");
 	expect_message(&all, 7, "y");
 	expect_message(&peer, 7, "y");
-	assert_int_equal(counters().n_gaps, 0);
+	assert_int_equal(n_gaps(), 0);
 	end();
 	hang_up(&peer);
 	hang_up(&all);
@@ -515,7 +548,8 @@ TEST(a_cursor_that_was_never_given_is_told_and_goes_on_from_the_newest)
 	    "data: {\"reason\":\"ahead\",\"requested\":\"9\",\"oldest\":1,\"newest\":3}");
 	publish(NULL, NULL, "y");
 	expect_message(&peer, 4, "y");
-	assert_int_equal(counters().n_gaps, 1);
+	assert_int_equal(counters().n_gaps[GAP_AHEAD], 1);
+	assert_int_equal(n_gaps(), 1);
 	end();
 	hang_up(&peer);
 }
@@ -533,7 +567,7 @@ TEST(a_cursor_that_only_the_store_knows_is_no_gap)
 	news();
 	publish(NULL, NULL, "y");
 	expect_message(&peer, 4, "y");
-	assert_int_equal(counters().n_gaps, 0);
+	assert_int_equal(n_gaps(), 0);
 	end();
 	hang_up(&peer);
 }
@@ -551,7 +585,8 @@ TEST(an_invalid_id_is_told_once_and_before_what_was_committed_since)
 	expect_message(&peer, 3, "x");
 	publish(NULL, NULL, "y");
 	expect_message(&peer, 4, "y");
-	assert_int_equal(counters().n_gaps, 1);
+	assert_int_equal(counters().n_gaps[GAP_INVALID], 1);
+	assert_int_equal(n_gaps(), 1);
 	end();
 	hang_up(&peer);
 }
@@ -571,6 +606,7 @@ TEST(a_replay_that_cannot_be_read_ends_the_stream_and_the_next_one_is_whole)
 	JOIN(&peer, .user = "u", .cursor = 1, .resumes = true);
 	expect_end(&peer);
 	hang_up(&peer);
+	assert_true(only_ended(STREAM_END_STORE, 1));
 	assert_says(capture_end(), "no such column: event");
 	table_run(&table, "ALTER TABLE message RENAME COLUMN renamed TO event");
 	JOIN(&peer, .user = "u", .cursor = 1, .resumes = true);
@@ -579,6 +615,9 @@ TEST(a_replay_that_cannot_be_read_ends_the_stream_and_the_next_one_is_whole)
 	publish(NULL, NULL, "y");
 	expect_message(&peer, 4, "y");
 	expect_message(&live, 4, "y");
+	/* Two were replayed, and two came live. */
+	assert_int_equal(counters().n_replayed, 2);
+	WAIT_FOR(counters().n_delivered == 4 && counters().n_behind == 0);
 	end();
 	hang_up(&peer);
 	hang_up(&live);
@@ -655,7 +694,8 @@ TEST(the_place_of_a_stream_that_was_hung_up_on_is_free_for_the_next)
 		hang_up(&other);
 		two_turns();
 	}
-	assert_int_equal(counters().n_refused, 0);
+	assert_int_equal(n_refused(), 0);
+	WAIT_FOR(only_ended(STREAM_END_CLIENT, counters().n_joined));
 	end();
 }
 
@@ -716,7 +756,8 @@ TEST(a_user_at_the_limit_is_busy_and_the_open_streams_are_probed_twice)
 	expect_text(expect_reply(&program, 429), "Retry-After: ");
 	expect_event(&first, ":");
 	expect_nothing(&other);
-	assert_int_equal(counters().n_refused, 2);
+	assert_int_equal(counters().n_refused[STREAM_REFUSED_MAX_STREAMS_PER_USER], 2);
+	assert_int_equal(n_refused(), 2);
 	end();
 	hang_up(&first);
 	hang_up(&other);
@@ -739,7 +780,7 @@ TEST(a_newcomer_is_admitted_the_moment_a_stream_of_its_user_is_gone)
 	hang_up(&second);
 	expect_head(&newcomer);
 	expect_start(&newcomer, 7);
-	assert_int_equal(counters().n_refused, 0);
+	assert_int_equal(n_refused(), 0);
 	end();
 	hang_up(&first);
 	hang_up(&third);
@@ -764,7 +805,7 @@ TEST(newcomers_are_admitted_first_come_first_served)
 		expect_head(&waiting[i]);
 		expect_start(&waiting[i], i);
 	}
-	assert_int_equal(counters().n_refused, 0);
+	assert_int_equal(n_refused(), 0);
 	end();
 	for (int i = 0; i < WAITING; i++)
 		hang_up(&waiting[i]);
@@ -784,7 +825,8 @@ TEST(as_many_of_a_user_may_wait_as_be_open_and_others_are_refused_at_once)
 	JOIN(&other, .user = "v");
 	hang_up(&open);
 	expect_head(&waiting);
-	assert_int_equal(counters().n_refused, 1);
+	assert_int_equal(counters().n_refused[STREAM_REFUSED_MAX_STREAMS_PER_USER], 1);
+	assert_int_equal(n_refused(), 1);
 	end();
 	hang_up(&waiting);
 	hang_up(&refused);
@@ -808,7 +850,7 @@ TEST(a_newcomer_that_leaves_keeps_nobody_from_waiting)
 	two_turns();
 	hang_up(&open);
 	expect_head(&waiting);
-	assert_int_equal(counters().n_refused, 0);
+	assert_int_equal(n_refused(), 0);
 	end();
 	hang_up(&waiting);
 }
@@ -841,7 +883,8 @@ TEST(of_all_users_together_a_number_may_wait_and_others_are_refused_at_once)
 	/* They had come before, and wait on where the machine is not very busy. */
 	for (int i = 0; i < N; i++)
 		expect_reply(&waiting[i], 429);
-	assert_int_equal(counters().n_refused, N + 1);
+	assert_int_equal(counters().n_refused[STREAM_REFUSED_MAX_STREAMS_PER_USER], N + 1);
+	assert_int_equal(n_refused(), N + 1);
 	end();
 	for (int i = 0; i < N; i++) {
 		hang_up(&open[i]);
@@ -906,7 +949,7 @@ TEST(those_who_wait_are_admitted_by_limits_that_are_raised)
 	hub_reload(hub, &conf);
 	JOIN(&next, .user = "u");
 	expect_head(&waiting);
-	assert_int_equal(counters().n_refused, 0);
+	assert_int_equal(n_refused(), 0);
 	end();
 	hang_up(&first);
 	hang_up(&waiting);
@@ -928,10 +971,38 @@ TEST(beyond_max_streams_everybody_is_busy_for_longer)
 	assert_int_equal(sscanf(strstr(reply, "Retry-After: "), "Retry-After: %d", &seconds), 1);
 	assert_in_range(seconds, 10, 30);
 	expect_text(reply, "{\"error\":\"the server has as many streams as it may hold\"}");
+	assert_int_equal(counters().n_refused[STREAM_REFUSED_MAX_STREAMS], 2);
+	assert_int_equal(n_refused(), 2);
 	end();
 	hang_up(&first);
 	hang_up(&browser);
 	hang_up(&program);
+}
+
+TEST(where_descriptors_run_out_first_that_is_the_reason)
+{
+	enum { N = 40 };
+	static struct peer peers[N];
+	struct rlimit before, files;
+	size_t n = 0;
+
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+	files = before;
+	files.rlim_cur = 2 * count_descriptors() + 40;  /* of which half are kept free */
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &files), 0);
+	begin_with(LIST("max_streams_per_user = 1000"));
+	while (n < N && n_refused() == 0) {
+		ASK(&peers[n], .user = "u");
+		expect_head(&peers[n]);
+		next_block(&peers[n++]);
+	}
+	assert_in_range(n, 2, N - 1);
+	assert_int_equal(counters().n_refused[STREAM_REFUSED_DESCRIPTORS], 1);
+	assert_int_equal(n_refused(), 1);
+	end();
+	while (n > 0)
+		hang_up(&peers[--n]);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
 }
 
 TEST(reloaded_limits_count_from_the_next_stream_on)
@@ -1070,6 +1141,8 @@ TEST(a_stream_ends_when_its_token_does)
 		;
 	publish("u", NULL, "y");
 	expect_message(&other, 2, "y");
+	assert_true(only_ended(STREAM_END_EXPIRED, 2));
+	assert_int_equal(counters().n_behind, 0);
 	free(text);
 	end();
 	hang_up(&peer);
@@ -1222,7 +1295,7 @@ TEST(streams_that_join_while_messages_flow_get_each_once_and_in_order)
 		}
 		begin_with(LIST("max_streams_per_user = 100"));
 		atomic_store(&race_over, false);
-		tail = tail_start(table.name, 0, hub, NULL);
+		tail = tail_start(table.name, 0, hub, NULL, NULL);
 		assert_non_null(tail);
 		reader = store_open(table.name, STORE_READER);
 		assert_non_null(reader);
@@ -1259,7 +1332,7 @@ TEST(streams_that_join_while_messages_flow_get_each_once_and_in_order)
 			expect_message(&peers[i], last, "last");
 			hang_up(&peers[i]);
 		}
-		assert_int_equal(counters().n_gaps, 0);
+		assert_int_equal(n_gaps(), 0);
 		store_close(reader);
 		tail_stop(tail);
 		end();
@@ -1299,6 +1372,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(who_is_busy_is_told_the_id_to_come_back_with_but_not_for_an_invalid_one),
 	cmocka_unit_test(those_who_wait_are_admitted_by_limits_that_are_raised),
 	cmocka_unit_test(beyond_max_streams_everybody_is_busy_for_longer),
+	cmocka_unit_test(where_descriptors_run_out_first_that_is_the_reason),
 	cmocka_unit_test(reloaded_limits_count_from_the_next_stream_on),
 	cmocka_unit_test(a_heartbeat_tells_the_cursor_where_it_has_moved),
 	cmocka_unit_test(with_cursor_event_a_cursor_that_has_moved_is_an_event),

@@ -146,6 +146,21 @@ TEST(a_stream_whose_socket_takes_no_more_goes_on_from_what_it_was_sent)
 	end_news();
 }
 
+TEST(a_web_server_that_is_gone_when_it_is_written_to_ends_the_stream)
+{
+	begin_news();
+	stream_of("u", 0, false);
+	stream_of("u", 0, false);
+	close(fds[0]);
+	fds[0] = dup(fds[1]);
+	publish(NULL);
+	turn();
+	assert_int_equal(hub.roster.n, 1);
+	assert_int_equal(hub.counters.n_ends[STREAM_END_WRITE], 1);
+	assert_int_equal(hub.counters.n_behind, 0);
+	end_news();
+}
+
 TEST(a_stream_that_joined_above_the_news_is_sent_no_more_than_it_wants)
 {
 	struct stream *s;
@@ -438,6 +453,7 @@ TEST(in_any_order_of_events_each_stream_gets_each_message_once_and_in_order)
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(a_users_message_does_not_wait_for_the_round),
 	cmocka_unit_test(a_stream_whose_socket_takes_no_more_goes_on_from_what_it_was_sent),
+	cmocka_unit_test(a_web_server_that_is_gone_when_it_is_written_to_ends_the_stream),
 	cmocka_unit_test(a_stream_that_joined_above_the_news_is_sent_no_more_than_it_wants),
 	cmocka_unit_test(little_is_sent_directly_between_two_rounds_and_the_rest_comes_with_the_next),
 	cmocka_unit_test(a_stream_is_sent_something_directly_a_few_times),

@@ -144,7 +144,7 @@ TEST(for_streams_that_have_gone_nothing_is_read)
 	at = n_fds - 1;
 	turn();
 	for (int i = 0; i < GONE; i++)
-		life_close(&hub, gone[i]);
+		life_close(&hub, gone[i], STREAM_END_CLIENT);
 	turn();
 	assert_int_equal(hub.roster.n, 2);
 	page_comes();
@@ -165,7 +165,7 @@ TEST(a_stream_that_goes_while_its_page_is_read_is_freed_when_that_is_back)
 	s = stream_of("a", 1, true);
 	turn();
 	gate_expect();
-	life_close(&hub, s);
+	life_close(&hub, s, STREAM_END_CLIENT);
 	turn();
 	assert_int_equal(hub.roster.n, 0);
 	page_comes();
@@ -405,7 +405,7 @@ TEST(a_newcomer_that_goes_while_it_is_searched_for_is_freed_when_that_is_back)
 	s = newcomer("u", STREAM_CURSOR_ID);
 	turn();
 	gate_expect();
-	life_close(&hub, s);
+	life_close(&hub, s, STREAM_END_CLIENT);
 	turn();
 	page_comes();
 	assert_int_equal(gate.n_readings, 1);

@@ -43,7 +43,7 @@ begin(void)
 	foreign = foreign_open(&table);
 	hub = hub_start(&conf, table.name, 0);
 	assert_non_null(hub);
-	tail = tail_start(table.name, 0, hub, NULL);
+	tail = tail_start(table.name, 0, hub, NULL, NULL);
 	assert_non_null(tail);
 	join(0);
 }
@@ -173,7 +173,7 @@ TEST(a_tail_begins_above_what_it_is_told)
 	for (int i = 0; i < 3; i++)
 		commit(&table, NULL, NULL, "before");
 	hub = hub_start(&conf, table.name, 3);
-	tail = tail_start(table.name, 3, hub, NULL);
+	tail = tail_start(table.name, 3, hub, NULL, NULL);
 	join(3);
 	tail_committed(tail, commit(&table, NULL, NULL, "after"));
 	expect_message(&peer, 4, "after");
@@ -221,7 +221,7 @@ TEST(a_store_that_is_taken_away_is_told_once_and_what_it_had_is_sent)
 	path = table.name + strlen("sqlite:");
 	moved = mem_printf("%s-moved", path);
 	hub = hub_start(&conf, table.name, 0);
-	tail = tail_start(table.name, 0, hub, count_lost);
+	tail = tail_start(table.name, 0, hub, NULL, count_lost);
 	join(0);
 	commit(&table, NULL, NULL, "stored");
 	capture_begin();
@@ -286,7 +286,7 @@ TEST(the_bounds_are_known_from_the_start)
 		commit(&table, NULL, NULL, "before");
 	foreign_run(foreign, "DELETE FROM message WHERE id = 1");
 	hub = hub_start(&conf, table.name, 3);
-	tail = tail_start(table.name, 3, hub, NULL);
+	tail = tail_start(table.name, 3, hub, NULL, NULL);
 	assert_true(bounds_are(2, 3));
 	join(3);
 	end();
@@ -359,7 +359,7 @@ TEST(without_a_store_there_is_no_tail)
 	char *path = path_in_folder("nothing.db"), *name = mem_printf("sqlite:%s", path);
 
 	capture_begin();
-	assert_null(tail_start(name, 0, NULL, NULL));
+	assert_null(tail_start(name, 0, NULL, NULL, NULL));
 	assert_says(capture_end(), "nothing.db");
 	free(name);
 	free(path);
@@ -381,11 +381,13 @@ begin_trimmed(int64_t keep_rows)
 		;
 	hub = hub_start(&conf, table.name, 3);
 	join(3);
-	tail = tail_start(table.name, 3, hub, NULL);
+	tail = tail_start(table.name, 3, hub, NULL, NULL);
 }
 
 TEST(rows_that_retention_deletes_before_they_are_read_are_a_gap)
 {
+	struct hub_counters now;
+
 	begin_trimmed(2);
 	expect_event(&peer, "id: 8\nevent: rowcast.gap\n"
 	    "data: {\"reason\":\"expired\",\"requested\":\"3\",\"oldest\":9,\"newest\":10}");
@@ -393,6 +395,12 @@ TEST(rows_that_retention_deletes_before_they_are_read_are_a_gap)
 	expect_message(&peer, 10, "row");
 	foreign_run(foreign, "INSERT INTO message(data) VALUES('told once')");
 	expect_message(&peer, 11, "told once");
+	/* The gap is told to a live stream, and is no message. */
+	WAIT_FOR((hub_count(hub, &now), now.n_delivered == 3));
+	assert_int_equal(now.n_read, 3);
+	assert_int_equal(now.n_gaps[GAP_EXPIRED], 1);
+	assert_int_equal(now.lag.n, 3);
+	assert_int_equal(now.n_replayed, 0);
 	end();
 }
 
@@ -419,7 +427,7 @@ TEST(where_all_are_gone_the_gap_alone_is_told)
 	foreign_run(foreign, "DELETE FROM message");
 	hub = hub_start(&conf, table.name, 3);
 	join(3);
-	tail = tail_start(table.name, 3, hub, NULL);
+	tail = tail_start(table.name, 3, hub, NULL, NULL);
 	expect_event(&peer, "id: 10\nevent: rowcast.gap\n"
 	    "data: {\"reason\":\"expired\",\"requested\":\"3\",\"oldest\":11,\"newest\":10}");
 	foreign_run(foreign, "INSERT INTO message(data) VALUES('next')");

@@ -82,7 +82,7 @@ machine_open(struct machine *m, const struct redis_server *log, const char *name
 	char *file = mem_printf("copy-%d.db", number++), *path = path_in_folder(file);
 
 	*m = (struct machine){ .wiring = {
-		machine_heard, machine_followed, machine_seen, machine_sent, &m->users, m,
+		machine_heard, machine_followed, machine_seen, machine_sent, &m->users, origin_new(), m,
 	} };
 	conf_of(&m->conf, LIST(upstream, node, "keep_for = 0", "keep_rows = 1000000"));
 	free(m->conf.store);
@@ -98,6 +98,7 @@ machine_open(struct machine *m, const struct redis_server *log, const char *name
 static void
 machine_close(struct machine *m)
 {
+	origin_free(m->wiring.origin);
 	conf_free(&m->conf);
 }
 

@@ -110,6 +110,32 @@ TEST(what_is_inserted_comes_to_the_log_and_leaves_the_outbox)
 	end();
 }
 
+/* As a follower reads it: with an entry of another machine's between ours. */
+TEST(which_of_the_logs_messages_are_ours_is_told)
+{
+	struct upstream *log = upstream_open(&machine.conf);
+	struct upstream_news news = { 0 };
+	struct idruns ids = { 0 };
+
+	begin();
+	insert_numbers(1, 20);
+	WAIT_FOR(counters().n_messages == 20);
+	redis_cli(&log_server, LIST("XADD", "rowcast", "*", "data", "theirs"));
+	insert_numbers(21, 2500);
+	WAIT_FOR(counters().n_messages == 2500);
+	end();
+	while (idruns_count(&ids, INT64_MAX) < 2501) {
+		assert_int_equal(upstream_read(log, news.upto, news.anchor, 0, &news), 0);
+		assert_true(news.n > 0);
+		for (size_t i = 0; i < news.n; i++)
+			idruns_add(&ids, news.messages[i].id, news.messages[i].id);
+	}
+	origin_read(machine.wiring.origin, &ids);
+	assert_int_equal(origin_n_foreign(machine.wiring.origin), 1);
+	idruns_free(&ids);
+	upstream_close(log);
+}
+
 TEST(what_was_inserted_while_nobody_ran_comes_in_order)
 {
 	insert_numbers(1, 25000);
@@ -193,6 +219,7 @@ TEST(a_key_that_another_machine_was_first_with_is_dropped_and_counted)
 	begin();
 	table_run(&machine.table, "INSERT INTO message(data, key) VALUES('ours', 'k'), ('2', NULL)");
 	WAIT_FOR(counters().n_dropped == 1);
+	assert_int_equal(counters().n_messages, 1);
 	end();
 	expect_text(capture_end(), "dropped");
 	assert_int_equal(log_length(), 2);
@@ -216,6 +243,7 @@ TEST(a_message_that_is_deleted_here_is_erased_in_the_log)
 	begin();
 	table_run(&machine.table, "DELETE FROM message");
 	WAIT_FOR(counters().n_forwarded == 1);
+	assert_int_equal(counters().n_messages, 0);  /* to erase is none */
 	end();
 	id = mem_printf("%lld", (long long)m.id);
 	expect_text(redis_cli(&log_server, LIST("XRANGE", "rowcast", "-", "+")), id);
@@ -268,6 +296,7 @@ TEST(a_stop_brings_what_is_there)
 
 static const struct CMUnitTest tests[] = {
 	FORWARDER_TEST(what_is_inserted_comes_to_the_log_and_leaves_the_outbox),
+	FORWARDER_TEST(which_of_the_logs_messages_are_ours_is_told),
 	FORWARDER_TEST(what_was_inserted_while_nobody_ran_comes_in_order),
 	FORWARDER_TEST(large_messages_come_in_order_too),
 	FORWARDER_TEST(one_that_is_killed_before_the_outbox_is_empty_repeats_nothing),

@@ -19,6 +19,7 @@ enum { ASKERS_MAX = 80 };
 static struct conf conf;
 static struct table table;
 static struct writer *writer;
+static struct origin *origin;
 static struct peer askers[ASKERS_MAX];
 static size_t n_askers;
 
@@ -76,7 +77,8 @@ begin(const char *const lines[])
 	gate.closed = false;
 	gate.n_commits = 0;
 	n_askers = 0;
-	writer = writer_start(&conf, store_open(table.name, STORE_OWNER), pass_gate, &gate);
+	origin = origin_new();
+	writer = writer_start(&conf, store_open(table.name, STORE_OWNER), origin, pass_gate, &gate);
 	assert_non_null(writer);
 }
 
@@ -84,6 +86,7 @@ static void
 end(void)
 {
 	writer_stop(writer);
+	origin_free(origin);
 	while (n_askers > 0)
 		hang_up(&askers[--n_askers]);
 	table_close(&table);
@@ -188,6 +191,32 @@ ndjson_of(size_t n)
 	return lines;
 }
 
+/* only_failed: that is how often it has failed for that reason, and for none other. */
+static bool
+only_failed(enum failure failure, uint64_t n)
+{
+	struct writer_counters now = counters();
+
+	for (size_t i = 0; i < FAILURES; i++)
+		if (now.n_failures[i] != (i == (size_t)failure ? n : 0))
+			return false;
+	return true;
+}
+
+/* n_of_others returns how many of the first n rows are not the writer's, as it says. */
+static uint64_t
+n_of_others(int64_t n)
+{
+	struct idruns ids = { 0 };
+	uint64_t n_others;
+
+	idruns_add(&ids, 1, n);
+	origin_read(origin, &ids);
+	n_others = origin_n_foreign(origin);
+	idruns_free(&ids);
+	return n_others;
+}
+
 /* ---- answers ---- */
 
 TEST(a_publication_is_answered_once_it_is_stored)
@@ -203,7 +232,7 @@ TEST(a_publication_is_answered_once_it_is_stored)
 	asker = submit("msg=two");
 	expect_text(expect_reply(asker, 201), "{\"id\":2}");
 	assert_int_equal(counters().n_committed, 2);
-	assert_int_equal(counters().n_commits, 2);
+	assert_int_equal(counters().commits.n, 2);
 	assert_false(counters().failing);
 	end();
 }
@@ -242,10 +271,38 @@ TEST(the_highest_id_of_a_commit_is_told_before_the_answer)
 	expect_text(expect_reply(submit_as("u", "application/x-ndjson", lines, sizeof(lines) - 1),
 	    201), "{\"ids\":[2,3,1]}");
 	assert_int_equal(gate.id, 3);
+	assert_int_equal(counters().n_committed, 3);  /* of the lines the two that are new */
 	capture_begin();
 	expect_reply(submit_refused("text/plain", "x", 1), 400);
 	capture_end();
 	assert_int_equal(gate.id, 0);
+	assert_int_equal(counters().commits.n, 2);  /* nothing of the third was stored */
+	end();
+}
+
+TEST(whose_the_rows_are_is_told_before_the_answer)
+{
+	static const char lines[] = "{\"msg\":\"4\"}\n{\"msg\":\"2\",\"key\":\"k\"}\n{\"msg\":\"5\"}\n";
+
+	begin(NULL);
+	table_run(&table, "INSERT INTO message(data) VALUES('1')");
+	expect_reply(submit("msg=2&key=k"), 201);
+	table_run(&table, "INSERT INTO message(data) VALUES('3')");
+	expect_reply(submit_as("u", "application/x-ndjson", lines, sizeof(lines) - 1), 201);
+	table_run(&table, "INSERT INTO message(data) VALUES('6')");
+	assert_int_equal(n_of_others(6), 3);
+	end();
+}
+
+TEST(what_is_being_committed_is_counted_as_waiting)
+{
+	begin(NULL);
+	close_gate();
+	submit("msg=1");
+	submit("msg=2");
+	assert_int_equal(counters().n_waiting, 3);
+	open_gate();
+	WAIT_FOR(counters().n_waiting == 0);
 	end();
 }
 
@@ -285,6 +342,7 @@ TEST(what_the_table_refuses_is_answered_400_and_the_others_stand)
 	assert_int_equal(gate.n_commits, 2);
 	assert_int_equal(count_rows(), 3);
 	assert_int_equal(counters().n_committed, 3);
+	assert_true(only_failed(FAILURE_REFUSED, 1));
 	free(text);
 	end();
 }
@@ -310,6 +368,7 @@ TEST(a_trigger_that_ends_the_transaction_refuses_its_own_publication_only)
 	assert_false(counters().failing);
 	assert_int_equal(counters().n_committed, 4);
 	assert_int_equal(count_rows(), 4);
+	assert_true(only_failed(FAILURE_REFUSED, 2));
 	end();
 }
 
@@ -333,6 +392,8 @@ TEST(a_table_that_stays_locked_is_answered_503_to_all_who_wait_and_nothing_is_st
 		expect_text(expect_reply(waiting[i], 503), "another program keeps the store locked");
 	assert_says(capture_end(), "locked by another program");
 	assert_true(counters().failing);
+	assert_true(only_failed(FAILURE_BUSY, 1));
+	assert_int_equal(counters().commits.n, 1);  /* the one that the gate was closed behind */
 	foreign_run(foreign, "COMMIT");
 	/* Nobody has to publish for it to be known. */
 	WAIT_FOR(!counters().failing);
@@ -363,7 +424,7 @@ TEST(what_waits_together_is_committed_together)
 		free(id);
 	}
 	assert_int_equal(gate.n_commits, 2);
-	assert_int_equal(counters().n_commits, 2);
+	assert_int_equal(counters().commits.n, 2);
 	assert_int_equal(counters().n_committed, 1 + TOGETHER);
 	end();
 }
@@ -465,6 +526,7 @@ TEST(a_stop_commits_and_answers_what_was_submitted)
 	for (int i = 0; i < SUBMITTED; i++)
 		waiting[i] = submit("msg=x");
 	writer_stop(writer);
+	origin_free(origin);
 	for (int i = 0; i < SUBMITTED; i++)
 		expect_reply(waiting[i], 201);
 	assert_int_equal(count_rows(), SUBMITTED);
@@ -525,6 +587,8 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(lines_of_ndjson_are_answered_with_their_ids),
 	cmocka_unit_test(a_key_that_was_there_is_answered_with_its_id),
 	cmocka_unit_test(the_highest_id_of_a_commit_is_told_before_the_answer),
+	cmocka_unit_test(whose_the_rows_are_is_told_before_the_answer),
+	cmocka_unit_test(what_is_being_committed_is_counted_as_waiting),
 	cmocka_unit_test(a_key_given_twice_in_one_group_is_stored_once),
 	cmocka_unit_test(what_the_table_refuses_is_answered_400_and_the_others_stand),
 	cmocka_unit_test(a_trigger_that_ends_the_transaction_refuses_its_own_publication_only),

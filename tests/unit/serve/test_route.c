@@ -317,7 +317,7 @@ TEST(an_id_that_is_none_is_told_in_a_gap_as_far_as_it_can_be_shown)
 static char *
 n_joined(void)
 {
-	const char *line = strstr(got(200, "/metrics"), "\nrowcast_streams_joined_total ");
+	const char *line = strstr(got(200, "/metrics"), "\nrowcast_streams_opened_total ");
 
 	assert_non_null(line);
 	return mem_strndup(line, 1 + strcspn(line + 1, "\n"));

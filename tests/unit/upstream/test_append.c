@@ -304,9 +304,9 @@ TEST(the_permissions_of_the_manual_suffice)
 	assert_int_equal(append_of(log, &m, NULL, m.id + 4096 * 1000, PATIENCE_MS), 0);
 	rows[0].message = message_of(NULL, "b", "k2");
 	rows[1].erase = m.id;
-	assert_int_equal(upstream_forward(log, rows, 2, 0, 0, &n_dropped), 0);
+	assert_int_equal(upstream_forward(log, rows, 2, 0, 0, &n_dropped, NULL), 0);
 	rows[0].once = "2123456789abcdef0123456789abcdef";
-	assert_int_equal(upstream_forward(log, rows, 1, 0, 0, &n_dropped), 0);
+	assert_int_equal(upstream_forward(log, rows, 1, 0, 0, &n_dropped, NULL), 0);
 	assert_int_equal(upstream_read(log, 0, 0, 0, &news), 0);
 	assert_int_equal(upstream_read(log, news.upto + 4096 * 5000, news.anchor, 0, &news), 0);
 	assert_int_equal(upstream_trim(log, "n", 0, 1, &n_deleted, &more), 0);

@@ -34,7 +34,7 @@ must_forward(struct upstream *log, const struct outgoing *rows, size_t n)
 {
 	size_t n_dropped;
 
-	assert_int_equal(upstream_forward(log, rows, n, 0, 0, &n_dropped), 0);
+	assert_int_equal(upstream_forward(log, rows, n, 0, 0, &n_dropped, NULL), 0);
 	return n_dropped;
 }
 
@@ -54,6 +54,34 @@ TEST(a_row_comes_once_whoever_brings_it_and_how_often)
 	assert_string_equal(news.messages[0].data, "first");
 	assert_string_equal(news.messages[0].user, "42");
 	assert_string_equal(news.messages[1].data, "second");
+	upstream_close(one);
+	upstream_close(other);
+}
+
+TEST(who_brings_messages_is_told_their_ids_also_when_others_were_quicker)
+{
+	struct upstream *one = log_open(&server, 0), *other = log_open(&server, 0);
+	struct outgoing rows[3] = { row_of('a', "first", NULL, 0), row_of('b', "second", "k", 0),
+		row_of('c', "dropped", "k", 0) };
+	struct upstream_news news;
+	struct idruns ids = { 0 };
+	size_t n_dropped;
+
+	begin();
+	must_forward(one, rows, 1);
+	assert_int_equal(upstream_forward(other, rows, 3, 0, 0, &n_dropped, &ids), 0);
+	assert_int_equal(n_dropped, 1);
+	assert_int_equal(upstream_read(one, 0, 0, 0, &news), 0);
+	assert_int_equal(news.n, 2);
+	assert_int_equal(idruns_count(&ids, INT64_MAX), 2);
+	assert_int_equal(idruns_count(&ids, news.messages[1].id - 1), 1);
+	assert_int_equal(idruns_count(&ids, news.messages[0].id - 1), 0);
+	idruns_clear(&ids);
+	/* To erase is an entry of the log, and no message. */
+	rows[0] = row_of('d', NULL, NULL, news.messages[0].id);
+	assert_int_equal(upstream_forward(one, rows, 1, 0, 0, &n_dropped, &ids), 0);
+	assert_int_equal(idruns_count(&ids, INT64_MAX), 0);
+	idruns_free(&ids);
 	upstream_close(one);
 	upstream_close(other);
 }
@@ -205,7 +233,7 @@ TEST(without_room_nothing_is_stored)
 	begin();
 	must_append(log, "x");
 	foreign_do(foreign, LIST("CONFIG", "SET", "maxmemory", "1"));
-	assert_int_equal(upstream_forward(log, &row, 1, 0, 0, &n_dropped), UPSTREAM_FULL);
+	assert_int_equal(upstream_forward(log, &row, 1, 0, 0, &n_dropped, NULL), UPSTREAM_FULL);
 	foreign_do(foreign, LIST("CONFIG", "SET", "maxmemory", "0"));
 	assert_int_equal(length(), 1);
 	assert_int_equal(must_forward(log, &row, 1), 0);
@@ -225,9 +253,9 @@ TEST(without_the_replicas_it_is_unknown_and_a_repeat_adds_nothing)
 	log = log_open(&primary, 1);
 	redis_server_hang(&replica);
 	for (int i = 0; i < 2; i++)
-		assert_int_equal(upstream_forward(log, &row, 1, 0, 0, &n_dropped), UPSTREAM_UNKNOWN);
+		assert_int_equal(upstream_forward(log, &row, 1, 0, 0, &n_dropped, NULL), UPSTREAM_UNKNOWN);
 	redis_server_wake(&replica);
-	WAIT_FOR(upstream_forward(log, &row, 1, 0, 0, &n_dropped) == 0);
+	WAIT_FOR(upstream_forward(log, &row, 1, 0, 0, &n_dropped, NULL) == 0);
 	redis_cli_says(&primary, "1", LIST("XLEN", "rowcast"));
 	redis_cli_says(&replica, "1", LIST("XLEN", "rowcast"));
 	upstream_close(log);
@@ -258,6 +286,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_row_comes_once_whoever_brings_it_and_how_often),
+		cmocka_unit_test(who_brings_messages_is_told_their_ids_also_when_others_were_quicker),
 		cmocka_unit_test(a_key_that_is_there_drops_the_row_and_says_so),
 		cmocka_unit_test(an_erasure_deletes_the_entry_and_tells_of_it),
 		cmocka_unit_test(a_key_that_the_same_batch_frees_is_free),

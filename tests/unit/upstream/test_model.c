@@ -29,7 +29,7 @@ struct entry {
 	bool is_unknown;        /* nobody had read as far as that: nobody can know */
 };
 
-struct gap {
+struct hole {
 	int64_t before, floor;
 	int step;
 };
@@ -39,7 +39,7 @@ struct node {
 	int64_t after, anchor, base, own;
 	int joined_at;
 	bool has_seen[MAX_ENTRIES], has_erased[MAX_ENTRIES];
-	struct gap gaps[MAX_ENTRIES];
+	struct hole gaps[MAX_ENTRIES];
 	size_t n_gaps;
 };
 
@@ -145,7 +145,7 @@ follow(struct node *node)
 			is_true |= entries[i].id > before && entries[i].id <= news.floor
 			    && !entries[i].is_in_log && !entries[i].is_deleted;
 		n_false += !is_true;
-		node->gaps[node->n_gaps++] = (struct gap){ before, news.floor, step };
+		node->gaps[node->n_gaps++] = (struct hole){ before, news.floor, step };
 	}
 	for (size_t i = 0; i < news.n; i++) {
 		const struct message *m = &news.messages[i];
@@ -256,7 +256,7 @@ erase(struct node *node, int at)
 		return;
 	snprintf(once, sizeof(once), "%032d", ++n_once);
 	for (size_t n = 1 + dice_throw(2); n > 0; n--)
-		assert_int_equal(upstream_forward(node->log, &row, 1, above(node), 0, &n_dropped), 0);
+		assert_int_equal(upstream_forward(node->log, &row, 1, above(node), 0, &n_dropped, NULL), 0);
 	entries[at].is_in_log = false;
 	entries[at].is_deleted = entries[at].is_erased = true;
 	node->own = end_of_log("XREVRANGE", "+", "-");
@@ -379,7 +379,7 @@ static bool
 is_told(const struct node *node, const struct entry *entry)
 {
 	for (size_t i = 0; i < node->n_gaps; i++) {
-		const struct gap *gap = &node->gaps[i];
+		const struct hole *gap = &node->gaps[i];
 
 		if (entry->was_set_back ? gap->step >= entry->lost_at
 		    : gap->before < entry->id && gap->floor >= entry->id)
