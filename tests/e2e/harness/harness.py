@@ -51,6 +51,7 @@ class Site:
 
     def __init__(self, server, rowcast, source=SOURCE):
         self.server = server
+        self.source = source
         self.slow = 6 if sanitized(rowcast) else 1  # what deadlines and bounds on time are multiplied by
         self.folder = tempfile.mkdtemp(prefix='rowcast-e2e-')
         os.chmod(self.folder, 0o755)  # the web server's user looks into it
@@ -79,7 +80,7 @@ class Site:
             settings['upstream'] = self.upstream.upstream
             # The names of stores are those of their folders, so a stream is known by them.
             settings['upstream_key'] = re.sub('[^a-z.]', '-', settings['store'].removeprefix(f'sqlite:{self.folder}/'))
-            self._upstream_key = settings['upstream_key']
+            self.upstream_key = settings['upstream_key']
         return settings
 
     @property
@@ -280,7 +281,7 @@ class Site:
             if connection.execute('SELECT count(*) FROM rowcast_outbox').fetchone()[0]:
                 return False
             try:
-                last = redis.id_of(self.upstream.info(self._upstream_key)['last-generated-id'])
+                last = redis.id_of(self.upstream.info(self.upstream_key)['last-generated-id'])
             except redis.Refused:  # nobody has published yet
                 return True
             return connection.execute('SELECT newest FROM rowcast_state').fetchone()[0] >= last
@@ -294,7 +295,7 @@ class Site:
         no copy."""
         if self.upstream is None:
             return
-        key = self._upstream_key
+        key = self.upstream_key
         floor = dict(zip(*[iter(self.upstream.call('XINFO', 'GROUPS', key)[0])] * 2))['last-delivered-id']
         statement = f'SELECT count(*) FROM rowcast_copy WHERE id <= {redis.id_of(floor)}'
         wait_until(lambda: self.sql(statement) == '0', 'the copy has deleted what the log has', 30 * self.slow, 0.02)
