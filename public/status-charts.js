@@ -136,13 +136,13 @@ export class Charts {
       series: [{}, ...series],
       legend: { show: false },
       cursor: { sync: { key: 'status' }, y: false, drag: { x: false, y: false } },
-      padding: [8, 18, 0, 0],
+      padding: [8, 28, 0, 0],               // on the right half of a time that stands at the edge
       scales: {
         x: { time: true, range: () => [this.#begin, this.#end] },
         y: { range: (u, low, high) => [0, Math.max(high ?? 0, 1) * 1.15] },
       },
       axes: [
-        { ...axis, grid: { show: false }, size: 28, space: 75, values: (u, all) => all.map((s) => (this.#end - this.#begin < SHORT_S ? time(s) : short.format(new Date(s * 1000)))), incrs: [5, 10, 20, 30, 60, 120] },
+        { ...axis, grid: { show: false }, size: 30, gap: 8, space: 75, values: (u, all) => all.map((s) => (this.#end - this.#begin < SHORT_S ? time(s) : short.format(new Date(s * 1000)))), incrs: [5, 10, 20, 30, 60, 120] },
         { ...axis, size: 58, space: 30, incrs: chart.text === bytes ? BINARY : undefined, values: (u, all) => all.map((n) => chart.text(n)) },
       ],
       hooks: { setCursor: [(u) => this.#hover(u)] },

@@ -692,6 +692,11 @@ def a_phone_held_sideways_has_one_scrollbar_and_a_log(site):
         expect_equal(browser.eval(scrollable), ["log"], "what scrolls")
         height = browser.eval("return document.querySelector('#log').clientHeight")
         expect(height >= 150, f"the log is {height} px high")
+        browser.choose("#target", "all")
+        send(browser, "to everyone")
+        wait_for_error(browser, "target")
+        lines = browser.eval("const e = document.querySelector('#target-error'); return e.offsetHeight / parseFloat(getComputedStyle(e).lineHeight)")
+        expect(lines < 2.5, f"the error takes {lines} lines")
         expect(browser.eval("""return document.scrollingElement.scrollWidth <= innerWidth
             && document.querySelector('#send').getBoundingClientRect().bottom <= innerHeight"""), "the page is larger than the screen")
 
