@@ -12,7 +12,9 @@ def read(package, file, folder):
     name, version = package
     path = os.path.join(folder, 'node_modules', name, file)
     if not os.path.exists(path):
-        subprocess.run(['npm', 'install', '--prefix', folder, '--no-save', '--ignore-scripts', '--no-audit', '--no-fund',
-                        '--prefer-offline', '--loglevel=error', f'{name}@{version}'], check=True, timeout=300)
+        done = subprocess.run(['npm', 'install', '--prefix', folder, '--no-save', '--ignore-scripts', '--no-audit', '--no-fund',
+                        '--prefer-offline', '--loglevel=error', f'{name}@{version}'], timeout=300)
+        if done.returncode:
+            raise AssertionError(f'{name} {version} could not be fetched: is the registry of npm there?')
     with open(path, encoding='utf-8') as f:
         return f.read()
