@@ -28,7 +28,8 @@ static const struct manual_option options[] = {
 	{ "token", "T", "of any user, to whom the messages are sent that are looked for; `-`: read from"
 	    " stdin, since others see a command line. Without it, one is signed with the configured"
 	    " key", offsetof(struct arguments, token), false },
-	{ "for", "60s", "the longest silence that is tried", offsetof(struct arguments, silence), false },
+	{ "for", "T", "the longest silence that is tried; 60s by default", offsetof(struct arguments, silence),
+	    false },
 	{ 0 },
 };
 

@@ -14,7 +14,7 @@ import types
 
 from pages import TOP
 
-sys.path.append(os.path.join(TOP, 'tests', 'e2e', 'harness'))
+sys.path.insert(0, os.path.join(TOP, 'tests', 'e2e', 'harness'))  # its jwt, not another's
 
 import fcgi
 import jwt
