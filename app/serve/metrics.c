@@ -2,12 +2,12 @@
  * told others have counted, each where it happens; here it is only read, and put into one
  * struct, whose members are in the order of the labels of the family that they are.
  *
- * What a scrape costs, measured on the machine of tests/bench/results.md: 0.1 ms and 16 KiB,
- * most of it for the text of some 200 numbers; and it waits for nobody: the numbers are
- * atomics, and two of them stand behind locks that are held for some tenths of a
- * microsecond, by who connects (users) and who commits (messages of others). The dearest
- * single thing is to ask the file system how large two files are, 4 microseconds. It is
- * not asked how many rows there are, nor anything else of SQLite. */
+ * What a scrape costs, measured: 0.13 ms more than /healthz, and 13 KB, nearly all of it for
+ * the text of some 200 numbers. It waits for nobody: the numbers are atomics, and two of
+ * them stand behind locks that are held for some tenths of a microsecond, by who connects
+ * (users) and who commits (messages of others). The dearest that others do for it is
+ * nothing; it asks the file system how large two files are, and SQLite nothing at all: when
+ * the oldest row was committed the tail has asked, when the oldest became another one. */
 
 #include "app/serve/metrics.h"
 
