@@ -152,7 +152,7 @@ const struct manual manual_probe = {
 	.name = "probe",
 	.run = command_probe,
 	.summary = "says what the proxies on the way do to a stream",
-	.synopsis = "URL [--token T] [--for 60s]",
+	.synopsis = "URL [--token T] [--for T]",
 	.description = "Opens streams at the URL of /events, through whatever stands before rowcast, sends"
 	    " messages to itself, and says what is in the way: events that are held back, compression, an"
 	    " idle stream that is cut, clients that have gone and are not missed, how many streams fit;"
