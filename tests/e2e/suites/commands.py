@@ -81,10 +81,12 @@ def check_says_what_it_has_looked_at_and_makes_nothing(site):
     with contextlib.closing(sqlite3.connect(db)) as connection, connection:
         connection.execute('DELETE FROM message')
     says(f'store: sqlite:{db}: no messages after 3, SIZE, schema version 5', f'listen: unix:{path}: free')
-    # A copy of a file in use, and its -wal.
+    # A copy of a file in use, and its -wal: the schema has come to the file, a message not yet.
+    site.sql('PRAGMA wal_checkpoint(FULL)')
+    site.insert('another message')
     for end in ('', '-wal'):
         shutil.copy(site.db + end, db + end)
-    unread = f'store: sqlite:{db}: is there, SIZE; its -wal has more, which is read at the start'
+    unread = f'store: sqlite:{db}: is there, SIZE, schema version 5; its -wal has more, which is read at the start'
     says(unread, f'listen: unix:{path}: free')
     free = front.free_port()
     says(unread, f'listen: 127.0.0.1:{free}: free', options=['-o', 'store=sqlite:' + db, '-o', f'listen=127.0.0.1:{free}'])
