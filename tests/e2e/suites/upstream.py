@@ -28,7 +28,7 @@ NEEDS = redis.why_not
 
 class _Pair:
     def __init__(self, site):
-        self.redis = Redis(site.new_folder('shared'))
+        self.redis = Redis(site.new_folder('shared log'))
         self.redis.start()
         site.closed_with_it.append(self.redis)
         self.nodes = machines.Nodes(site, self.redis.upstream, 2)
