@@ -12,6 +12,7 @@ Nothing here sleeps: Browser.wait_until() asks inside the page until a
 condition holds, and says what it was waiting for when it does not.
 """
 
+import atexit
 import base64
 import contextlib
 import itertools
@@ -77,11 +78,23 @@ class BrowserError(Exception):
 
 # Those that no test has: Browsers, each with the programs that it has started.
 _idle = []
+# And all programs that were started: none outlives this one, whoever forgot it.
+_programs = []
 
 
+def _kill(program):
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(program.pid, signal.SIGKILL)
+    program.wait()
+
+
+@atexit.register
 def close_idle():
     while _idle:
         _idle.pop()._end()
+    for program in reversed(_programs):
+        if program.returncode is None:
+            _kill(program)
 
 
 class Browser:
@@ -185,6 +198,7 @@ class Browser:
         process = subprocess.Popen(command, **{"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL,
                                                "stdin": subprocess.DEVNULL, **options}, start_new_session=True)
         self.processes.append(process)
+        _programs.append(process)
         return process
 
     def _wait_for_file(self, name):
@@ -253,9 +267,7 @@ class Browser:
             self.marionette.close()
             self.marionette = None
         for process in reversed(self.processes):
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
+            _kill(process)
         self.processes = []
         if self.profile:
             shutil.rmtree(self.profile, ignore_errors=True)
