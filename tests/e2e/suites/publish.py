@@ -142,7 +142,8 @@ def a_time_to_live_ends_a_message(site):
     expect.status(site.curl('/msg', token=site.token(user), data='msg=short&ttl=1s'), 201)
     expect.status(site.curl('/msg', token=site.token(user), data='msg=long&ttl=1h'), 201)
     expires = int(site.sql(f"SELECT expires_at FROM message WHERE user = '{user}' AND data = 'short'") or 0)
-    expect.within(expires - time.time(), -2 * site.slow, 3, 'seconds until the message expires')
+    if expires:  # else a second has passed on a busy machine, and it is erased
+        expect.within(expires - time.time(), -2 * site.slow, 3, 'seconds until the message expires')
     while time.time() <= expires:  # whole seconds of the wall clock; nothing announces them
         time.sleep(0.05)
     with site.subscribe(user, last_event_id=start) as stream:
