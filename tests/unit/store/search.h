@@ -207,7 +207,7 @@ TEST(a_long_search_takes_several_calls_and_misses_nothing_meanwhile)
 	/* ... and so do places where there is nothing. */
 	search = (struct store_search){ .last = 3 };
 	for (int n = 0; n < 16; n++) {
-		static char names[32][8], *topics[32];
+		static char names[32][16], *topics[32];
 		struct filter filter = { .user = search_users[0], .topics = topics, .n_topics = 32 };
 		int rc;
 
