@@ -54,7 +54,9 @@ check_identity(const struct identity *id, wall_s now)
 	REQUIRE(!expiry_is_over(id->expiry, now));
 	for (size_t i = 0; i < id->n_topics; i++) {
 		REQUIRE(*id->topics[i] != '\0' && text_is_utf8(id->topics[i], strlen(id->topics[i])));
-		if (strchr(id->topics[i], '*') == NULL)
+		if (message_topic_is_reserved(id->topics[i]))
+			REQUIRE(identity_may_read(id, id->topics[i]) == id->may_admin);
+		else if (strchr(id->topics[i], '*') == NULL)
 			REQUIRE(identity_may_read(id, id->topics[i]));
 	}
 	REQUIRE(!identity_may_read(id, "") || id->n_topics > 0);
