@@ -179,11 +179,26 @@ TEST(help_is_printed_wherever_it_is_asked_for)
 
 /* ---- what is printed ---- */
 
+/* squeeze leaves one space of each run: where a line ends depends on how long the place of
+ * the configuration is. */
+static char *
+squeeze(char *text)
+{
+	char *to = text;
+
+	for (const char *at = text; *at != '\0'; at++) {
+		bool is_space = *at == ' ' || *at == '\n';
+
+		if (!is_space || to == text || to[-1] != ' ')
+			*to++ = is_space ? ' ' : *at;
+	}
+	*to = '\0';
+	return text;
+}
+
 TEST(help_says_all_that_stands_in_the_table)
 {
-	char *text = printed(&manual);
-
-	assert_string_equal(text,
+	char *text = printed(&manual), *expected = mem_strdup(
 	    "usage: rowcast try [--user U] [--topic T]... [--all] [DATA] [-c FILE]\n"
 	    "                   [-o KEY=VALUE]...\n\n"
 	    "Tries it.\n\n"
@@ -202,6 +217,12 @@ TEST(help_says_all_that_stands_in_the_table)
 	    "Examples:\n"
 	    "  rowcast try x\n"
 	    "      tries x\n");
+
+	/* Where it is short, to the letter. */
+	if (strlen(CONF_DEFAULT_FILE) < 32)
+		assert_string_equal(text, expected);
+	assert_string_equal(squeeze(text), squeeze(expected));
+	free(expected);
 	free(text);
 }
 
