@@ -167,6 +167,24 @@ class Site:
             self.close_streams()
             self.come_back()
 
+    @contextlib.contextmanager
+    def front_changed(self, *changes):
+        """The web server with other lines in its sample, pairs of old and new, for the
+        length of a with block."""
+        usual = dict(self.front.replacements)
+        self.front.replacements.update(changes)
+        self.front.stop()
+        try:
+            self.front.start()
+            self.wait_healthy()
+            yield
+        finally:
+            self.close_streams()
+            self.front.stop()
+            self.front.replacements = usual
+            self.front.start()
+            self.wait_healthy()
+
     def new_folder(self, name):
         folder = os.path.join(self.folder, name)
         os.mkdir(folder)

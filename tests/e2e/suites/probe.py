@@ -47,21 +47,12 @@ def NEEDS(program):
 
 @contextlib.contextmanager
 def _changed(site, *changes):
-    """The web server with other lines in its sample for the length of a with block."""
-    usual = dict(site.front.replacements)
-    site.front.replacements.update(changes)
-    site.front.stop()
-    try:
-        site.front.start()
-        site.wait_healthy()
-        yield
-    finally:
-        # An Apache that holds back keeps who has gone, and would not stop before they are.
-        site.restart_rowcast()
-        site.front.stop()
-        site.front.replacements = usual
-        site.front.start()
-        site.wait_healthy()
+    with site.front_changed(*changes):
+        try:
+            yield
+        finally:
+            # An Apache that holds back keeps who has gone, and would not stop before they are.
+            site.restart_rowcast()
 
 
 def _run(site, url=None, token=None, silence='2s', env=None, input=''):

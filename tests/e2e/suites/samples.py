@@ -15,24 +15,6 @@ from waiting import wait_until
 ORIGIN = 'https://www.example.com'   # lighttpd's sample names it
 
 
-@contextlib.contextmanager
-def _changed(site, old, new):
-    """The web server with another line in its sample for the length of a with block."""
-    usual = dict(site.front.replacements)
-    site.front.replacements[old] = new
-    site.front.stop()
-    try:
-        site.front.start()
-        site.wait_healthy()
-        yield
-    finally:
-        site.close_streams()
-        site.front.stop()
-        site.front.replacements = usual
-        site.front.start()
-        site.wait_healthy()
-
-
 def _names(n, name):
     names = [f'{i:02}' + name for i in range(n)]
     expect.equal({len(n.encode()) for n in names}, {255}, 'bytes of a topic')
@@ -270,7 +252,7 @@ def _compressed_answers_and_streams(site):
         'nginx': ('server_tokens off;', 'server_tokens off; gzip on; gzip_types *; gzip_min_length 1; gzip_proxied any;'),
     }
     packed = {'Accept-Encoding': 'gzip, br'}
-    with _changed(site, *changes[site.server]):
+    with site.front_changed(changes[site.server]):
         expect.equal(site.request('GET', '/index.html', headers=packed).headers.get('content-encoding'), 'gzip', 'the page')
         user = site.user()
         stream = site.subscribe(user, headers=packed)
