@@ -18,7 +18,6 @@ import front
 import harness
 import recipe
 import webdriver
-from waiting import wait_until
 
 COOKBOOK = os.path.join(harness.SOURCE, 'conf', 'cookbook')
 # Paths of the machine that a recipe may speak of and that are made anew; whatever
@@ -371,10 +370,3 @@ class _Group:
         for pipe in (self.process.stdin, self.process.stdout):
             if pipe:
                 pipe.close()
-
-
-def wait_port(port):
-    def open_():
-        with socket.socket() as s:
-            return s.connect_ex(('127.0.0.1', port)) == 0
-    wait_until(open_, f'somebody listens on {port}', 30)

@@ -5,7 +5,6 @@ import json
 import os
 import re
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
@@ -18,6 +17,7 @@ sys.path.insert(0, os.path.join(TOP, 'tests', 'e2e', 'harness'))  # its jwt, not
 
 import fcgi
 import jwt
+from waiting import is_listening
 
 ROWCAST = os.environ.get('ROWCAST', os.path.abspath('app/rowcast'))
 SECRET = b'0123456789abcdef0123456789abcdef'
@@ -98,11 +98,6 @@ class Server:
         return json.loads(self.ask(path, HTTP_ACCEPT='*/*', **more).body)['error']
 
 
-def _listens(path):
-    with socket.socket(socket.AF_UNIX) as one:
-        return one.connect_ex(path) == 0
-
-
 @contextlib.contextmanager
 def serving(*options):
     with place() as at:
@@ -113,7 +108,7 @@ def serving(*options):
                                        stdin=subprocess.DEVNULL, stderr=stderr)
         try:
             deadline = time.monotonic() + 60
-            while not _listens(at.socket):
+            while not is_listening(at.socket):
                 if process.poll() is not None or time.monotonic() > deadline:
                     with open(log, encoding='utf-8') as f:
                         raise AssertionError('rowcast does not serve: ' + f.read())

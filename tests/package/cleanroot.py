@@ -95,7 +95,7 @@ class CleanRoot:
             raise Unavailable(f'systemd-nspawn boots nothing here: {self.console()[-200:]}')
         with open(f'/proc/{self.nspawn.pid}/task/{self.nspawn.pid}/children') as f:
             for pid in f.read().split():
-                with contextlib.suppress(FileNotFoundError), open(f'/proc/{pid}/comm') as comm:
+                with contextlib.suppress(FileNotFoundError, ProcessLookupError), open(f'/proc/{pid}/comm') as comm:
                     if comm.read().strip() == 'systemd':
                         self.leader = int(pid)
                         return True

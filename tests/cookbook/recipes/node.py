@@ -1,5 +1,7 @@
 """What is published by fetch, and a stream that a program of Node holds."""
 
+import os
+
 import expect
 from waiting import wait_until
 
@@ -28,7 +30,14 @@ def a_program_reads_on_where_it_stopped(site):
     site.start_rowcast()
     two = site.insert('two', topic='orders')
     site.expect_line(watcher, 'orders: two')
-    wait_until(lambda: open(site.path('/srv/shop/watch.id')).read() == str(two), 'it has noted where it is', 10 * site.slow)
+    noted = site.path('/srv/shop/watch.id')
+
+    def has_noted():
+        if not os.path.exists(noted):
+            return False
+        with open(noted) as f:
+            return f.read() == str(two)
+    wait_until(has_noted, 'it has noted where it is', 10 * site.slow)
     site.end(watcher)
     site.insert('three', topic='orders')
     watcher = site.begin(site.one('node', 'Reading'))

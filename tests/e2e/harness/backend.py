@@ -4,10 +4,9 @@ import contextlib
 import os
 import re
 import signal
-import socket
 import subprocess
 
-from waiting import wait_until
+from waiting import is_listening, wait_until
 
 # What a sanitizer writes when it has found something.
 SANITIZER = re.compile(rb'ERROR: AddressSanitizer|WARNING: ThreadSanitizer|runtime error:|LeakSanitizer'
@@ -62,8 +61,7 @@ class Rowcast:
         if self.process.poll() is not None:
             status, self.process = self.process.returncode, None
             raise AssertionError(f'rowcast ended at its start with status {status}:\n{self.log_since(self.log_at_start)}')
-        with socket.socket(socket.AF_UNIX) as s:
-            return s.connect_ex(self.socket_path) == 0
+        return is_listening(self.socket_path)
 
     def running(self):
         return self.process is not None and self.process.poll() is None

@@ -13,7 +13,7 @@ import signal
 import socket
 import subprocess
 
-from waiting import wait_until
+from waiting import is_listening, wait_until
 
 # (program, Debian package)
 PROGRAMS = {
@@ -130,8 +130,7 @@ class Front:
     def _ready(self):
         if self.process.poll() is not None:
             raise AssertionError(f'{self.server} ended at its start:\n{self.errors()}')
-        with socket.socket() as s:
-            return s.connect_ex(('127.0.0.1', self.port)) == 0
+        return is_listening(self.port)
 
     def running(self):
         return self.process is not None and self.process.poll() is None

@@ -21,7 +21,7 @@ import subprocess
 import sys
 import time
 
-from waiting import wait_until
+from waiting import is_listening, wait_until
 
 DELAY_MS = 5
 
@@ -40,8 +40,7 @@ class Link:
         def listens():
             if self.process.poll() is not None:
                 raise AssertionError(f'the link ended at its start with status {self.process.returncode}')
-            with socket.socket() as s:
-                return s.connect_ex(('127.0.0.1', self.port)) == 0
+            return is_listening(self.port)
         wait_until(listens, 'the link takes connections', 20)
 
     def kill(self):

@@ -46,7 +46,12 @@ class Connection:
             return rest.decode()
         if kind == b'$':
             n = int(rest)
-            return None if n < 0 else self._file.read(n + 2)[:-2].decode(errors='replace')
+            if n < 0:
+                return None
+            text = self._file.read(n + 2)
+            if len(text) < n + 2:
+                raise ConnectionError('Redis hung up in an answer')
+            return text[:-2].decode(errors='replace')
         n = int(rest)
         return None if n < 0 else [self.receive() for _ in range(n)]
 

@@ -3,6 +3,7 @@
 As with the web servers, what differs from production (paths, ports, addresses) is
 replaced by exact strings; one that the file no longer has is an error."""
 
+import contextlib
 import os
 import re
 import signal
@@ -56,10 +57,7 @@ class _Server:
     def _ready(self):
         if self.process.poll() is not None:
             raise AssertionError(f'{self.program} ended at its start:\n{self.said()}')
-        try:
-            return not self.ask(self.asks, 'PING').startswith('LOADING')
-        except OSError:
-            return False
+        return self.ask(self.asks, 'PING') == 'PONG'
 
     def said(self):
         text = ''
@@ -79,19 +77,19 @@ class _Server:
             process.send_signal(number)
             process.wait(20)
 
-    def ask(self, user, *command, timeout_s=5.0):
-        """The answer to one command, an error too, as text; lines where it is an array.
-        A Redis that becomes a replica at that moment cuts its clients off.
-        user None: whoever comes without a password."""
-        connection = Connection(('127.0.0.1', self.port), timeout_s)
+    def ask(self, user, *command):
+        """The answer to one command as text, lines where it is an array; an error too, and
+        NO ANSWER where none came: a Redis that starts refuses connections, one that becomes
+        a replica cuts its clients off. user None: whoever comes without a password."""
         try:
-            if user:
-                connection.call('AUTH', user, password(user))
-            return _text(connection.call(*command))
-        except (Refused, ConnectionResetError) as e:
+            with contextlib.closing(Connection(('127.0.0.1', self.port))) as connection:
+                if user:
+                    connection.call('AUTH', user, password(user))
+                return _text(connection.call(*command))
+        except Refused as e:
             return str(e)
-        finally:
-            connection.close()
+        except OSError as e:
+            return f'NO ANSWER: {e}'
 
 
 def _text(answer):
@@ -120,6 +118,10 @@ class Redis(_Server):
         """Those that have copied everything and keep up."""
         return sum('state=online' in value for key, value in self.info('replication').items() if re.match(r'slave\d', key))
 
+    def add(self, data):
+        """One entry of the log, as rowcast's user: was it taken?"""
+        return re.fullmatch(r'\d+-\d+', self.ask('rowcast', 'XADD', 'rowcast', '*', 'data', data)) is not None
+
     def url(self):
         return f'redis://rowcast:{password("rowcast")}@127.0.0.1:{self.port}'
 
@@ -132,7 +134,9 @@ class Sentinel(_Server):
                                            f'sentinel monitor {MASTER} 127.0.0.1 {primary.port} 2')], port)
 
     def primary_port(self):
-        return int(self.ask(None, 'SENTINEL', 'get-master-addr-by-name', MASTER).split('\n')[1])
+        """None: it names nobody, or does not answer."""
+        named = re.fullmatch(r'127\.0\.0\.1\n(\d+)', self.ask(None, 'SENTINEL', 'get-master-addr-by-name', MASTER))
+        return int(named.group(1)) if named else None
 
     def n_known(self, what):
         """`replicas` or `sentinels`, besides itself."""

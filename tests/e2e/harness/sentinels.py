@@ -83,10 +83,10 @@ class Sentinels:
                                                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True))
 
         def paced():
-            with contextlib.suppress(OSError):
-                connection = Connection(('127.0.0.1', self.ports[i]))
+            if self.processes[i].poll() is not None:
+                raise AssertionError(f'redis-sentinel ended at its start with status {self.processes[i].returncode}')
+            with contextlib.suppress(OSError), contextlib.closing(Connection(('127.0.0.1', self.ports[i]))) as connection:
                 connection.call('SENTINEL', 'DEBUG', *(word for pair in PACE.items() for word in pair))
-                connection.close()
                 return True
         wait_until(paced, 'the Sentinel answers', 20)
 
@@ -105,7 +105,7 @@ class Sentinels:
                 if any('down' in (replica := dict(zip(r[::2], r[1::2])))['flags'] or replica['master-link-status'] != 'ok'
                        for r in connection.call('SENTINEL', 'REPLICAS', NAME)):
                     return False
-            except (Refused, ConnectionError, KeyError):
+            except (Refused, OSError, KeyError):
                 return False
             finally:
                 connection.close()
@@ -117,11 +117,11 @@ class Sentinels:
             with contextlib.suppress(OSError, Refused):
                 connection = Connection(('127.0.0.1', port), timeout_s=2)
                 try:
-                    _, named = connection.call('SENTINEL', 'GET-MASTER-ADDR-BY-NAME', NAME)
+                    _, named = connection.call('SENTINEL', 'GET-MASTER-ADDR-BY-NAME', NAME) or (None, None)
                 finally:
                     connection.close()
                 for machine in self.machines:
-                    if machine.port == int(named) and machine.redis.running():
+                    if str(machine.port) == named and machine.redis.running():
                         probe = Connection(('127.0.0.1', machine.redis.port), timeout_s=1)
                         try:
                             if probe.call('ROLE')[0] == 'master':

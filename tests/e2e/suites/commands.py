@@ -26,7 +26,7 @@ import tap
 from harness import SOURCE
 from shell import expect_failure, expect_misuse, rowcast
 from tap import own_table_only
-from waiting import wait_until
+from waiting import is_listening, wait_until
 
 
 def _check(site, *arguments, **more):
@@ -68,7 +68,7 @@ def check_says_what_it_has_looked_at_and_makes_nothing(site):
     expect.equal(os.listdir(folder), [])
     # A file that nobody has open: without messages, with some, with one less.
     with _serving(site, *options) as process:
-        wait_until(lambda: os.path.exists(path), 'it listens', 20 * site.slow)
+        wait_until(lambda: is_listening(path), 'it listens', 20 * site.slow)
         process.send_signal(signal.SIGKILL)
         process.wait()
     expect.true(os.path.exists(db + '-wal'), 'what a kill leaves')
@@ -325,7 +325,7 @@ def a_socket_is_given_to_the_group_that_is_configured(site):
     if site.is_copy:
         return  # another machine would need a name of its own
     with _serving(site, *listen, '-o', 'listen_group=daemon') as process:
-        wait_until(lambda: os.path.exists(path) and os.stat(path).st_mode & 0o777, 'it listens', 20 * site.slow)
+        wait_until(lambda: is_listening(path), 'it listens', 20 * site.slow)
         there = os.stat(path)
         expect.equal((there.st_gid, there.st_mode & 0o777), (grp.getgrnam('daemon').gr_gid, 0o660))
         process.send_signal(signal.SIGTERM)
@@ -740,7 +740,7 @@ def serve_on_a_kernel_without_epoll_pwait2_sleeps_and_hears_who_leaves(site):
     second = types.SimpleNamespace(rowcast=types.SimpleNamespace(socket_path=path), slow=site.slow)
     listen = 'listen=unix:' + path
     with _serving(site, '-o', listen, preexec_fn=_without_epoll_pwait2) as process:
-        wait_until(lambda: os.path.exists(path), 'it listens', 20 * site.slow)
+        wait_until(lambda: is_listening(path), 'it listens', 20 * site.slow)
 
         def n_streams():
             told = rowcast(site, 'status', '-c', site.rowcast.conf, '-o', listen)

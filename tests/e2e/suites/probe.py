@@ -14,7 +14,7 @@ from front import free_port, which
 from harness import SOURCE
 from shell import expect_misuse, rowcast
 from tap import only_behind
-from waiting import wait_until
+from waiting import is_listening, wait_until
 
 NAMES = {'lighttpd': 'lighttpd', 'apache': 'Apache', 'nginx': 'nginx'}   # as they call themselves
 
@@ -189,8 +189,7 @@ def _nginx_before(site, lines, listen=''):
 
     def listens():
         expect.equal(process.poll(), None, 'nginx runs')
-        with socket.socket() as s:
-            return s.connect_ex(('127.0.0.1', port)) == 0
+        return is_listening(port)
     try:
         wait_until(listens, 'nginx takes connections', 10 * site.slow)
         yield port

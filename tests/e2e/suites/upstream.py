@@ -18,7 +18,7 @@ import nodes as machines
 import redis
 from redis import Redis, Refused, id_of, native_id
 from shell import expect_failure, expect_no_start, rowcast
-from waiting import wait_until
+from waiting import is_listening, wait_until
 
 END = 'the end'
 NEEDS = redis.why_not
@@ -957,7 +957,7 @@ def a_file_with_messages_of_its_own_is_refused_with_the_way_out(site):
         _done(before)
         process = subprocess.Popen([site.rowcast.program, 'serve', '-c', conf], stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         try:
-            wait_until(lambda: os.path.exists(os.path.join(os.path.dirname(conf), 's')), 'it starts', 20 * site.slow)
+            wait_until(lambda: is_listening(os.path.join(os.path.dirname(conf), 's')), 'it starts', 20 * site.slow)
             _done(after)
             wait_until(lambda: log.call('EXISTS', 'rowcast') and len(log.entries()) == 5, 'the log has them', 20 * site.slow, 0.02)
             told = [(fields.get('user'), fields.get('topic'), fields.get('event'), fields['data']) for _, fields in log.entries()]
