@@ -166,8 +166,8 @@ place_begin(struct store *store)
 	return 0;
 }
 
-enum place_change
-place_look(const struct store *store)
+static enum place_change
+look(const struct store *store)
 {
 	if (!is_same(find_file(sql_path(store->sql)), store->place.file))
 		return PLACE_MOVED;
@@ -176,6 +176,19 @@ place_look(const struct store *store)
 	if (!is_same(find_beside(store, "-shm"), store->place.shm))
 		return PLACE_SHM;
 	return is_same(find_file(store->path), store->place.file) ? PLACE_SAME : PLACE_TURNED;
+}
+
+enum place_change
+place_look(const struct store *store)
+{
+	enum place_change change = look(store), again;
+
+	if (change == PLACE_SAME)
+		return change;
+	/* The names are looked at one after the other: where the file was moved just after
+	 * its own, that is first seen at another, and was no link that was turned. */
+	again = look(store);
+	return again != PLACE_SAME && again < change ? again : change;
 }
 
 /* lock_alone locks a file as SQLite does one that it writes, and returns the

@@ -17,6 +17,8 @@
 #include <sys/mount.h>
 #include <sys/wait.h>
 
+#include "app/store/sqlite/place.h"
+
 extern char **environ;
 
 static char path[128];
@@ -1071,6 +1073,33 @@ TEST(a_file_that_is_moved_away_takes_its_last_messages_along)
 	assert_int_equal(st.st_size, 0);
 	assert_int_equal(n_rows_in(moved), 3);
 	foreign_open();
+}
+
+static void *
+move_away(void *moved)
+{
+	return rename(path, moved) == 0 ? NULL : moved;
+}
+
+TEST(a_file_that_is_moved_between_two_looks_is_no_link_that_was_turned)
+{
+	char *moved = mem_strdup(capture_file("moved.db", "", 0, 0600));
+
+	for (int i = 0; i < 200; i++) {
+		enum place_change change;
+		pthread_t thread;
+		void *failed;
+
+		assert_int_equal(pthread_create(&thread, NULL, move_away, moved), 0);
+		while ((change = place_look(contract_store)) == PLACE_SAME)
+			;
+		pthread_join(thread, &failed);
+		assert_null(failed);
+		assert_int_equal(change, PLACE_MOVED);
+		assert_int_equal(rename(moved, path), 0);
+		assert_int_equal(place_look(contract_store), PLACE_SAME);
+	}
+	free(moved);
 }
 
 TEST(another_file_in_its_place_is_left_as_it_is)
@@ -2317,6 +2346,7 @@ static const struct CMUnitTest own_tests[] = {
 	SQLITE_TEST(a_table_that_is_gone_is_a_fault_that_is_logged),
 	SQLITE_TEST(a_deleted_file_takes_no_more_messages),
 	SQLITE_TEST(a_file_that_is_moved_away_takes_its_last_messages_along),
+	SQLITE_TEST(a_file_that_is_moved_between_two_looks_is_no_link_that_was_turned),
 	SQLITE_TEST(another_file_in_its_place_is_left_as_it_is),
 	SQLITE_TEST(without_its_wal_a_store_takes_no_more_messages_and_keeps_those_it_has),
 	SQLITE_TEST(a_backup_restored_in_place_is_noticed_by_its_ids),
