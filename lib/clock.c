@@ -4,7 +4,7 @@
 
 #include <time.h>
 
-_Atomic mono_us clock_ahead_us;
+_Atomic mono_us clock_ahead_us, clock_stopped_us;
 
 static int64_t
 read_us(clockid_t id)
@@ -18,7 +18,9 @@ read_us(clockid_t id)
 mono_us
 clock_mono_us(void)
 {
-	return read_us(CLOCK_MONOTONIC)
+	mono_us stopped = atomic_load_explicit(&clock_stopped_us, memory_order_relaxed);
+
+	return (stopped != 0 ? stopped : read_us(CLOCK_MONOTONIC))
 	    + atomic_load_explicit(&clock_ahead_us, memory_order_relaxed);
 }
 

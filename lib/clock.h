@@ -31,6 +31,11 @@ expiry_is_over(struct expiry expiry, wall_s now)
  * not to wait for a minute to be over, and never take away. */
 extern _Atomic mono_us clock_ahead_us;
 
+/* Where the first clock stands still, whatever it is ahead by; 0: it runs. Only tests
+ * stop it, so that nothing depends on how busy the machine is: clock_stop of
+ * tests/unit/check.h. */
+extern _Atomic mono_us clock_stopped_us;
+
 /* clock_wall_us is the wall clock in microseconds, for deadlines given in wall
  * seconds (a token's exp) that must be met to the fraction. */
 int64_t clock_wall_us(void);

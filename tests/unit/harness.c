@@ -9,15 +9,31 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "lib/fcgi.h"
 #include "lib/mem.h"
 
-void
-look_again(mono_us until, const char *condition)
+static int64_t
+system_ms(void)
 {
-	if (clock_mono_us() > until)
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+int64_t
+look_until(void)
+{
+	return system_ms() + PATIENCE_MS;
+}
+
+void
+look_again(int64_t until, const char *condition)
+{
+	if (system_ms() > until)
 		fail_msg("in %d ms it never was so: %s", PATIENCE_MS, condition);
 	usleep(1000);
 }

@@ -23,11 +23,13 @@ enum { PATIENCE_MS = 30000 };  /* a machine that is busy with other things, unde
 
 /* WAIT_FOR looks until that is so: the one place for what no descriptor tells. */
 #define WAIT_FOR(condition) \
-	for (mono_us until = clock_mono_us() + (mono_us)PATIENCE_MS * 1000; !(condition); ) \
+	for (int64_t until = look_until(); !(condition); ) \
 		look_again(until, #condition)
 
-/* look_again returns a moment later, and ends the test when it is later than until. */
-void look_again(mono_us until, const char *condition);
+/* look_again returns a moment later, and ends the test when it is later than until, which
+ * is what look_until returned; both by the system's clock, which no test stops. */
+int64_t look_until(void);
+void look_again(int64_t until, const char *condition);
 
 /* ---- the surroundings ---- */
 

@@ -37,10 +37,27 @@ TEST(a_test_can_bring_the_one_forward_and_not_the_other)
 	assert_true(clock_wall_us() - wall < INT64_C(3600) * 1000000);
 }
 
+TEST(a_test_can_stop_the_one_and_let_it_go_on)
+{
+	wall_s wall = clock_wall_s();
+	mono_us mono;
+
+	clock_stop();
+	mono = clock_mono_us();
+	while (clock_wall_us() < wall * 1000000 + 1)
+		;
+	assert_int_equal(clock_mono_us(), mono);
+	atomic_fetch_add(&clock_ahead_us, 5);
+	assert_int_equal(clock_mono_us(), mono + 5);
+	clock_go();
+	assert_true(clock_mono_us() >= mono + 5);
+}
+
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(the_one_clock_never_goes_back),
 	cmocka_unit_test(the_other_is_the_system_s_in_seconds_and_finer),
 	cmocka_unit_test(a_test_can_bring_the_one_forward_and_not_the_other),
+	cmocka_unit_test(a_test_can_stop_the_one_and_let_it_go_on),
 };
 
 RUN_TESTS(tests)
