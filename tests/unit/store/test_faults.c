@@ -17,7 +17,7 @@
 #include "app/store/store.h"
 #include "lib/mem.h"
 
-enum { FAULTS_HANG_S = 120, MOST_CALLS = 2000, CHECKPOINT_PAGES = 4 };
+enum { FAULTS_HANG_S = 600, MOST_CALLS = 2000, CHECKPOINT_PAGES = 4 };
 
 /* ---- a disk that fails ---- */
 
