@@ -81,6 +81,15 @@ in_ms(int ms)
 
 /* ---- what waits for bytes ---- */
 
+/* judge_never takes back what judge_later has said. */
+static void
+judge_never(struct intake *intake, struct conn *conn)
+{
+	if (conn->judge_at != 0)
+		TAILQ_REMOVE(&intake->to_judge, conn, judge_link);
+	conn->judge_at = 0;
+}
+
 static void
 stop_waiting(struct intake *intake, struct conn *conn)
 {
@@ -88,9 +97,7 @@ stop_waiting(struct intake *intake, struct conn *conn)
 		return;
 	TAILQ_REMOVE(&intake->waiting, conn, link);
 	intake->n_waiting--;
-	if (conn->judge_at != 0)
-		TAILQ_REMOVE(&intake->to_judge, conn, judge_link);
-	conn->judge_at = 0;
+	judge_never(intake, conn);
 	epoll_ctl(intake->epoll_fd, EPOLL_CTL_DEL, conn->fd, NULL);
 	conn->waiting = false;
 }
@@ -129,8 +136,7 @@ start_waiting(struct intake *intake, struct conn *conn)
 static void
 judge_later(struct intake *intake, struct conn *conn, mono_us at)
 {
-	if (conn->judge_at != 0)
-		TAILQ_REMOVE(&intake->to_judge, conn, judge_link);
+	judge_never(intake, conn);
 	conn->judge_at = at != 0 ? at : 1;
 	if (at != 0)
 		TAILQ_INSERT_TAIL(&intake->to_judge, conn, judge_link);
@@ -220,8 +226,9 @@ judge_some(struct intake *intake)
 
 /* forget_request: the connection is as new, but that it is kept. */
 static void
-forget_request(struct conn *conn)
+forget_request(struct intake *intake, struct conn *conn)
 {
+	judge_never(intake, conn);
 	arrival_free(conn->arrival);
 	conn->arrival = NULL;
 	conn->kept = true;
@@ -282,7 +289,7 @@ take_in(struct intake *intake, struct conn *conn, const unsigned char *bytes, si
 		case FCGI_SCAN_ABORTED:
 			if (!end_aborted(conn))
 				return TAKEN_CLOSE;
-			forget_request(conn);
+			forget_request(intake, conn);
 			break;
 		case FCGI_SCAN_WHOLE:
 			if (arrival->use != ARRIVAL_ANSWERED) {
@@ -291,7 +298,7 @@ take_in(struct intake *intake, struct conn *conn, const unsigned char *bytes, si
 			}
 			if (!arrival->scan.keep)
 				return TAKEN_CLOSE;
-			forget_request(conn);
+			forget_request(intake, conn);
 			break;
 		case FCGI_SCAN_BAD:
 			log_debug("intake: a connection that does not bring a FastCGI responder"
@@ -412,7 +419,7 @@ come_back(struct intake *intake, struct conn *conn)
 			conn->deadline = linger;
 		await_more(intake, conn);
 	} else {
-		forget_request(conn);
+		forget_request(intake, conn);
 		look(intake, conn);
 	}
 }

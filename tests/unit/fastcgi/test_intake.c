@@ -883,6 +883,28 @@ TEST(an_abort_of_a_request_that_waits_ends_it_and_keeps_the_connection)
 	}
 }
 
+TEST(a_request_that_was_aborted_is_not_judged_any_more)
+{
+	struct peer peer;
+
+	begin();
+	clock_stop();
+	knock(&peer);
+	say_post(&peer, true, "aborted", 4);
+	looked_at();
+	say_abort(&peer);
+	expect_aborted(&peer);
+	later(INTAKE_JUDGE_MS);
+	assert_int_equal(atomic_load(&n_judged), 0);
+	get(&peer, false, "next");
+	serve("next");
+	expect_answer(&peer, "next");
+	expect_closed(&peer);
+	hang_up(&peer);
+	clock_go();
+	end();
+}
+
 TEST(an_abort_at_any_byte_of_a_request_ends_it)
 {
 	struct buf request = request_of(true, LIST("REQUEST_METHOD", "POST"), "a body");
@@ -1277,6 +1299,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(records_of_others_and_management_records_end_a_body_at_once),
 	cmocka_unit_test(a_user_with_too_many_large_bodies_is_told_so_and_others_go_on),
 	cmocka_unit_test(an_abort_of_a_request_that_waits_ends_it_and_keeps_the_connection),
+	cmocka_unit_test(a_request_that_was_aborted_is_not_judged_any_more),
 	cmocka_unit_test(an_abort_at_any_byte_of_a_request_ends_it),
 	cmocka_unit_test(an_abort_that_crosses_the_answer_is_passed_over),
 	cmocka_unit_test(a_kept_connection_has_a_requests_time_from_its_first_byte),
