@@ -141,11 +141,11 @@ class Front:
             return
         process.send_signal(signal.SIGTERM)
         try:
-            process.wait(10)
+            process.wait(60)
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
-            raise AssertionError(f'{self.server} was still there 10 s after SIGTERM')
+            raise AssertionError(f'{self.server} was still there a minute after SIGTERM')
         # What writes its error log ends after it.
         wait_until(lambda: not list(_session(process.pid)), f'all of {self.server} is gone')
 

@@ -92,7 +92,7 @@ def publish_counts_a_ttl_from_each_line_on(site):
         first = end_of_a_line()
         wait_until(lambda: end_of_a_line() > first, 'a later line ends later', 20 * site.slow, every_s=0.1)
         process.stdin.close()
-        expect.equal(process.wait(30), 0)
+        expect.equal(process.wait(30 * site.slow), 0)
 
 
 def publish_stores_each_line_of_stdin(site):
@@ -120,7 +120,7 @@ def publish_stores_a_line_as_soon_as_it_is_there(site):
         process.stdin.write('no end')
         process.stdin.close()
         expect.equal(stream.wait_event().data, 'no end')
-        expect.equal(process.wait(30), 0)
+        expect.equal(process.wait(30 * site.slow), 0)
 
 
 def publish_refuses_what_is_no_message(site):
