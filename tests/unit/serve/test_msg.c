@@ -110,7 +110,8 @@ TEST(where_too_many_messages_wait_one_more_is_told_to_come_again)
 
 	for (int i = 0; i < N; i++)
 		publications[i] = publication_of_many();
-	/* The writer stands still for as long as it waits for the lock. */
+	/* The writer stands still for as long as it waits for the lock: as long as the clock. */
+	clock_stop();
 	foreign_run(foreign, "BEGIN IMMEDIATE");
 	for (int i = 0; i < N; i++) {
 		struct reply reply = { .conn = conn_of(peer_pair(&askers[i])), .request_id = 1 };
@@ -122,6 +123,7 @@ TEST(where_too_many_messages_wait_one_more_is_told_to_come_again)
 	    " messages wait to be committed; try again\"}");
 	capture_begin();
 	foreign_run(foreign, "COMMIT");
+	clock_go();
 	foreign_close(foreign);
 	for (int i = 0; i < N; i++) {
 		expect_reply(&askers[i], 400);
