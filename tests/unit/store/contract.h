@@ -9,6 +9,7 @@
 #include "tests/unit/capture.h"
 #include "tests/unit/check.h"
 #include "tests/unit/dice.h"
+#include "tests/unit/store/beside.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -40,32 +41,6 @@ open_as(enum store_access access)
 
 	assert_non_null(store);
 	return store;
-}
-
-/* open_beside_others opens it while others do, or write: on a slow disk they may keep it
- * locked for longer than an owner waits, which is said and is no loss. NULL: for half a
- * minute, or not opened for another reason. Any thread; the caller looks at what was said. */
-static struct store *
-open_beside_others(void)
-{
-	struct store *store;
-
-	for (int i = 0; (store = store_open(contract_name, STORE_OWNER)) == NULL && i < 15; i++)
-		;
-	return store;
-}
-
-/* says_locked_only: of what was said meanwhile every line is about the lock. */
-static void
-says_locked_only(const char *said)
-{
-	for (const char *end; *said != '\0'; said = end + 1) {
-		end = strchrnul(said, '\n');
-		if (memmem(said, (size_t)(end - said), "database is locked", 18) == NULL)
-			fail_msg("said: %s", said);
-		if (*end == '\0')
-			break;
-	}
 }
 
 /* message_of lends the strings: the message is never freed. */
@@ -908,7 +883,7 @@ enum { N_WRITERS = 3, N_WRITES = 40 };
 static void *
 append_many(void *arg)
 {
-	struct store *store = open_beside_others();
+	struct store *store = open_beside_others(contract_name, STORE_OWNER);
 	void *failed = store == NULL ? arg : NULL;
 
 	for (int i = 0; i < N_WRITES && failed == NULL; i++) {

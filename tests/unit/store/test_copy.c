@@ -6,6 +6,7 @@
 #include "tests/unit/capture.h"
 #include "tests/unit/check.h"
 #include "tests/unit/dice.h"
+#include "tests/unit/store/beside.h"
 #include "tests/unit/store/search.h"
 
 #include <errno.h>
@@ -681,7 +682,7 @@ open_in_child(int go)
 
 	if (read(go, &byte, 1) < 0)
 		return 1;
-	mine = store_open(name, STORE_COPY);
+	mine = open_beside_others(name, STORE_COPY);
 	store_close(mine);
 	return mine != NULL ? 0 : 1;
 }
@@ -695,6 +696,7 @@ TEST(those_who_start_at_once_make_one_copy)
 
 	begin_anew();
 	assert_int_equal(pipe(go), 0);
+	capture_begin();
 	for (int i = 0; i < N; i++) {
 		children[i] = fork();
 		assert_true(children[i] >= 0);
@@ -709,6 +711,7 @@ TEST(those_who_start_at_once_make_one_copy)
 		assert_int_equal(waitpid(children[i], &status, 0), children[i]);
 		assert_int_equal(status, 0);
 	}
+	says_locked_only(capture_end());
 	open_as(STORE_COPY);
 	assert_int_equal(store_position(store, &position), 0);
 	open_as(STORE_COPY);

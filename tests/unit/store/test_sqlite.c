@@ -2034,7 +2034,7 @@ TEST(a_file_opened_again_is_made_only_once)
 static void *
 open_it(void *arg)
 {
-	struct store *store = open_beside_others();
+	struct store *store = open_beside_others(contract_name, STORE_OWNER);
 
 	if (store == NULL)
 		return arg;
