@@ -34,6 +34,9 @@ struct message {
 #define MESSAGE_TOPIC_CONTROL "rowcast.control"  /* events kick and revoke, of a user */
 #define MESSAGE_TOPIC_STATUS "rowcast.status"    /* what each rowcast tells of itself */
 
+/* The event of the message that ends its topic: the last one there is of it (store.h). */
+#define MESSAGE_EVENT_END "rowcast.end"
+
 /* message_topic_is_reserved: does the name begin with "rowcast."? Only who has the scope
  * rowcast:admin reads such a topic, or sends to it over HTTP. */
 bool message_topic_is_reserved(const char *topic);

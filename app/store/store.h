@@ -142,6 +142,17 @@ typedef void store_revoked(void *context, const char *user, wall_s until);
  * right, and where *after stands. */
 int store_read_revoked(struct store *store, int64_t *after, store_revoked *take, void *context);
 
+/* ---- topics that have ended ----
+ *
+ * A message with the event MESSAGE_EVENT_END ends its topic, from its commit on, whoever
+ * commits it: every later one of the topic is refused. It has neither a user nor an expiry,
+ * and its topic is none that is reserved. Not even its erasure takes it back. An end is
+ * remembered for as long as any message of its topic is retained, and for keep_for. */
+
+/* store_ended sets ids[i] to the id of the message that ended topics[i], 0 where it has
+ * not ended; some microseconds for each of the n. 0 or -1 (logged). */
+int store_ended(struct store *store, char *const topics[], size_t n, int64_t ids[]);
+
 /* What is looked for by who knows no id to read on from: where the rows begin that are
  * asked for. The caller sets the first two and leaves the rest 0. */
 struct store_search {

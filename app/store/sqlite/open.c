@@ -26,6 +26,7 @@
 #include "app/store/sqlite/append.h"
 #include "app/store/sqlite/beside.h"
 #include "app/store/sqlite/copy.h"
+#include "app/store/sqlite/ended.h"
 #include "app/store/sqlite/fault.h"
 #include "app/store/sqlite/handle.h"
 #include "app/store/sqlite/permit.h"
@@ -97,7 +98,7 @@ store_open(const char *name, enum store_access access)
 		goto fail;
 	}
 	if (place_begin(store) < 0 || read_prepare(store) < 0
-	    || revoked_prepare(store) < 0)
+	    || revoked_prepare(store) < 0 || ended_prepare(store) < 0)
 		goto fail;
 	if (access == STORE_OWNER && append_prepare(store) < 0)
 		goto fail;

@@ -4,6 +4,8 @@
 #ifndef APP_STORE_SQLITE_REFUSAL_H
 #define APP_STORE_SQLITE_REFUSAL_H
 
+#include "app/store/message.h"
+
 /* The end of the year 2099. Above it lies what is no second but a millisecond. */
 #define REFUSAL_TIME_MAX "4102444800"
 
@@ -58,8 +60,12 @@
 	REFUSAL_OF_NAME("topic") \
 	"    WHEN NEW.event IS NOT NULL AND length(CAST(NEW.event AS BLOB)) > 255\n" \
 	"    THEN RAISE(ABORT, 'event must not be over 255 bytes: choose a shorter one')\n" \
-	"    WHEN NEW.event IN ('error', 'open')\n" \
-	"      OR (NEW.event >= 'rowcast.' AND NEW.event < 'rowcast/')\n" \
+	"    WHEN NEW.event = '" MESSAGE_EVENT_END "' AND (NEW.topic IS NULL OR NEW.user IS NOT NULL\n" \
+	"      OR NEW.expires_at IS NOT NULL OR (NEW.topic >= 'rowcast.' AND NEW.topic < 'rowcast/'))\n" \
+	"    THEN RAISE(ABORT, 'event " MESSAGE_EVENT_END " ends a topic: give it one that does not begin with" \
+	" rowcast., and neither user nor expires_at')\n" \
+	"    WHEN NEW.event IN ('error', 'open') OR (NEW.event >= 'rowcast.' AND NEW.event < 'rowcast/'\n" \
+	"      AND NEW.event <> '" MESSAGE_EVENT_END "')\n" \
 	"    THEN RAISE(ABORT, 'event must not be error, open or begin with rowcast., which mean" \
 	" something else to browsers and rowcast: choose another name')\n"
 

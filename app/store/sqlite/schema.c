@@ -20,6 +20,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "app/store/sqlite/ended.h"
 #include "app/store/sqlite/fault.h"
 #include "app/store/sqlite/handle.h"
 #include "app/store/sqlite/refusal.h"
@@ -92,7 +93,8 @@ static const char *const schema_steps[] = {
 	 * added, and rows that stand have to stay, so these are triggers; few, since
 	 * each is a program of its own that runs for every row. Whether the id was
 	 * given is known before the row is inserted only (SQLite says -1 where it was
-	 * not), and which it became only afterwards. */
+	 * not), and which it became only afterwards: that is asked by message_new, which
+	 * step 6 makes, and message_changed too. */
 	"DROP TRIGGER message_id_given;\n"
 	"DROP TRIGGER message_id_taken;\n"
 	"DROP TRIGGER message_id_kept;\n"
@@ -103,6 +105,23 @@ static const char *const schema_steps[] = {
 	"BEGIN\n"
 	"  SELECT RAISE(ABORT, '" ID_TOO_LOW "');\n"
 	"END;\n"
+	/* What was trimmed before is not known: it counts as all that is gone. */
+	"CREATE TABLE rowcast_state(\n"
+	"  trimmed INTEGER NOT NULL,  -- the highest id that retention has deleted; 0: none\n"
+	"  room BLOB                  -- NULL; written to see whether there is any\n"
+	");\n"
+	"INSERT INTO rowcast_state(trimmed) SELECT coalesce((SELECT min(id) - 1 FROM message),\n"
+	"  (SELECT seq FROM sqlite_sequence WHERE name = 'message'), 0);\n"
+	"UPDATE rowcast_schema SET version = 3;\n",
+	/* 4: a file may be a machine's copy (schema_copy.c), which older programs do not
+	 * know, so that they have to refuse it. Its name is NULL where it is none. */
+	"ALTER TABLE rowcast_state ADD COLUMN name TEXT; UPDATE rowcast_schema SET version = 4;\n",
+	/* 5: who was revoked. A trigger of its own: it runs for next to no row. */
+	REVOKED_TABLE REVOKED_TRIGGER("message") "UPDATE rowcast_schema SET version = 5;\n",
+	/* 6: topics end. What a new and a changed row may not be is in triggers made anew,
+	 * those of step 3 with more to ask. */
+	"DROP TRIGGER IF EXISTS message_new;\n"
+	"DROP TRIGGER IF EXISTS message_changed;\n"
 	"CREATE TRIGGER message_new AFTER INSERT ON message\n"
 	"BEGIN\n"
 	"  SELECT CASE\n"
@@ -112,6 +131,7 @@ static const char *const schema_steps[] = {
 	"    THEN RAISE(ABORT, 'id would be above 2^53 - 1, where browsers cannot tell one from"
 	" the next: leave id out; where it was left out, begin a new file')\n"
 	REFUSAL_OF_NEW
+	ENDED_REFUSAL("NEW.id")
 	"  END;\n"
 	"END;\n"
 	/* Not "UPDATE OF id": SET rowid, the same column, would pass it by. A time is
@@ -132,21 +152,17 @@ static const char *const schema_steps[] = {
 	"      AND NEW.expires_at NOT BETWEEN 1 AND " REFUSAL_TIME_MAX "\n"
 	"    THEN RAISE(ABORT, 'expires_at must be Unix seconds, from 1 to the year 2100 (not"
 	" milliseconds), or NULL for never')\n"
+	"    WHEN NEW.expires_at IS NOT OLD.expires_at AND NEW.expires_at IS NOT NULL\n"
+	"      AND NEW.event = '" MESSAGE_EVENT_END "'\n"
+	"    THEN RAISE(ABORT, '" MESSAGE_EVENT_END " ends a topic and does not expire before it:"
+	" leave expires_at NULL')\n"
 	"  END;\n"
 	"END;\n"
-	/* What was trimmed before is not known: it counts as all that is gone. */
-	"CREATE TABLE rowcast_state(\n"
-	"  trimmed INTEGER NOT NULL,  -- the highest id that retention has deleted; 0: none\n"
-	"  room BLOB                  -- NULL; written to see whether there is any\n"
-	");\n"
-	"INSERT INTO rowcast_state(trimmed) SELECT coalesce((SELECT min(id) - 1 FROM message),\n"
-	"  (SELECT seq FROM sqlite_sequence WHERE name = 'message'), 0);\n"
-	"UPDATE rowcast_schema SET version = 3;\n",
-	/* 4: a file may be a machine's copy (schema_copy.c), which older programs do not
-	 * know, so that they have to refuse it. Its name is NULL where it is none. */
-	"ALTER TABLE rowcast_state ADD COLUMN name TEXT; UPDATE rowcast_schema SET version = 4;\n",
-	/* 5: who was revoked. A trigger of its own: it runs for next to no row. */
-	REVOKED_TABLE REVOKED_TRIGGER("message") "UPDATE rowcast_schema SET version = 5;\n",
+	/* Rows of the same statement may have higher ids than the end, and come before it. */
+	ENDED_TABLE ENDED_TRIGGER("message",
+	"  SELECT RAISE(ABORT, '" ENDED_SENTENCE "') WHERE EXISTS\n"
+	"    (SELECT 1 FROM message WHERE id > NEW.id AND topic = NEW.topic);\n")
+	"UPDATE rowcast_schema SET version = 6;\n",
 };
 enum { SCHEMA_VERSION = sizeof(schema_steps) / sizeof(schema_steps[0]) };
 

@@ -15,6 +15,7 @@
 
 #include <stdlib.h>
 
+#include "app/store/sqlite/ended.h"
 #include "app/store/sqlite/handle.h"
 #include "app/store/sqlite/refusal.h"
 #include "app/store/sqlite/revoked.h"
@@ -36,6 +37,37 @@ enum { FIRST_VERSION = 4 };  /* of the schema, in which there are copies */
 	"    OR EXISTS (SELECT 1 FROM rowcast_outbox WHERE key = " NEW_KEY "))"
 
 #define KEY_IS_REPLACED "(SELECT chosen FROM rowcast_conflict WHERE taken = 2)"
+
+/* The ends that are on their way, and what of a new row is refused. An end that is known
+ * here is before all that goes to the log from here. */
+#define OUTBOX_ENDS \
+	"CREATE INDEX rowcast_outbox_end ON rowcast_outbox(topic)\n" \
+	"  WHERE event = '" MESSAGE_EVENT_END "';\n"
+#define OUTBOX_NEW \
+	"CREATE TRIGGER rowcast_outbox_new AFTER INSERT ON rowcast_outbox\n" \
+	"BEGIN\n" \
+	"  SELECT CASE\n" \
+	REFUSAL_OF_NEW \
+	ENDED_REFUSAL("9223372036854775807") \
+	"    WHEN NEW.topic IS NOT NULL AND EXISTS (SELECT 1 FROM rowcast_outbox\n" \
+	"      WHERE event = '" MESSAGE_EVENT_END "' AND topic = NEW.topic AND number < NEW.number)\n" \
+	"    THEN RAISE(ABORT, '" ENDED_SENTENCE "')\n" \
+	"    WHEN length(CAST(NEW.key AS BLOB)) > " KEY_MAX " OR instr(NEW.key, char(0)) > 0\n" \
+	"    THEN RAISE(ABORT, 'key must be text of at most " KEY_MAX " bytes without U+0000')\n" \
+	"  END;\n" \
+	"END;\n"
+
+/* What comes from the log: an end is noted, and what comes after one is passed over, by
+ * every machine alike. Streams that read runs of users and topics find the gaps, which
+ * have neither, by an index of their own. */
+#define COPY_ENDS \
+	ENDED_TRIGGER("rowcast_copy", "") \
+	"CREATE TRIGGER rowcast_copy_ended BEFORE INSERT ON rowcast_copy\n" \
+	"WHEN " ENDED_BEFORE("NEW.id") "\n" \
+	"BEGIN\n" \
+	"  SELECT RAISE(IGNORE);\n" \
+	"END;\n" \
+	"CREATE INDEX rowcast_copy_gap ON rowcast_copy(segment, id) WHERE event = 'rowcast.gap';\n"
 
 static const char copy_schema[] =
 	"DROP TABLE message;\n"
@@ -72,14 +104,7 @@ static const char copy_schema[] =
 	REFUSAL_CHECKS
 	");\n"
 	"CREATE INDEX rowcast_outbox_key ON rowcast_outbox(key);\n"
-	"CREATE TRIGGER rowcast_outbox_new AFTER INSERT ON rowcast_outbox\n"
-	"BEGIN\n"
-	"  SELECT CASE\n"
-	REFUSAL_OF_NEW
-	"    WHEN length(CAST(NEW.key AS BLOB)) > " KEY_MAX " OR instr(NEW.key, char(0)) > 0\n"
-	"    THEN RAISE(ABORT, 'key must be text of at most " KEY_MAX " bytes without U+0000')\n"
-	"  END;\n"
-	"END;\n"
+	OUTBOX_ENDS OUTBOX_NEW
 	/* How an INSERT asked for conflicts to be resolved no trigger is told. But what it
 	 * asked for holds in the triggers too, in place of what is said there: so it shows
 	 * in what becomes of a row that is there already. */
@@ -132,7 +157,10 @@ static const char copy_schema[] =
 	/* What the file itself has trimmed before, its readers may have missed: it stays. */
 	"UPDATE rowcast_state SET name = lower(hex(randomblob(16)));\n"
 	/* Of what comes from the log: the outbox revokes nobody yet. */
-	REVOKED_TRIGGER("rowcast_copy");
+	REVOKED_TRIGGER("rowcast_copy")
+	/* Topics that ended here, in messages that are gone, mean nothing to the log. */
+	"DELETE FROM rowcast_ended;\n"
+	COPY_ENDS;
 
 bool
 schema_copy_is(struct store *store)
@@ -195,7 +223,8 @@ refuse_additions(struct store *store)
 	if (sql_prepare(store->sql, &theirs, "SELECT type, name FROM sqlite_schema"
 	    " WHERE tbl_name = 'message' AND type IN ('index', 'trigger') AND sql IS NOT NULL"
 	    "  AND name NOT IN ('message_address', 'message_expiry', 'message_id', 'message_new',"
-	    "   'message_changed', 'message_revokes', 'message_id_given', 'message_id_taken', 'message_id_kept')") != 0)
+	    "   'message_changed', 'message_revokes', 'message_ends',"
+	    "    'message_id_given', 'message_id_taken', 'message_id_kept')") != 0)
 		return -1;
 	if (sql_step(theirs) == SQL_ROW) {
 		log_errorx("store: %s: has the %s %s on the table message, which in a machine's copy is a"
@@ -228,6 +257,8 @@ schema_copy_step(int64_t version)
 {
 	static const char *const steps[] = {
 		REVOKED_TABLE REVOKED_TRIGGER("rowcast_copy") "UPDATE rowcast_schema SET version = 5;\n",
+		ENDED_TABLE COPY_ENDS OUTBOX_ENDS "DROP TRIGGER rowcast_outbox_new;\n" OUTBOX_NEW
+		"UPDATE rowcast_schema SET version = 6;\n",
 	};
 
 	return steps[version - FIRST_VERSION];

@@ -111,6 +111,9 @@ def the_schema_refuses_what_would_break_a_stream_and_says_why(site):
             ("(topic, data) VALUES(42.0, 'x')", 'bind it as text'),
             ("(event, data) VALUES('error', 'x')", 'event'),
             ("(event, data) VALUES('rowcast.gap', 'x')", 'event'),
+            ("(event, data) VALUES('rowcast.end', 'x')", 'topic'),
+            ("(event, topic, user, data) VALUES('rowcast.end', 't', '7', 'x')", 'user'),
+            ("(event, topic, expires_at, data) VALUES('rowcast.end', 't', 4102444800, 'x')", 'expires_at'),
             ("(data, expires_at) VALUES('x', 0)", 'Unix seconds'),
             ("(data, created_at) VALUES('x', 1700000000000)", 'not milliseconds')):
         done = site.sqlite3(f'INSERT INTO message{values};')
@@ -120,6 +123,33 @@ def the_schema_refuses_what_would_break_a_stream_and_says_why(site):
     expect.true(done.returncode != 0 and 'id' in done.stderr, f'a changed id: {done.stderr}')
     done = site.sqlite3(f"UPDATE message SET data = 'other' WHERE id = {newest};")
     expect.true(done.returncode != 0 and 'delete it and insert another' in done.stderr, f'a changed message: {done.stderr}')
+
+
+def an_end_is_the_last_row_of_its_topic_whoever_inserts(site):
+    user, topic, open_topic = site.user(), f'run:{site.user()}', f'run:{site.user()}'
+    stream = site.subscribe(user, topics=[topic, open_topic])
+    site.sql(f"INSERT INTO message(topic, data) VALUES('{topic}', 'one'), ('{topic}', 'two')")
+    site.sql(f"INSERT INTO message(topic, event, data) VALUES('{topic}', 'rowcast.end', '{{\"reason\":\"done\"}}')")
+    for insert in (f"INSERT INTO message(topic, data) VALUES('{topic}', 'never')",
+                   f"INSERT OR IGNORE INTO message(topic, data) VALUES('{topic}', 'never')",
+                   f"INSERT OR REPLACE INTO message(topic, data) VALUES('{open_topic}', 'never'), ('{topic}', 'never')",
+                   f"INSERT INTO message(topic, event, data) VALUES('{topic}', 'rowcast.end', 'never')"):
+        done = site.sqlite3(insert)
+        expect.true(done.returncode != 0 and 'the topic has ended' in done.stderr, f'{insert}: {done.stderr}')
+    site.sql(f"INSERT INTO message(topic, data) VALUES('{open_topic}', 'end')")
+    told = [('message', 'one'), ('message', 'two'), ('rowcast.end', '{"reason":"done"}'), ('message', 'end')]
+    expect.equal([(e.type, e.data) for e in stream.wait_events(4)], told)
+    # Who comes later gets the same, and erasing the end opens nothing.
+    id = site.id_of(f"topic = '{topic}' AND event = 'rowcast.end'")
+    late = site.subscribe(user, topics=[topic], last_event_id='0')
+    for event in told[:3]:
+        got = late.wait_event()
+        while got.type == 'rowcast.gap' or got.data not in ('one', 'two', '{"reason":"done"}'):
+            got = late.wait_event()
+        expect.equal((got.type, got.data), event)
+    site.sql(f'DELETE FROM message WHERE id = {id}')
+    done = site.sqlite3(f"INSERT INTO message(topic, data) VALUES('{topic}', 'never')")
+    expect.true(done.returncode != 0 and 'the topic has ended' in done.stderr, f'after the erasure: {done.stderr}')
 
 
 @own_table_only('it gives no ids')

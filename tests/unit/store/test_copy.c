@@ -473,7 +473,8 @@ back_to_version_3(void)
 {
 	store_close(store);
 	store = NULL;
-	does("DROP TRIGGER message_revokes; DROP TABLE rowcast_revoked;"
+	does("DROP TRIGGER message_ends; DROP TRIGGER message_new; DROP TABLE rowcast_ended;"
+	    " DROP TRIGGER message_revokes; DROP TABLE rowcast_revoked;"
 	    " ALTER TABLE rowcast_state DROP COLUMN name; UPDATE rowcast_schema SET version = 3;"
 	    " PRAGMA user_version = 3");
 }
@@ -484,8 +485,8 @@ TEST(a_file_of_version_3_is_upgraded_and_then_made_a_copy)
 	open_as(STORE_OWNER);
 	back_to_version_3();
 	open_as(STORE_COPY);
-	assert_int_equal(number("SELECT max(version) FROM rowcast_schema"), 5);
-	assert_int_equal(number("PRAGMA user_version"), 5);
+	assert_int_equal(number("SELECT max(version) FROM rowcast_schema"), 6);
+	assert_int_equal(number("PRAGMA user_version"), 6);
 	does("INSERT INTO message(data) VALUES('a')");
 	sends("-/-/-/a/-\n");
 	begin_anew();
@@ -496,7 +497,7 @@ TEST(a_file_of_version_3_is_upgraded_and_then_made_a_copy)
 	assert_int_equal(number("SELECT max(version) FROM rowcast_schema"), 3);
 	open_as(STORE_OWNER);
 	holds(1);
-	assert_int_equal(number("SELECT max(version) FROM rowcast_schema"), 5);
+	assert_int_equal(number("SELECT max(version) FROM rowcast_schema"), 6);
 }
 
 TEST(a_copy_of_version_4_is_upgraded_and_then_knows_who_is_revoked)
@@ -504,10 +505,12 @@ TEST(a_copy_of_version_4_is_upgraded_and_then_knows_who_is_revoked)
 	follows_one(message_of(100, NULL, NULL, "x"));
 	store_close(store);
 	store = NULL;
-	does("DROP TRIGGER rowcast_copy_revokes; DROP TABLE rowcast_revoked;"
+	does("DROP TRIGGER rowcast_copy_ends; DROP TRIGGER rowcast_copy_ended;"
+	    " DROP INDEX rowcast_copy_gap; DROP INDEX rowcast_outbox_end; DROP TABLE rowcast_ended;"
+	    " DROP TRIGGER rowcast_copy_revokes; DROP TABLE rowcast_revoked;"
 	    " UPDATE rowcast_schema SET version = 4; PRAGMA user_version = 4");
 	open_as(STORE_COPY);
-	assert_int_equal(number("SELECT max(version) FROM rowcast_schema"), 5);
+	assert_int_equal(number("SELECT max(version) FROM rowcast_schema"), 6);
 	revokes(200, "42", 1000);
 	knows_revoked("42:1000\n");
 }

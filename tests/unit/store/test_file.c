@@ -116,6 +116,7 @@ lookalike(const char *name, const char *sql)
 	assert_int_equal(sqlite3_step(version), SQLITE_ROW);
 	all = mem_printf("CREATE TABLE rowcast_state(trimmed, name); CREATE TABLE rowcast_schema(version INTEGER);"
 	    "CREATE TABLE rowcast_revoked(number, user, until);"
+	    "CREATE TABLE rowcast_ended(topic, id);"
 	    "INSERT INTO rowcast_schema VALUES(%d); %s", sqlite3_column_int(version, 0), sql);
 	sqlite3_finalize(version);
 	store_name = file_with(name, all);

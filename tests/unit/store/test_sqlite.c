@@ -1942,7 +1942,7 @@ TEST(a_newer_schema_is_refused)
 	does("CREATE TABLE rowcast_schema(version INTEGER NOT NULL);"
 	    "INSERT INTO rowcast_schema VALUES(1), (99)");
 	foreign_close();
-	refuses(STORE_OWNER, "its schema has version 99, this rowcast knows up to 5:"
+	refuses(STORE_OWNER, "its schema has version 99, this rowcast knows up to 6:"
 	    " use a newer rowcast\n");
 	refuses(STORE_READER, "its schema has version 99");
 }
@@ -1953,7 +1953,7 @@ TEST(a_newer_file_of_our_own_is_refused)
 	foreign_open();
 	does("PRAGMA user_version = 99");
 	foreign_close();
-	refuses(STORE_OWNER, "its schema has version 99, this rowcast knows up to 5:"
+	refuses(STORE_OWNER, "its schema has version 99, this rowcast knows up to 6:"
 	    " use a newer rowcast\n");
 	refuses(STORE_READER, "its schema has version 99");
 }
@@ -2014,8 +2014,8 @@ TEST(a_reader_creates_nothing)
 TEST(a_new_file_is_marked_as_ours)
 {
 	assert_int_equal(number("PRAGMA application_id"), 0x726f7763);
-	assert_int_equal(number("PRAGMA user_version"), 5);
-	assert_int_equal(number("SELECT max(version) FROM rowcast_schema"), 5);
+	assert_int_equal(number("PRAGMA user_version"), 6);
+	assert_int_equal(number("SELECT max(version) FROM rowcast_schema"), 6);
 	assert_int_equal(number("SELECT 'wal' = journal_mode FROM pragma_journal_mode"), 1);
 }
 
@@ -2269,12 +2269,12 @@ TEST(an_older_schema_is_upgraded_in_place)
 	    " `rowcast serve` first, which upgrades it\n");
 	assert_int_equal(store_look(contract_name, STORE_OWNER, &look), 0);
 	assert_int_equal(look.version, 1);
-	assert_int_equal(look.version_made, 5);
+	assert_int_equal(look.version_made, 6);
 	assert_int_equal(look.n_rows, 3);
 	assert_int_equal(number("SELECT max(version) FROM rowcast_schema"), 1);
 	contract_store = open_as(STORE_OWNER);
-	assert_int_equal(number("PRAGMA user_version"), 5);
-	assert_int_equal(number("SELECT max(version) FROM rowcast_schema"), 5);
+	assert_int_equal(number("PRAGMA user_version"), 6);
+	assert_int_equal(number("SELECT max(version) FROM rowcast_schema"), 6);
 	/* What stood stays, and its key and its end may still be set. */
 	holds(3);
 	does("UPDATE message SET key = 'k'  WHERE id = 3; UPDATE message SET expires_at = 4102444800");
@@ -2288,6 +2288,8 @@ TEST(an_older_schema_is_upgraded_in_place)
 	trimmed_is(0);
 	does("INSERT INTO message(user, topic, event, data) VALUES('7', 'rowcast.control', 'revoke', '')");
 	assert_int_equal(number("SELECT count(*) FROM rowcast_revoked"), 1);
+	does("INSERT INTO message(topic, event, data) VALUES('t', 'rowcast.end', '')");
+	is_told("INSERT INTO message(topic, data) VALUES('t', 'x')", "the topic has ended");
 }
 
 TEST(what_revokes_does_so_however_it_is_inserted)
@@ -2311,6 +2313,72 @@ TEST(what_revokes_does_so_however_it_is_inserted)
 	/* The id that the publisher is told is the message's. */
 	does("INSERT INTO message(user, topic, event, data) VALUES('d', 'rowcast.control', 'revoke', '')");
 	assert_int_equal(number("SELECT last_insert_rowid() = max(id) FROM message"), 1);
+}
+
+/* ---- topics that end ---- */
+
+#define ENDED "the topic has ended"
+
+/* ended_at returns what store_ended says of one topic. */
+static int64_t
+ended_at(const char *topic)
+{
+	char *copy = mem_strdup(topic);
+	int64_t id = -1;
+
+	assert_int_equal(store_ended(contract_store, &copy, 1, &id), 0);
+	free(copy);
+	return id;
+}
+
+TEST(an_end_closes_its_topic_and_no_other)
+{
+	does("INSERT INTO message(topic, data) VALUES('t', 'a'), ('u', 'b')");
+	does("INSERT INTO message(topic, event, data) VALUES('t', 'rowcast.end', '{\"reason\":\"done\"}')");
+	is_told("INSERT INTO message(topic, data) VALUES('t', 'x')", ENDED);
+	is_told("INSERT INTO message(topic, user, data) VALUES('t', '7', 'x')", ENDED);
+	is_told("INSERT INTO message(topic, event, data) VALUES('t', 'rowcast.end', 'x')", ENDED);
+	is_told("INSERT INTO message(id, topic, data) VALUES(1000, 't', 'x')", ENDED);
+	does("INSERT INTO message(topic, data) VALUES('u', 'c'), ('T', 'd'), ('t ', 'e'), ('tt', 'f')");
+	does("INSERT INTO message(data) VALUES('g')");
+	holds(8);
+	assert_int_equal(ended_at("t"), 3);
+	assert_int_equal(ended_at("u"), 0);
+	assert_int_equal(ended_at(""), 0);
+	does("DELETE FROM message WHERE id = 3");
+	is_told("INSERT INTO message(topic, data) VALUES('t', 'x')", ENDED);
+	assert_int_equal(ended_at("t"), 3);
+}
+
+TEST(an_end_that_is_rolled_back_was_none)
+{
+	does("BEGIN; INSERT INTO message(topic, event, data) VALUES('t', 'rowcast.end', '')");
+	is_told("INSERT INTO message(topic, data) VALUES('t', 'x')", ENDED);
+	assert_int_equal(ended_at("t"), 0);
+	does("ROLLBACK; INSERT INTO message(topic, data) VALUES('t', 'x')");
+	assert_int_equal(ended_at("t"), 0);
+}
+
+TEST(an_end_has_a_topic_and_neither_a_user_nor_an_expiry)
+{
+	static const char sentence[] = "event rowcast.end ends a topic: give it one that does not begin with"
+	    " rowcast., and neither user nor expires_at";
+
+	is_told("INSERT INTO message(event, data) VALUES('rowcast.end', '')", sentence);
+	is_told("INSERT INTO message(event, user, data) VALUES('rowcast.end', '7', '')", sentence);
+	is_told("INSERT INTO message(event, topic, user, data) VALUES('rowcast.end', 't', '7', '')", sentence);
+	is_told("INSERT INTO message(event, topic, expires_at, data) VALUES('rowcast.end', 't', 4102444800, '')",
+	    sentence);
+	/* Whoever could end this one could keep it from revoking. */
+	is_told("INSERT INTO message(event, topic, data) VALUES('rowcast.end', 'rowcast.control', '')", sentence);
+	is_told("INSERT INTO message(event, topic, data) VALUES('rowcast.ends', 't', '')",
+	    "event must not be error, open or begin with rowcast.");
+	does("INSERT INTO message(event, topic, data) VALUES('rowcast.end', 'rowcast', ''),"
+	    " ('rowcast.end', 't', '')");
+	is_told("UPDATE message SET expires_at = 4102444800 WHERE topic = 't'",
+	    "rowcast.end ends a topic and does not expire before it: leave expires_at NULL");
+	does("UPDATE message SET key = 'k', expires_at = NULL WHERE topic = 't'");
+	holds(2);
 }
 
 /* Whether retention or somebody else deleted them, nobody can say any more. */
@@ -2344,6 +2412,9 @@ static const struct CMUnitTest own_tests[] = {
 	SQLITE_TEST(names_are_at_most_255_bytes),
 	SQLITE_TEST(a_whole_number_bound_as_floating_point_names_nobody),
 	SQLITE_TEST(events_of_browsers_and_of_the_server_are_refused),
+	SQLITE_TEST(an_end_closes_its_topic_and_no_other),
+	SQLITE_TEST(an_end_that_is_rolled_back_was_none),
+	SQLITE_TEST(an_end_has_a_topic_and_neither_a_user_nor_an_expiry),
 	SQLITE_TEST(times_are_seconds_of_this_century),
 	SQLITE_TEST(a_published_message_does_not_change),
 	SQLITE_TEST(a_key_is_unique),
