@@ -108,6 +108,10 @@ take_options(struct publisher *p, const struct arguments *given)
 		log_errorx("publish: to whom? Give --user U, --topic T, both, or --all for everyone");
 		return -1;
 	}
+	if (rc == 0 && field_check_end(&p->options, &p->like.message) != 0) {
+		log_errorx("publish: %s", p->error);
+		return -1;
+	}
 	return rc;
 }
 
@@ -212,7 +216,8 @@ append(struct publisher *p)
 		rc = outlet_commit(&p->outlet, each + first, n);
 		for (size_t i = first; i < first + n && rc == 0; i++) {
 			if (appends[i].refused)
-				skip(p, p->waiting[i].line, "is refused by the table: it is skipped");
+				skip(p, p->waiting[i].line, appends[i].ended
+				    ? "is refused: the topic has ended" : "is refused by the table: it is skipped");
 			else
 				print_id(p, &p->waiting[i]);
 		}

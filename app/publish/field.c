@@ -125,7 +125,8 @@ read_event(struct field_reader *reader, struct message *m, const struct field_va
 		return status;
 	if (strpbrk(m->event, "\r\n") != NULL)
 		return field_refuse(reader, FIELD_BAD, "event may not contain a line break");
-	if (strncmp(m->event, RESERVED_EVENTS, strlen(RESERVED_EVENTS)) == 0)
+	if (strncmp(m->event, RESERVED_EVENTS, strlen(RESERVED_EVENTS)) == 0
+	    && strcmp(m->event, MESSAGE_EVENT_END) != 0)
 		return field_refuse(reader, FIELD_BAD,
 		    "event may not begin with " RESERVED_EVENTS ", those are the server's own");
 	/* Their names set off the handlers that a browser has for its own. */
@@ -244,5 +245,20 @@ field_check(struct field_reader *reader, const struct draft *draft)
 		return field_refuse(reader, FIELD_BAD, "msg is missing");
 	if (draft->all && draft->message.user != NULL)
 		return field_refuse(reader, FIELD_BAD, "all and user exclude each other");
+	return field_check_end(reader, &draft->message);
+}
+
+int
+field_check_end(struct field_reader *reader, const struct message *m)
+{
+	if (m->event == NULL || strcmp(m->event, MESSAGE_EVENT_END) != 0)
+		return 0;
+	if (m->topic == NULL)
+		return field_refuse(reader, FIELD_BAD, MESSAGE_EVENT_END " ends a topic: topic is missing");
+	if (message_topic_is_reserved(m->topic))
+		return field_refuse(reader, FIELD_BAD, "a topic that begins with rowcast. does not end");
+	if (m->user != NULL || m->expiry.ends)
+		return field_refuse(reader, FIELD_BAD, MESSAGE_EVENT_END " ends a topic for everybody and for"
+		    " good: leave out %s", m->user != NULL ? "user" : "ttl");
 	return 0;
 }

@@ -59,6 +59,9 @@ int field_read(struct field_reader *reader, struct draft *draft, const char *nam
 /* field_check judges the draft when its last field is read. As field_read. */
 int field_check(struct field_reader *reader, const struct draft *draft);
 
+/* field_check_end judges what ends a topic, if that is what it is, as field_check does. */
+int field_check_end(struct field_reader *reader, const struct message *m);
+
 /* field_refuse words a refusal and returns the status. The sentence must not
  * repeat bytes of the request that are not known to be harmless. */
 int field_refuse(struct field_reader *reader, int status, const char *format, ...)

@@ -123,6 +123,8 @@ answer(struct writer *writer, struct write *w, int outcome)
 		return;
 	if (!w->append.stored && !w->append.refused)
 		reply_error(&w->reply, 503, "Retry-After: 1\r\n", writer->sink->sentence(outcome));
+	else if (w->append.ended)
+		reply_error(&w->reply, 409, NULL, "the topic has ended");
 	else if (w->append.refused)
 		reply_error(&w->reply, 400, NULL,
 		    "nothing was stored: the table refuses the message; see the log");
@@ -154,7 +156,8 @@ count(struct writer *writer, struct mail *first, const struct mail *rest, int ou
 
 		if (w->append.stored && w->reply.conn != NULL)
 			n_stored += w->append.n - w->append.n_existed;
-		if (w->append.refused)
+		/* Who goes on after an end is answered; nobody need look into it. */
+		if (w->append.refused && !w->append.ended)
 			failures_add(&writer->counters.failures, FAILURE_REFUSED);
 	}
 	atomic_fetch_add(&writer->counters.n_committed, n_stored);

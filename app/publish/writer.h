@@ -57,8 +57,9 @@ struct writer *writer_start_upstream(const struct conf *conf, struct upstream *l
 void writer_reload(struct writer *writer, const struct conf *conf);
 
 /* writer_submit takes what is in *p and *reply; publisher is copied. The reply
- * is sent after the commit: 201 (200 where the key was there), or 503 where the
- * store could not take it, or the log, or it is not known whether the log did.
+ * is sent after the commit: 201 (200 where the key was there), 409 where its topic has
+ * ended, or 503 where the store could not take it, or the log, or it is not known whether
+ * the log did.
  * WRITER_FULL: nothing was taken. A reply that has no connection is rowcast's own
  * message: nobody is answered, and it is not counted. Does not wait. Any thread. */
 int writer_submit(struct writer *writer, struct publication *p, const char *publisher,

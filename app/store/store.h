@@ -57,6 +57,7 @@ struct append {
 	bool existed;              /* out: a key was there already: its id, nothing inserted */
 	size_t n_existed;          /* out: of the messages, those with such a key */
 	bool refused;              /* out: the store itself refused it, the others stand */
+	bool ended;                /* out: that was because a topic of it has ended (see below) */
 	bool stored;               /* out: all of it is in the store, or was there already */
 };
 
@@ -222,7 +223,8 @@ void store_wait(struct store *store, int wake_fd);
  * keep_for_s seconds and those beyond the newest keep_rows (0: no bound); of
  * the latter the highest id is noted in the same transaction (bounds.trimmed).
  * Counting a large table costs, so rows beyond keep_rows may stand until they
- * are a hundredth of it. Returns how many were deleted, fewer than max_rows
+ * are a hundredth of it. Then as many ends at most are forgotten of those that need not be
+ * remembered any more (keep_for_s 0: none). Returns how many rows were deleted, fewer than max_rows
  * where there is no more to do for now, or -1 (logged, unless merely busy). */
 int store_trim(struct store *store, int64_t keep_for_s, int64_t keep_rows, int max_rows);
 

@@ -6,7 +6,9 @@
 
 #include <stdbool.h>
 #include <stdlib.h>
+#include <string.h>
 
+#include "app/store/sqlite/ended.h"
 #include "app/store/sqlite/fault.h"
 #include "app/store/sqlite/handle.h"
 #include "app/store/sqlite/replaced.h"
@@ -181,7 +183,7 @@ insert_each(struct store *store, struct message *const messages[], size_t *n)
 	return outcome;
 }
 
-/* append_together inserts the messages of all appends, in their order, by as few
+/* append_together inserts the messages of all appends that are not refused, in their order, by as few
  * statements as can be. It does not show in which append a refused row was. */
 static int
 append_together(struct store *store, struct append *appends[], size_t n)
@@ -193,7 +195,7 @@ append_together(struct store *store, struct append *appends[], size_t n)
 	for (size_t i = 0; i < n; i++) {
 		struct append *append = appends[i];
 
-		for (size_t k = 0; k < append->n && outcome == 0; k++) {
+		for (size_t k = 0; k < append->n && !append->refused && outcome == 0; k++) {
 			struct message *m = &append->messages[k];
 
 			if (m->key != NULL) {
@@ -210,6 +212,43 @@ append_together(struct store *store, struct append *appends[], size_t n)
 		}
 	}
 	return outcome == 0 ? insert_each(store, run, &n_run) : outcome;
+}
+
+/* was_ended: did the last call fail since a topic has ended? */
+static bool
+was_ended(struct store *store)
+{
+	return strcmp(sql_error(store->sql), ENDED_SENTENCE) == 0;
+}
+
+/* is_of_ended: is there a message in it that the table refuses since its topic has ended?
+ * Of one that has a key that is not known: its key may be there already. */
+static bool
+is_of_ended(struct store *store, const struct append *append)
+{
+	char *before = NULL;  /* the topic that was asked last */
+	int64_t id = 0;
+
+	for (size_t k = 0; k < append->n && id == 0; k++) {
+		char *topic = append->messages[k].topic;
+
+		if (topic == NULL || append->messages[k].key != NULL
+		    || (before != NULL && strcmp(topic, before) == 0))
+			continue;
+		if (store_ended(store, &topic, 1, &id) < 0)
+			return false;
+		before = topic;
+	}
+	return id != 0;
+}
+
+/* refuse_ended refuses appends before they are tried. Unlike other refusals, these come
+ * from whoever goes on after an end, and may be many. */
+static void
+refuse_ended(struct store *store, struct append *appends[], size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		appends[i]->refused = appends[i]->ended = is_of_ended(store, appends[i]);
 }
 
 /* append_one returns 0, also where the table refused the rows, which are then
@@ -230,7 +269,9 @@ append_one(struct store *store, struct append *append)
 		outcome = m->key != NULL ? insert_keyed(store, append, m) : insert_keyless(store, m);
 	}
 	if (outcome == SQL_CONSTRAINT) {
-		log_warnx("store: %s: refused a message: %s", store->path, sql_error(store->sql));
+		append->ended = was_ended(store);
+		if (!append->ended)
+			log_warnx("store: %s: refused a message: %s", store->path, sql_error(store->sql));
 		append->refused = true;
 		if (!sql_is_in_transaction(store->sql))
 			return SQL_CONSTRAINT;
@@ -262,13 +303,15 @@ finish(struct store *store, int outcome)
 	return outcome == 0 ? sql_run(store->commit) : outcome;
 }
 
+/* commit_together sets *ended where it failed since a topic has ended. */
 static int
-commit_together(struct store *store, struct append *appends[], size_t n)
+commit_together(struct store *store, struct append *appends[], size_t n, bool *ended)
 {
 	int outcome = sql_run(store->begin_write);
 
 	if (outcome == 0)
 		outcome = append_together(store, appends, n);
+	*ended = outcome == SQL_CONSTRAINT && was_ended(store);
 	return finish(store, outcome);
 }
 
@@ -308,29 +351,43 @@ commit_each(struct store *store, struct append *appends[], size_t n)
 	return 0;
 }
 
+/* undo takes back what commit_together has done. */
+static void
+undo(struct store *store, struct append *appends[], size_t n)
+{
+	sql_roll_back(store->sql);
+	for (size_t i = 0; i < n; i++) {
+		appends[i]->existed = false;
+		appends[i]->n_existed = 0;
+	}
+}
+
 int
 store_append(struct store *store, struct append *appends[], size_t n)
 {
+	bool ended;
 	int outcome;
 
 	for (size_t i = 0; i < n; i++) {
-		appends[i]->existed = appends[i]->refused = appends[i]->stored = false;
+		appends[i]->existed = appends[i]->stored = false;
+		appends[i]->refused = appends[i]->ended = false;
 		appends[i]->n_existed = 0;
 	}
-	outcome = commit_together(store, appends, n);
+	outcome = commit_together(store, appends, n, &ended);
+	if (outcome == SQL_CONSTRAINT && ended) {
+		undo(store, appends, n);
+		refuse_ended(store, appends, n);
+		outcome = commit_together(store, appends, n, &ended);
+	}
 	/* The table refused a row. Savepoints show which append it is in and keep the
 	 * others, but cost more than everything else, and a refusal is rare: so they
 	 * are used only now. */
 	if (outcome == SQL_CONSTRAINT) {
-		sql_roll_back(store->sql);
-		for (size_t i = 0; i < n; i++) {
-			appends[i]->existed = false;
-			appends[i]->n_existed = 0;
-		}
+		undo(store, appends, n);
 		outcome = commit_each(store, appends, n);
 	} else if (outcome == 0) {
 		for (size_t i = 0; i < n; i++)
-			appends[i]->stored = true;
+			appends[i]->stored = !appends[i]->refused;
 	}
 	if (outcome == 0)
 		return 0;

@@ -161,6 +161,30 @@ find_old(struct store *store, wall_s now, int64_t keep_for_s, int n)
 	return outcome < 0 ? -1 : below;
 }
 
+/* forget_ends forgets max_ends ends at most of those that were older than keep_for_s
+ * seconds when they were found, and of whose topics no row is retained: an end is the last.
+ * The oldest so many are looked at, in the order of our own clock. 0 or -1. */
+static int
+forget_ends(struct store *store, wall_s now, int64_t keep_for_s, int max_ends)
+{
+	struct store_bounds bounds;
+	int outcome;
+	char *sql;
+
+	if (keep_for_s <= 0)
+		return 0;
+	if (store_bounds(store, &bounds) < 0)
+		return -1;
+	/* The LIMIT within: what it passes over is not looked for behind it. */
+	sql = mem_printf("DELETE FROM rowcast_ended WHERE topic IN (SELECT topic FROM"
+	    " (SELECT topic, id FROM rowcast_ended WHERE ended_at < %" PRId64
+	    "  ORDER BY ended_at LIMIT %d) WHERE id < %" PRId64 ")",
+	    now - keep_for_s, max_ends, bounds.oldest);
+	outcome = sql_execute(store->sql, sql);
+	free(sql);
+	return outcome == 0 ? 0 : -1;
+}
+
 /* begin_trim: 0, or -1 (logged, unless merely busy). */
 static int
 begin_trim(struct store *store)
@@ -208,7 +232,7 @@ store_trim(struct store *store, int64_t keep_for_s, int64_t keep_rows, int max_r
 		if (find_surplus(store, keep_rows) < 0
 		    || (n_more = delete_surplus(store, max_rows - n)) < 0)
 			goto fail;
-	if (sql_run(store->commit) != 0)
+	if (forget_ends(store, now, keep_for_s, max_rows) < 0 || sql_run(store->commit) != 0)
 		goto fail;
 	return n;
 fail:

@@ -56,6 +56,28 @@ def a_bad_line_is_named_and_every_good_one_is_stored(site):
         expect.equal(len(done.stdout.split()), len(stored), f'{what}: the ids that are printed')
 
 
+def lines_after_the_end_of_their_topic_are_refused_in_the_same_words(site):
+    topic = f'run:{site.user()}'
+
+    def publish(*options, input=b''):
+        return subprocess.run([site.rowcast.program, 'publish', '-c', site.rowcast.conf, *options], input=input, capture_output=True,
+                              timeout=60 * site.slow)
+
+    expect.equal(publish('--topic', topic, input=b'one\ntwo\n').returncode, 0)
+    done = publish('--event', 'rowcast.end', '--all', 'x')
+    expect.true(done.returncode == 1 and b'topic is missing' in done.stderr, f'an end of nothing: {done.stderr}')
+    done = publish('--topic', topic, '--event', 'rowcast.end', '{}')
+    expect.equal((done.returncode, done.stderr), (0, b''))
+    done = publish('--topic', topic, input=b'three\nfour\n')
+    expect.equal((done.returncode, done.stdout, _named(done)), (1, b'', [1, 2]), f'{done.stderr}')
+    expect.equal(done.stderr.count(b'the topic has ended'), 2, f'{done.stderr}')
+    done = publish('--topic', topic, 'five')
+    expect.true(done.returncode == 1 and b'the topic has ended' in done.stderr, f'{done.stderr}')
+    site.wait_followed()
+    with contextlib.closing(sqlite3.connect(site.db)) as db:
+        expect.equal([data for data, in db.execute('SELECT data FROM message WHERE topic = ? ORDER BY id', [topic])], ['one', 'two', '{}'])
+
+
 def good_lines_alone_end_well(site):
     user = site.user()
     done = _publish(site, user, b'one\ntwo\n')

@@ -112,6 +112,37 @@ def a_publisher_sends_to_a_user_a_topic_or_everyone(site):
     expect.equal([e.data for e in plain.wait_events(2)], ['to all', 'end'])
 
 
+def an_end_closes_its_topic_for_all_who_publish(site):
+    topic, other = f'run:{site.user()}', f'run:{site.user()}'
+    publisher = site.token('publisher', scope='rowcast:publish')
+    stream = site.subscribe(site.user(), topics=[topic, other])
+    id = site.publish(publisher, msg='hello', topic=topic, key=f'k-{topic}')
+    expect.refusal(site.curl('/msg', token=site.token(site.user()), headers=FORM, data=f'msg=x&topic={topic}&event=rowcast.end'), 403)
+    site.publish(publisher, msg='{"reason":"done"}', topic=topic, event='rowcast.end')
+    for headers, body in ((FORM, f'msg=never&topic={topic}'), (FORM, f'msg=never&topic={topic}&user=7'),
+                          (JSON, json.dumps({'msg': 'never', 'topic': topic, 'key': 'another'})),
+                          (JSON, json.dumps({'msg': '{}', 'topic': topic, 'event': 'rowcast.end'})),
+                          (NDJSON, f'{{"msg":"never","topic":"{other}"}}\n{{"msg":"never","topic":"{topic}"}}\n')):
+        answer = site.curl('/msg', token=publisher, headers=headers, data=body)
+        expect.refusal(answer, 409, body)
+        expect.equal(answer.json()['error'], 'the topic has ended', body)
+    again = site.curl('/msg', token=publisher, headers=JSON, data=json.dumps({'msg': 'hello', 'topic': topic, 'key': f'k-{topic}'}))
+    expect.equal((again.status, again.json()), (200, {'id': id}), 'the key of what is there')
+    site.publish(publisher, msg='end', topic=other)
+    expect.equal([(e.type, e.data) for e in stream.wait_events(3)],
+                 [('message', 'hello'), ('rowcast.end', '{"reason":"done"}'), ('message', 'end')])
+
+
+def an_end_has_a_topic_and_nothing_that_would_be_for_some_only(site):
+    publisher = site.token('publisher', scope='rowcast:publish rowcast:admin')
+    for fields, word in (({}, 'topic'), ({'all': 1}, 'topic'), ({'user': '42'}, 'topic'), ({'topic': 't', 'user': '42'}, 'user'),
+                         ({'topic': 't', 'ttl': 60}, 'ttl'), ({'topic': 'rowcast.control'}, 'rowcast.'),
+                         ({'topic': 't', 'event': 'rowcast.ends'}, 'rowcast.')):
+        answer = site.curl('/msg', token=publisher, headers=JSON, data=json.dumps({'msg': '', 'event': 'rowcast.end', **fields}))
+        expect.refusal(answer, 400, str(fields))
+        expect.true(word in answer.json()['error'], f'{fields}: {answer.json()}')
+
+
 def an_event_name_is_passed_on(site):
     user = site.user()
     with site.subscribe(user) as stream:

@@ -434,6 +434,26 @@ TEST(an_event_is_one_line_and_not_the_servers)
 	publication_free(&p);
 }
 
+TEST(an_end_has_a_topic_and_is_for_everybody_and_for_good)
+{
+	form_and_json_refuse("event=rowcast.end", "\"event\":\"rowcast.end\"", 400,
+	    "rowcast.end ends a topic: topic is missing");
+	form_and_json_refuse("event=rowcast.end&topic=t&user=7",
+	    "\"event\":\"rowcast.end\",\"topic\":\"t\",\"user\":\"7\"", 400,
+	    "rowcast.end ends a topic for everybody and for good: leave out user");
+	form_and_json_refuse("topic=t&event=rowcast.end&ttl=60",
+	    "\"ttl\":60,\"event\":\"rowcast.end\",\"topic\":\"t\"", 400,
+	    "rowcast.end ends a topic for everybody and for good: leave out ttl");
+	form_and_json_refuse("event=rowcast.end&topic=rowcast.control",
+	    "\"event\":\"rowcast.end\",\"topic\":\"rowcast.control\"", 400,
+	    "a topic that begins with rowcast. does not end");
+	form_and_json_refuse("event=rowcast.ends&topic=t", "\"event\":\"rowcast.ends\",\"topic\":\"t\"", 400,
+	    "event may not begin with rowcast., those are the server's own");
+	takes(FORM, "msg=&event=rowcast.end&topic=t&all=1&key=k");
+	assert_string_equal(m->event, "rowcast.end");
+	publication_free(&p);
+}
+
 static void
 all_is(const char *type, const char *body, bool expected)
 {
@@ -820,6 +840,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(json_names_have_their_types),
 	cmocka_unit_test(null_is_absent),
 	cmocka_unit_test(an_event_is_one_line_and_not_the_servers),
+	cmocka_unit_test(an_end_has_a_topic_and_is_for_everybody_and_for_good),
 	cmocka_unit_test(all_is_yes_or_no),
 	cmocka_unit_test(all_and_user_exclude_each_other),
 	cmocka_unit_test(ttl_is_seconds_or_a_time),

@@ -347,6 +347,48 @@ TEST(what_the_table_refuses_is_answered_400_and_the_others_stand)
 	end();
 }
 
+/* In one group: what comes before an end stands, what comes after it does not, whole
+ * publications of several lines included; and a key that is there is still known. */
+TEST(what_comes_after_an_end_is_answered_409_and_the_others_stand)
+{
+	static const char mixed[] = "{\"msg\":\"x\",\"topic\":\"u\"}\n{\"msg\":\"y\",\"topic\":\"t\"}\n";
+	static const char beyond[] = "{\"msg\":\"\",\"topic\":\"v\",\"event\":\"rowcast.end\"}\n"
+	    "{\"msg\":\"x\",\"topic\":\"v\"}\n";
+	struct peer *waiting[8];
+
+	begin(NULL);
+	for (int round = 0; round < 2; round++) {
+		int n = 0;
+
+		close_gate();
+		waiting[n++] = submit(round == 0 ? "msg=a&topic=t&key=k" : "msg=again&topic=t&key=k");
+		waiting[n++] = submit(round == 0 ? "msg=&topic=t&event=rowcast.end" : "msg=c&topic=t&event=rowcast.end");
+		waiting[n++] = submit("msg=b&topic=t");
+		waiting[n++] = submit_as("u", "application/x-ndjson", mixed, strlen(mixed));
+		waiting[n++] = submit_as("u", "application/x-ndjson", beyond, strlen(beyond));
+		waiting[n++] = submit("msg=c&topic=t&key=l");
+		waiting[n++] = submit("msg=d&topic=v");
+		waiting[n++] = submit("msg=d");
+		capture_begin();
+		open_gate();
+		expect_text(expect_reply(waiting[0], round == 0 ? 201 : 200), "{\"id\":2}");
+		if (round == 0)
+			expect_text(expect_reply(waiting[1], 201), "{\"id\":3}");
+		else
+			expect_text(expect_reply(waiting[1], 409), "the topic has ended");
+		for (int i = 2; i < 6; i++)
+			expect_text(expect_reply(waiting[i], 409), "{\"error\":\"the topic has ended\"}");
+		expect_reply(waiting[6], 201);
+		expect_reply(waiting[7], 201);
+		/* An application does so every day: that is no reason to write to the log. */
+		assert_string_equal(capture_end(), "");
+	}
+	assert_false(counters().failing);
+	assert_int_equal(count_rows(), 8);
+	assert_int_equal(counters().n_committed, 8);
+	end();
+}
+
 TEST(a_trigger_that_ends_the_transaction_refuses_its_own_publication_only)
 {
 	struct peer *waiting[5];
@@ -591,6 +633,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(what_is_being_committed_is_counted_as_waiting),
 	cmocka_unit_test(a_key_given_twice_in_one_group_is_stored_once),
 	cmocka_unit_test(what_the_table_refuses_is_answered_400_and_the_others_stand),
+	cmocka_unit_test(what_comes_after_an_end_is_answered_409_and_the_others_stand),
 	cmocka_unit_test(a_trigger_that_ends_the_transaction_refuses_its_own_publication_only),
 	cmocka_unit_test(a_table_that_stays_locked_is_answered_503_to_all_who_wait_and_nothing_is_stored),
 	cmocka_unit_test(what_waits_together_is_committed_together),
