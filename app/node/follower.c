@@ -88,7 +88,7 @@ take(struct follower *f, const struct store_news *part)
 {
 	int ms = AGAIN_FIRST_MS, rc;
 
-	while ((rc = store_follow(f->store, part)) != 0) {
+	while ((rc = store_follow(f->store, part, NULL)) != 0) {
 		atomic_store(&f->is_failing, true);
 		failures_add(&f->failures, failure_of(rc));
 		if (rc == STORE_REPLACED)

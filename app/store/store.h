@@ -251,20 +251,29 @@ struct store_position {
 /* 0 or -1 (logged) */
 int store_position(struct store *store, struct store_position *position);
 
+/* From this place of the log on, the ends up to an id are not remembered. */
+struct store_forget {
+	int64_t id;    /* of the entry that says so */
+	int64_t upto;
+};
+
 /* What one read of the log has brought. */
 struct store_news {
 	const struct message *messages;  /* n of them, ids ascending, above the newest before */
 	size_t n;
 	const int64_t *erased;           /* ids of messages that are erased, these or older ones */
 	size_t n_erased;
+	const struct store_forget *forgets;  /* n_forgets of them, ids ascending, as the messages' */
+	size_t n_forgets;
 	int64_t trimmed;                 /* all up to here was gone before this copy had it; 0: nothing */
 	int64_t newest, anchor;          /* as in struct store_position; never lowered */
 };
 
 /* store_follow takes it into the copy, in one transaction. A key that another row
- * has already is left out. 0, STORE_BUSY, STORE_FULL, STORE_REPLACED or -1 (logged, as
+ * has already is left out, and so is a message of a topic that ended before it; of those
+ * *n_ended is set to how many there were (NULL: nothing is). 0, STORE_BUSY, STORE_FULL, STORE_REPLACED or -1 (logged, as
  * store_append): nothing of it was taken. */
-int store_follow(struct store *store, const struct store_news *news);
+int store_follow(struct store *store, const struct store_news *news, size_t *n_ended);
 
 /* What is committed lies beside the file at first. Commits of a STORE_COPY handle leave
  * it there, since to write it back waits for the disk, and what the log has brought would
@@ -299,6 +308,24 @@ struct store_revocation {
 /* store_revoke takes into the copy, in one transaction, what is known elsewhere; a second
  * is never lowered. As store_follow. */
 int store_revoke(struct store *store, const struct store_revocation *revocations, size_t n);
+
+/* An end, as the machines tell each other of it. */
+struct store_end {
+	const char *topic;
+	int64_t id;
+	wall_s ended_at;
+};
+
+typedef void store_end_row(void *context, const struct store_end *end);
+
+/* store_read_ends passes, in the order of their ids, at most `max` of those above `after`;
+ * what is passed is lent until it returns. 0 or -1 (logged). */
+int store_read_ends(struct store *store, int64_t after, int max, store_end_row *take, void *context);
+
+/* store_end takes into the copy, in one transaction, the ends that are known elsewhere, and
+ * forgets those up to an id (0: none). Of two ends of a topic the first counts. As
+ * store_follow. */
+int store_end(struct store *store, const struct store_end *ends, size_t n, int64_t forgotten);
 
 /* A row of the outbox: a message that was inserted here, or a message that was deleted
  * here. */

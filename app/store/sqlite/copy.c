@@ -14,9 +14,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "app/store/sqlite/ended.h"
 #include "app/store/sqlite/fault.h"
 #include "app/store/sqlite/handle.h"
 #include "app/store/sqlite/replaced.h"
+#include "app/store/sqlite/revoked.h"
 #include "app/store/sqlite/segment.h"
 #include "lib/buf.h"
 #include "lib/clock.h"
@@ -95,6 +97,7 @@ struct place_in_copy {
 	int64_t segment;
 	int64_t n_rows;       /* that the segment has */
 	wall_s now;
+	size_t n_ended;       /* messages that were left out, since their topics have ended */
 };
 
 /* find_place: 0, or what sql_step says. */
@@ -180,6 +183,55 @@ insert_all(struct store *store, const struct message *messages, size_t n,
 	return outcome == 0 ? insert_each(store, messages, n, place) : outcome;
 }
 
+/* insert_open inserts those whose topics have not ended before them, and notes what holds
+ * longer than the message: which topic it ends, whom it revokes. As insert_all. */
+static int
+insert_open(struct store *store, const struct message *messages, size_t n,
+    struct place_in_copy *place, bool by_runs, struct ended_topics *topics)
+{
+	size_t from = 0;
+	int outcome = 0;
+
+	for (size_t at = 0; at < n && outcome == 0; at++) {
+		bool ended;
+
+		outcome = ended_topics_take(topics, &messages[at], &ended);
+		if (outcome == 0)
+			outcome = revoked_note(store, &messages[at]);
+		if (outcome != 0 || !ended)
+			continue;
+		place->n_ended++;
+		outcome = insert_all(store, messages + from, at - from, place, by_runs);
+		from = at + 1;
+	}
+	return outcome == 0 ? insert_all(store, messages + from, n - from, place, by_runs) : outcome;
+}
+
+/* insert_news inserts the messages from `at` on, and forgets ends between them where the
+ * log says so. As insert_all. */
+static int
+insert_news(struct store *store, const struct store_news *news, size_t at,
+    struct place_in_copy *place, bool by_runs)
+{
+	struct ended_topics topics;
+	int outcome = ended_topics_begin(&topics, store, news->n);
+
+	for (size_t i = 0; i < news->n_forgets && outcome == 0; i++) {
+		size_t end = at;
+
+		while (end < news->n && news->messages[end].id < news->forgets[i].id)
+			end++;
+		outcome = insert_open(store, news->messages + at, end - at, place, by_runs, &topics);
+		if (outcome == 0)
+			outcome = ended_topics_forget(&topics, news->forgets[i].upto);
+		at = end;
+	}
+	if (outcome == 0)
+		outcome = insert_open(store, news->messages + at, news->n - at, place, by_runs, &topics);
+	ended_topics_free(&topics);
+	return outcome;
+}
+
 static int
 erase_all(struct store *store, const int64_t *ids, size_t n)
 {
@@ -205,7 +257,7 @@ set_position(struct store *store, const struct store_news *news, const struct pl
 
 /* follow does all but the commit. 0 or what insert_all says. */
 static int
-follow(struct store *store, const struct store_news *news, bool by_runs)
+follow(struct store *store, const struct store_news *news, bool by_runs, size_t *n_ended)
 {
 	struct place_in_copy place;
 	size_t n_there = 0;
@@ -217,22 +269,24 @@ follow(struct store *store, const struct store_news *news, bool by_runs)
 		return outcome;
 	while (n_there < news->n && news->messages[n_there].id <= place.newest)
 		n_there++;
-	outcome = insert_all(store, news->messages + n_there, news->n - n_there, &place, by_runs);
+	outcome = insert_news(store, news, n_there, &place, by_runs);
+	if (n_ended != NULL)
+		*n_ended = place.n_ended;
 	if (outcome == 0)
 		outcome = erase_all(store, news->erased, news->n_erased);
 	return outcome == 0 ? set_position(store, news, &place) : outcome;
 }
 
 int
-store_follow(struct store *store, const struct store_news *news)
+store_follow(struct store *store, const struct store_news *news, size_t *n_ended)
 {
-	int outcome = follow(store, news, true);
+	int outcome = follow(store, news, true, n_ended);
 
 	/* A key that is there already is rare: it is left out of the row that has it, which
 	 * one statement for many rows cannot do. */
 	if (outcome == SQL_CONSTRAINT) {
 		sql_roll_back(store->sql);
-		outcome = follow(store, news, false);
+		outcome = follow(store, news, false, n_ended);
 	}
 	if (replaced_check(store))
 		outcome = -1;

@@ -49,7 +49,7 @@ struct store {
 	struct sql_statement *savepoint, *rollback_to, *release;
 	struct sql_statement *insert, *insert_run, *by_key;
 	struct sql_statement *bounds, *read_all, *first_segment, *next_segment, *data_version;
-	struct sql_statement *read_revoked, *ended;
+	struct sql_statement *revoke[2], *read_revoked, *ended, *any_ended, *end;
 	struct read_runs filtered;     /* read.c */
 
 	/* find.c: prepared when it is first asked */

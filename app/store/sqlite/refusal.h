@@ -22,9 +22,9 @@
 
 /* Of the columns that name somebody or something. */
 #define REFUSAL_OF_NAME(name) \
-	"    WHEN NEW." name " IS NOT NULL AND length(CAST(NEW." name " AS BLOB)) > 255\n" \
+	"    WHEN length(CAST(NEW." name " AS BLOB)) > 255\n" \
 	"    THEN RAISE(ABORT, '" name " must not be over 255 bytes: choose a shorter one')\n" \
-	"    WHEN NEW." name " IS NOT NULL AND " REFUSAL_IS_FLOAT("NEW." name) "\n" \
+	"    WHEN " REFUSAL_IS_FLOAT("NEW." name) "\n" \
 	"    THEN RAISE(ABORT, '" name " is a whole number that was bound as floating point" \
 	" (42.0 is not 42): bind it as text or as an integer')\n"
 
@@ -48,17 +48,23 @@
 	"  CONSTRAINT \"expires_at must be NULL or a number of Unix seconds\"\n" \
 	"    CHECK (expires_at IS NULL OR typeof(expires_at) = 'integer')\n"
 
-/* What they do not refuse: branches of a CASE in a trigger, after the INSERT. */
-#define REFUSAL_OF_NEW \
-	"    WHEN NEW.created_at NOT BETWEEN 1 AND " REFUSAL_TIME_MAX "\n" \
+/* What they do not refuse, as columns of a SELECT in a trigger, after the INSERT. Each row
+ * meets it, and most columns of most rows are NULL: then one question is all. of_topic: more
+ * branches of a row that has a topic. */
+#define REFUSAL_OF_NEW(of_topic) \
+	"    CASE WHEN NEW.created_at NOT BETWEEN 1 AND " REFUSAL_TIME_MAX "\n" \
 	"    THEN RAISE(ABORT, 'created_at must be Unix seconds, from 1 to the year 2100 (not" \
 	" milliseconds): leave it out for now')\n" \
 	"    WHEN NEW.expires_at NOT BETWEEN 1 AND " REFUSAL_TIME_MAX "\n" \
 	"    THEN RAISE(ABORT, 'expires_at must be Unix seconds, from 1 to the year 2100 (not" \
 	" milliseconds), or NULL for never')\n" \
+	"    END, CASE WHEN NEW.user IS NOT NULL THEN CASE\n" \
 	REFUSAL_OF_NAME("user") \
+	"    END END, CASE WHEN NEW.topic IS NOT NULL THEN CASE\n" \
 	REFUSAL_OF_NAME("topic") \
-	"    WHEN NEW.event IS NOT NULL AND length(CAST(NEW.event AS BLOB)) > 255\n" \
+	of_topic \
+	"    END END, CASE WHEN NEW.event IS NOT NULL THEN CASE\n" \
+	"    WHEN length(CAST(NEW.event AS BLOB)) > 255\n" \
 	"    THEN RAISE(ABORT, 'event must not be over 255 bytes: choose a shorter one')\n" \
 	"    WHEN NEW.event = '" MESSAGE_EVENT_END "' AND (NEW.topic IS NULL OR NEW.user IS NOT NULL\n" \
 	"      OR NEW.expires_at IS NOT NULL OR (NEW.topic >= 'rowcast.' AND NEW.topic < 'rowcast/'))\n" \
@@ -67,6 +73,7 @@
 	"    WHEN NEW.event IN ('error', 'open') OR (NEW.event >= 'rowcast.' AND NEW.event < 'rowcast/'\n" \
 	"      AND NEW.event <> '" MESSAGE_EVENT_END "')\n" \
 	"    THEN RAISE(ABORT, 'event must not be error, open or begin with rowcast., which mean" \
-	" something else to browsers and rowcast: choose another name')\n"
+	" something else to browsers and rowcast: choose another name')\n" \
+	"    END END\n"
 
 #endif

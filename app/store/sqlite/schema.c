@@ -116,8 +116,8 @@ static const char *const schema_steps[] = {
 	/* 4: a file may be a machine's copy (schema_copy.c), which older programs do not
 	 * know, so that they have to refuse it. Its name is NULL where it is none. */
 	"ALTER TABLE rowcast_state ADD COLUMN name TEXT; UPDATE rowcast_schema SET version = 4;\n",
-	/* 5: who was revoked. A trigger of its own: it runs for next to no row. */
-	REVOKED_TABLE REVOKED_TRIGGER("message") "UPDATE rowcast_schema SET version = 5;\n",
+	/* 5: who was revoked. The trigger that it had is one with that of ends since step 6. */
+	REVOKED_TABLE "UPDATE rowcast_schema SET version = 5;\n",
 	/* 6: topics end. What a new and a changed row may not be is in triggers made anew,
 	 * those of step 3 with more to ask. */
 	"DROP TRIGGER IF EXISTS message_new;\n"
@@ -130,9 +130,8 @@ static const char *const schema_steps[] = {
 	"    WHEN NEW.id > " ID_MAX "\n"
 	"    THEN RAISE(ABORT, 'id would be above 2^53 - 1, where browsers cannot tell one from"
 	" the next: leave id out; where it was left out, begin a new file')\n"
-	REFUSAL_OF_NEW
-	ENDED_REFUSAL("NEW.id")
-	"  END;\n"
+	"    END,\n"
+	REFUSAL_OF_NEW(ENDED_REFUSAL("NEW.id")) ";\n"
 	"END;\n"
 	/* Not "UPDATE OF id": SET rowid, the same column, would pass it by. A time is
 	 * asked only where it changes: in a row from before this step it may be any. */
@@ -158,10 +157,21 @@ static const char *const schema_steps[] = {
 	" leave expires_at NULL')\n"
 	"  END;\n"
 	"END;\n"
-	/* Rows of the same statement may have higher ids than the end, and come before it. */
-	ENDED_TABLE ENDED_TRIGGER("message",
-	"  SELECT RAISE(ABORT, '" ENDED_SENTENCE "') WHERE EXISTS\n"
-	"    (SELECT 1 FROM message WHERE id > NEW.id AND topic = NEW.topic);\n")
+	"DROP TRIGGER IF EXISTS message_revokes;\n"
+	ENDED_TABLE
+	/* What holds longer than the message is noted by one trigger, since each is a program
+	 * of its own that is begun for every row. No UPSERT, and no INSERT OR anything: the
+	 * conflict clause of the statement that set it off would hold in its place. Rows of the
+	 * same statement may have higher ids than an end, and come before it. */
+	"CREATE TRIGGER message_noted AFTER INSERT ON message\n"
+	"WHEN NEW.topic IS NOT NULL AND NEW.event IN ('" MESSAGE_EVENT_END "', 'revoke')\n"
+	"BEGIN\n"
+	"  SELECT RAISE(ABORT, '" ENDED_SENTENCE "')\n"
+	"    WHERE NEW.event = '" MESSAGE_EVENT_END "'\n"
+	"      AND EXISTS (SELECT 1 FROM message WHERE id > NEW.id AND topic = NEW.topic);\n"
+	ENDED_NOTE
+	REVOKED_NOTE
+	"END;\n"
 	"UPDATE rowcast_schema SET version = 6;\n",
 };
 enum { SCHEMA_VERSION = sizeof(schema_steps) / sizeof(schema_steps[0]) };

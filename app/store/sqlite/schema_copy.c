@@ -6,7 +6,8 @@
  * need not know. A view keeps nothing: what is inserted goes to rowcast_outbox, in the
  * transaction that inserts it, and comes back from the log into rowcast_copy, under
  * the id that is the same on every machine. Constraints and triggers of the outbox
- * refuse what the own table refuses, in the same words (refusal.h).
+ * refuse what the own table refuses, in the same words (refusal.h). rowcast_copy has no
+ * triggers: what is noted of a message copy.c notes.
  *
  * What a view cannot do, SQLite says: an UPSERT ("cannot UPSERT a view"; INSERT OR
  * IGNORE does the same here). RETURNING id is NULL, and changes() counts nothing. */
@@ -46,27 +47,19 @@ enum { FIRST_VERSION = 4 };  /* of the schema, in which there are copies */
 #define OUTBOX_NEW \
 	"CREATE TRIGGER rowcast_outbox_new AFTER INSERT ON rowcast_outbox\n" \
 	"BEGIN\n" \
-	"  SELECT CASE\n" \
-	REFUSAL_OF_NEW \
-	ENDED_REFUSAL("9223372036854775807") \
-	"    WHEN NEW.topic IS NOT NULL AND EXISTS (SELECT 1 FROM rowcast_outbox\n" \
+	"  SELECT\n" \
+	REFUSAL_OF_NEW(ENDED_REFUSAL("9223372036854775807") \
+	"    WHEN EXISTS (SELECT 1 FROM rowcast_outbox\n" \
 	"      WHERE event = '" MESSAGE_EVENT_END "' AND topic = NEW.topic AND number < NEW.number)\n" \
-	"    THEN RAISE(ABORT, '" ENDED_SENTENCE "')\n" \
-	"    WHEN length(CAST(NEW.key AS BLOB)) > " KEY_MAX " OR instr(NEW.key, char(0)) > 0\n" \
+	"    THEN RAISE(ABORT, '" ENDED_SENTENCE "')\n") \
+	"    , CASE WHEN length(CAST(NEW.key AS BLOB)) > " KEY_MAX " OR instr(NEW.key, char(0)) > 0\n" \
 	"    THEN RAISE(ABORT, 'key must be text of at most " KEY_MAX " bytes without U+0000')\n" \
-	"  END;\n" \
+	"    END;\n" \
 	"END;\n"
 
-/* What comes from the log: an end is noted, and what comes after one is passed over, by
- * every machine alike. Streams that read runs of users and topics find the gaps, which
- * have neither, by an index of their own. */
-#define COPY_ENDS \
-	ENDED_TRIGGER("rowcast_copy", "") \
-	"CREATE TRIGGER rowcast_copy_ended BEFORE INSERT ON rowcast_copy\n" \
-	"WHEN " ENDED_BEFORE("NEW.id") "\n" \
-	"BEGIN\n" \
-	"  SELECT RAISE(IGNORE);\n" \
-	"END;\n" \
+/* Streams that read runs of users and topics find the gaps, which have neither, by an index
+ * of their own. */
+#define COPY_GAPS \
 	"CREATE INDEX rowcast_copy_gap ON rowcast_copy(segment, id) WHERE event = 'rowcast.gap';\n"
 
 static const char copy_schema[] =
@@ -156,11 +149,9 @@ static const char copy_schema[] =
 	"ALTER TABLE rowcast_state ADD COLUMN segment_rows INTEGER NOT NULL DEFAULT 0;\n"
 	/* What the file itself has trimmed before, its readers may have missed: it stays. */
 	"UPDATE rowcast_state SET name = lower(hex(randomblob(16)));\n"
-	/* Of what comes from the log: the outbox revokes nobody yet. */
-	REVOKED_TRIGGER("rowcast_copy")
 	/* Topics that ended here, in messages that are gone, mean nothing to the log. */
 	"DELETE FROM rowcast_ended;\n"
-	COPY_ENDS;
+	COPY_GAPS;
 
 bool
 schema_copy_is(struct store *store)
@@ -223,7 +214,7 @@ refuse_additions(struct store *store)
 	if (sql_prepare(store->sql, &theirs, "SELECT type, name FROM sqlite_schema"
 	    " WHERE tbl_name = 'message' AND type IN ('index', 'trigger') AND sql IS NOT NULL"
 	    "  AND name NOT IN ('message_address', 'message_expiry', 'message_id', 'message_new',"
-	    "   'message_changed', 'message_revokes', 'message_ends',"
+	    "   'message_changed', 'message_revokes', 'message_noted',"
 	    "    'message_id_given', 'message_id_taken', 'message_id_kept')") != 0)
 		return -1;
 	if (sql_step(theirs) == SQL_ROW) {
@@ -256,8 +247,8 @@ const char *
 schema_copy_step(int64_t version)
 {
 	static const char *const steps[] = {
-		REVOKED_TABLE REVOKED_TRIGGER("rowcast_copy") "UPDATE rowcast_schema SET version = 5;\n",
-		ENDED_TABLE COPY_ENDS OUTBOX_ENDS "DROP TRIGGER rowcast_outbox_new;\n" OUTBOX_NEW
+		REVOKED_TABLE "UPDATE rowcast_schema SET version = 5;\n",
+		"DROP TRIGGER IF EXISTS rowcast_copy_revokes;\n" ENDED_TABLE COPY_GAPS OUTBOX_ENDS "DROP TRIGGER rowcast_outbox_new;\n" OUTBOX_NEW
 		"UPDATE rowcast_schema SET version = 6;\n",
 	};
 

@@ -238,7 +238,7 @@ TEST(a_message_that_is_deleted_here_is_erased_in_the_log)
 	m.id = (INT64_C(1700000000000) - INT64_C(1577836800000)) * 4096;
 	copy = machine_store(&machine);
 	assert_int_equal(store_follow(copy, &(struct store_news){ .messages = &m, .n = 1,
-	    .newest = m.id, .anchor = m.id }), 0);
+	    .newest = m.id, .anchor = m.id }, NULL), 0);
 	store_close(copy);
 	begin();
 	table_run(&machine.table, "DELETE FROM message");

@@ -57,7 +57,7 @@ follow(int n)
 		struct store_news news = { .messages = &m, .n = 1 };
 
 		m.id = news.newest = news.anchor = ++newest;
-		assert_int_equal(store_follow(store, &news), 0);
+		assert_int_equal(store_follow(store, &news, NULL), 0);
 		writeback_note(writeback, store_beside(store));
 	}
 }

@@ -182,7 +182,7 @@ with_event(struct message m, const char *event)
 static void
 follows_news(const struct store_news *news)
 {
-	assert_int_equal(store_follow(store, news), 0);
+	assert_int_equal(store_follow(store, news, NULL), 0);
 }
 
 /* follows: the messages came, the last of which is the newest there is. */
@@ -473,8 +473,8 @@ back_to_version_3(void)
 {
 	store_close(store);
 	store = NULL;
-	does("DROP TRIGGER message_ends; DROP TRIGGER message_new; DROP TABLE rowcast_ended;"
-	    " DROP TRIGGER message_revokes; DROP TABLE rowcast_revoked;"
+	does("DROP TRIGGER message_noted; DROP TRIGGER message_new; DROP TABLE rowcast_ended;"
+	    " DROP TABLE rowcast_revoked;"
 	    " ALTER TABLE rowcast_state DROP COLUMN name; UPDATE rowcast_schema SET version = 3;"
 	    " PRAGMA user_version = 3");
 }
@@ -505,9 +505,8 @@ TEST(a_copy_of_version_4_is_upgraded_and_then_knows_who_is_revoked)
 	follows_one(message_of(100, NULL, NULL, "x"));
 	store_close(store);
 	store = NULL;
-	does("DROP TRIGGER rowcast_copy_ends; DROP TRIGGER rowcast_copy_ended;"
-	    " DROP INDEX rowcast_copy_gap; DROP INDEX rowcast_outbox_end; DROP TABLE rowcast_ended;"
-	    " DROP TRIGGER rowcast_copy_revokes; DROP TABLE rowcast_revoked;"
+	does("DROP INDEX rowcast_copy_gap; DROP INDEX rowcast_outbox_end; DROP TABLE rowcast_ended;"
+	    " DROP TABLE rowcast_revoked;"
 	    " UPDATE rowcast_schema SET version = 4; PRAGMA user_version = 4");
 	open_as(STORE_COPY);
 	assert_int_equal(number("SELECT max(version) FROM rowcast_schema"), 6);
@@ -1040,7 +1039,7 @@ TEST(a_follower_that_is_killed_goes_on_from_what_it_has)
 		assert_int_equal(seen.n % 50, 0);
 		assert_true(seen.n >= 20 * 50);
 		/* What is there is not followed twice. */
-		store_follow(store, &(struct store_news){ .newest = position.newest });
+		store_follow(store, &(struct store_news){ .newest = position.newest }, NULL);
 		does("DELETE FROM rowcast_copy");
 	}
 }
@@ -1100,7 +1099,7 @@ TEST(what_another_was_quicker_with_is_left_out)
 		m[i] = message_of(10 * i + 10, NULL, NULL, "x");
 	follows(m, 40);
 	assert_int_equal(store_follow(other, &(struct store_news){ .messages = m, .n = 80, .newest = 800,
-	    .anchor = 800 }), 0);
+	    .anchor = 800 }, NULL), 0);
 	follows(m + 40, 60);
 	holds(100);
 	store_close(other);
@@ -1258,7 +1257,7 @@ TEST(a_copy_that_another_program_keeps_locked_is_busy_and_then_as_before)
 
 	does("INSERT INTO message(data) VALUES('a'); BEGIN IMMEDIATE");
 	capture_begin();
-	assert_int_equal(store_follow(store, &news), STORE_BUSY);
+	assert_int_equal(store_follow(store, &news, NULL), STORE_BUSY);
 	assert_int_equal(store_empty_outbox(store, 1), STORE_BUSY);
 	assert_int_equal(store_trim_copy(store, 100, 0, 10), -1);
 	assert_says(capture_end(), "locked by another program for over 2000 ms");
@@ -1286,7 +1285,7 @@ TEST(a_copy_that_finds_no_room_takes_nothing_and_goes_on_when_there_is)
 	signal(SIGXFSZ, SIG_IGN);
 	capture_begin();
 	assert_int_equal(setrlimit(RLIMIT_FSIZE, &few), 0);
-	assert_int_not_equal(store_follow(store, &news), 0);
+	assert_int_not_equal(store_follow(store, &news, NULL), 0);
 	assert_int_equal(setrlimit(RLIMIT_FSIZE, &all), 0);
 	assert_says(capture_end(), "what the log has cannot be stored");
 	holds(0);
@@ -1303,7 +1302,7 @@ TEST(a_copy_that_was_taken_away_takes_nothing_more)
 
 	unlink(path);
 	capture_begin();
-	assert_int_equal(store_follow(store, &news), STORE_REPLACED);
+	assert_int_equal(store_follow(store, &news, NULL), STORE_REPLACED);
 	assert_int_equal(store_empty_outbox(store, 1), STORE_REPLACED);
 	assert_int_equal(store_read_outbox(store, note_outgoing, NULL), STORE_REPLACED);
 	assert_says(capture_end(), "was deleted, moved or replaced");
@@ -1588,7 +1587,7 @@ follow_megabytes(int n)
 		struct store_news news = { .messages = &m, .n = 1 };
 
 		m.id = news.newest = news.anchor = position.newest + i;
-		assert_int_equal(store_follow(store, &news), 0);
+		assert_int_equal(store_follow(store, &news, NULL), 0);
 	}
 }
 
