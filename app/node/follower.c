@@ -16,7 +16,8 @@
  * That is a row like any, for everyone, under the id up to which all is gone: so it
  * comes to live streams and to replays alike, in its place, once.
  *
- * Who was revoked is kept in the log beside the messages: see revoked.c. */
+ * Who was revoked is kept in the log beside the messages, and which topics have ended: see
+ * revoked.c and ended.c. */
 
 #include "app/node/follower.h"
 
@@ -25,11 +26,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "app/node/ended.h"
 #include "app/node/revoked.h"
 #include "app/node/writeback.h"
 #include "app/store/slice.h"
 #include "app/upstream/upstream.h"
 #include "lib/buf.h"
+#include "lib/log.h"
 #include "lib/mailbox.h"
 #include "lib/mem.h"
 #include "lib/thread.h"
@@ -40,6 +43,7 @@ enum {
 	AGAIN_LAST_MS = 1000,
 	PART_ROWS = 4096,         /* in one transaction; picked, not tuned */
 	PART_BYTES = 1 << 20,
+	TELL_ENDED_S = 60,        /* between two lines of the log about rows of ended topics */
 };
 
 struct follower {
@@ -56,7 +60,9 @@ struct follower {
 	int64_t floor;             /* of the log, as it was last read */
 	struct slice slice;
 	int again_ms;              /* the next pause after a read that failed */
-	bool knows_revoked;        /* all that the log knows, since it was last found */
+	bool has_exchanged;        /* who was revoked and what has ended, since the log was last found */
+	uint64_t n_ended;          /* rows of ended topics, since the log was told of them */
+	mono_us tell_ended_at;
 	bool gone;                 /* the copy is another file now: nothing more is followed */
 	/* To know how far behind we are while the log goes on: when the copy has this id, it
 	 * has all that there was at that time. */
@@ -81,14 +87,34 @@ pause_ms(struct follower *f, int *ms)
 	*ms = *ms * 2 < AGAIN_LAST_MS ? *ms * 2 : AGAIN_LAST_MS;
 }
 
+/* left_out counts rows that came after the end of their topic: somebody has added them to
+ * the log itself, or at the moment of an end that was added so. */
+static void
+left_out(struct follower *f, size_t n)
+{
+	mono_us now = clock_mono_us();
+
+	if (n == 0)
+		return;
+	atomic_fetch_add(&f->n_refused, n);
+	f->n_ended += n;
+	if (now < f->tell_ended_at)
+		return;
+	log_warnx("node: %" PRIu64 " messages of the log were left out: their topics had ended before",
+	    f->n_ended);
+	f->n_ended = 0;
+	f->tell_ended_at = now + (mono_us)TELL_ENDED_S * 1000000;
+}
+
 /* take brings the part into the copy. false: it is not there, and the follower has to
  * stop. */
 static bool
 take(struct follower *f, const struct store_news *part)
 {
 	int ms = AGAIN_FIRST_MS, rc;
+	size_t n_ended;
 
-	while ((rc = store_follow(f->store, part, NULL)) != 0) {
+	while ((rc = store_follow(f->store, part, &n_ended)) != 0) {
 		atomic_store(&f->is_failing, true);
 		failures_add(&f->failures, failure_of(rc));
 		if (rc == STORE_REPLACED)
@@ -98,6 +124,7 @@ take(struct follower *f, const struct store_news *part)
 		pause_ms(f, &ms);
 	}
 	atomic_store(&f->is_failing, false);
+	left_out(f, n_ended);
 	if (part->newest > f->position.newest)
 		f->position.newest = part->newest;
 	if (part->anchor > f->position.anchor)
@@ -147,9 +174,11 @@ static bool
 take_news(struct follower *f, const struct upstream_news *news)
 {
 	int64_t trimmed = 0;
-	size_t at = 0, end;
+	size_t at = 0, end, n_forgets;
+	const struct store_forget *forgets = news->forgets;
+	size_t n_left = news->n_forgets;
 
-	if (!revoked_tell(f->log, news)) {
+	if (!revoked_tell(f->log, news) || !ended_tell(f->log, news)) {
 		pause_ms(f, &f->again_ms);
 		return false;  /* it is read again */
 	}
@@ -166,6 +195,7 @@ take_news(struct follower *f, const struct upstream_news *news)
 		struct store_news part = {
 			.messages = news->messages + at,
 			.erased = news->erased, .n_erased = news->n_erased,
+			.forgets = forgets,
 			.trimmed = trimmed,
 		};
 
@@ -173,8 +203,13 @@ take_news(struct follower *f, const struct upstream_news *news)
 		part.n = end - at;
 		part.newest = end == news->n ? news->upto : news->messages[end - 1].id;
 		part.anchor = end == news->n ? news->anchor : news->messages[end - 1].id;
+		for (n_forgets = 0; n_forgets < n_left && forgets[n_forgets].id <= part.newest; n_forgets++)
+			;
+		part.n_forgets = n_forgets;
 		if (!take(f, &part))
 			return false;
+		forgets += n_forgets;
+		n_left -= n_forgets;
 		trimmed = 0;
 		at = end;
 	} while (at < news->n);
@@ -211,17 +246,17 @@ follow(struct follower *f, int wait_ms)
 	struct upstream_news news = { 0 };
 	int rc = upstream_read(f->log, f->position.newest, f->position.anchor, wait_ms, &news);
 
-	/* Where rows are gone before they came here, some of them may have revoked. */
-	if (rc == 0 && (!f->knows_revoked || news.floor > f->position.newest)) {
-		f->knows_revoked = revoked_exchange(f->log, f->store);
-		if (!f->knows_revoked) {
+	/* Where rows are gone before they came here, some of them may have revoked or ended. */
+	if (rc == 0 && (!f->has_exchanged || news.floor > f->position.newest)) {
+		f->has_exchanged = revoked_exchange(f->log, f->store) && ended_exchange(f->log, f->store);
+		if (!f->has_exchanged) {
 			pause_ms(f, &f->again_ms);
 			return;
 		}
 	}
 	atomic_store(&f->is_up, rc == 0);
 	if (rc != 0) {
-		f->knows_revoked = false;
+		f->has_exchanged = false;
 		if (rc == UPSTREAM_REFUSED)
 			answer_first(f, rc);
 		pause_ms(f, &f->again_ms);

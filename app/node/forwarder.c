@@ -131,7 +131,7 @@ tell_dropped(struct forwarder *f)
 	if (n == 0 || now < f->tell_at)
 		return;
 	log_warnx("node: %llu messages that were inserted here were dropped: others have their"
-	    " keys", (unsigned long long)n);
+	    " keys, or their topics had ended", (unsigned long long)n);
 	f->n_told += n;
 	f->tell_at = now + (mono_us)TELL_DROPPED_S * 1000000;
 }

@@ -30,7 +30,7 @@ struct forwarder_counters {
 	int64_t n_waiting;     /* rows of the outbox, a few seconds ago at most */
 	uint64_t n_forwarded;  /* rows that the log has; those that were dropped too */
 	uint64_t n_messages;   /* messages among them: without those, and without erasures */
-	uint64_t n_dropped;    /* messages whose key was in the log already */
+	uint64_t n_dropped;    /* messages whose key was in the log already, or whose topic had ended */
 };
 void forwarder_count(struct forwarder *forwarder, struct forwarder_counters *counters);
 

@@ -147,3 +147,18 @@ upstream_revoked(struct upstream *log __attribute__((unused)),
 {
 	missing();
 }
+
+int
+upstream_end(struct upstream *log __attribute__((unused)),
+    const struct store_end *ends __attribute__((unused)), size_t n __attribute__((unused)))
+{
+	missing();
+}
+
+int
+upstream_ended(struct upstream *log __attribute__((unused)), int64_t after __attribute__((unused)),
+    const struct store_end **ends __attribute__((unused)), size_t *n __attribute__((unused)),
+    int64_t *forgotten __attribute__((unused)))
+{
+	missing();
+}

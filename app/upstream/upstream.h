@@ -60,8 +60,8 @@ int upstream_look(struct upstream *log, char **what);
 /* ---- publishing ---- */
 
 /* upstream_append adds the n appends as one group, each whole or not at all, under ids
- * above `above` (the highest that this machine has seen), and sets `existed`, `stored`
- * and the ids as store_append does. A group of which it does not hear is asked for
+ * above `above` (the highest that this machine has seen), and sets `existed`, `refused`,
+ * `ended`, `stored` and the ids as store_append does. A group of which it does not hear is asked for
  * again until it is known, and so is never added twice; but not after `deadline`. 0, or
  * UPSTREAM_AWAY, UPSTREAM_FULL, UPSTREAM_REFUSED: nothing was stored; UPSTREAM_UNKNOWN:
  * all of it or nothing. keep_for_s is how long a key is remembered (0: a week). */
@@ -70,9 +70,10 @@ int upstream_append(struct upstream *log, struct append *appends[], size_t n, in
 
 /* upstream_forward brings rows of an outbox to the log, each once, whoever asks and
  * how often: `once` is remembered for a week, and for an hour after a later batch of
- * this handle. *n_dropped: messages whose key was there already. To ids, if it is not
- * NULL, the ids of the others are added, whoever brought them there. One try, as far as
- * the outcome says; the caller asks again. 0: the log has them all. */
+ * this handle. *n_dropped: messages whose key was there already, or whose topic has
+ * ended. To ids, if it is not NULL, the ids of the others are added, whoever brought them
+ * there. One try, as far as the outcome says; the caller asks again. 0: the log has them
+ * all. */
 int upstream_forward(struct upstream *log, const struct outgoing *rows, size_t n,
     int64_t above, int64_t keep_for_s, size_t *n_dropped, struct idruns *ids);
 
@@ -84,6 +85,8 @@ struct upstream_news {
 	size_t n;
 	int64_t *erased;            /* ids of messages that somebody deleted */
 	size_t n_erased;
+	const struct store_forget *forgets;  /* from where on ends are not remembered, ids ascending */
+	size_t n_forgets;
 	int64_t upto;               /* complete up to here: the position to read on from */
 	int64_t anchor;             /* the entry that was read last, or the one that was passed in */
 	int64_t floor;              /* all up to here is gone from the log, by retention or otherwise */
@@ -124,6 +127,25 @@ int upstream_revoke(struct upstream *log, const struct store_revocation *revocat
 /* upstream_revoked lends all that the log knows, until the handle's next call of this. News
  * of upstream_read stay good. */
 int upstream_revoked(struct upstream *log, const struct store_revocation **revocations, size_t *n);
+
+/* ---- topics that have ended ----
+ *
+ * The log knows which have, since who publishes to it asks nobody else; the ends that others
+ * add to it are told by those who follow it. It forgets them by an entry that says so, when
+ * none of the topic's messages is retained any more, and the end is older than they are
+ * kept. Machines tell each other by way of it as of who was revoked. */
+
+/* upstream_end tells the log of ends that it has, or had; of two ends of a topic the first
+ * counts. 0: the replicas have it. News of upstream_read stay good. */
+int upstream_end(struct upstream *log, const struct store_end *ends, size_t n);
+
+/* upstream_ended lends the ends that the log knows, in the order of ids and at most
+ * UPSTREAM_ENDS of those above `after`, none where there are no more, until the handle's
+ * next call of this. *forgotten: up to which id there are none any more; it is known with
+ * the first of them (after 0). News of upstream_read stay good. */
+enum { UPSTREAM_ENDS = 1000 };
+int upstream_ended(struct upstream *log, int64_t after, const struct store_end **ends, size_t *n,
+    int64_t *forgotten);
 
 /* ---- presence: who is connected, on which machine ---- */
 

@@ -22,22 +22,29 @@
 #include "app/upstream/redis/logid.h"
 #include "app/upstream/redis/loglua.h"
 #include "app/upstream/redis/script.h"
+#include "lib/buf.h"
 #include "lib/log.h"
 #include "lib/mem.h"
 #include "lib/random.h"
 
 enum {
-	N_HEAD = 5,            /* the script's args before the messages */
+	N_HEAD = 6,            /* the script's args before the messages */
 	PAUSE_LOW_MS = 10,     /* before a group is asked for again; picked, not tuned */
 	PAUSE_HIGH_MS = 60,
 	TRY_MIN_US = 100000,   /* with less than that left it is not asked again: it would not be heard */
 };
 
-/* ARGV: the writer, the group's number, above, now in ms, ms that a key is kept; then
- * ENTRY_ARGS of each message. Returns the ids in the order of the messages, as words:
- * ms-seq*n is n of them one after the other, =ms-seq one that was there already. */
+/* ARGV: the writer, the group's number, above, now in ms, ms that a key is kept, how many
+ * messages each append has, as words: n*size is n appends of that size; then ENTRY_ARGS of
+ * each message. Returns the ids in the order of the messages, as words: ms-seq*n is n of
+ * them one after the other, =ms-seq one that was there already, !n that an append of n
+ * messages is refused, since a topic of it has ended.
+ *
+ * Which are refused is worked out before the first write, as the group would end topics
+ * itself: but only where one of its topics has ended, or it has an end. A message whose
+ * key is there already is none that would be added. */
 static const struct script publish = {
-	LOGLUA_LOG LOGLUA_ADD
+	LOGLUA_LOG LOGLUA_ADD LOGLUA_ENDED
 	"local writer, number = P .. 'writer:' .. ARGV[1], tonumber(ARGV[2])\n"
 	"local record = redis.call('GET', writer)\n"
 	"if record then\n"
@@ -50,10 +57,42 @@ static const struct script publish = {
 	"end\n"
 	"local refusal = look(ARGV[4])\n"
 	"if refusal then return refusal end\n"
-	"local old = {}\n"
-	"for at = 6, #ARGV, 6 do\n"
-	"  local key = ARGV[at]\n"
+	"local old, topics, has_end, last_topic = {}, {}, false, ''\n"
+	"for at = 7, #ARGV, 6 do\n"
+	"  local key, topic = ARGV[at], ARGV[at + 2]\n"
 	"  if key ~= '' and old[key] == nil then old[key] = keyed_entry(key) end\n"
+	"  if topic ~= '' then\n"
+	"    if topic ~= last_topic and ended[topic] == nil then\n"
+	"      ended[topic] = false\n"
+	"      topics[#topics + 1] = topic\n"
+	"    end\n"
+	"    last_topic = topic\n"
+	"    has_end = has_end or ARGV[at + 3] == 'rowcast.end'\n"
+	"  end\n"
+	"end\n"
+	"local refused, any_refused = {}, false\n"
+	"if ask_ended(topics) or has_end then\n"
+	"  local at, given, closed = 7, {}, {}\n"
+	"  for n, size in string.gmatch(ARGV[6], '(%d+)%*(%d+)') do\n"
+	"    for _ = 1, n do\n"
+	"      local keys, ends = {}, {}\n"
+	"      for m = at, at + 6 * size - 6, 6 do\n"
+	"        local key, topic = ARGV[m], ARGV[m + 2]\n"
+	"        if key == '' or not (old[key] or given[key] or keys[key]) then\n"
+	"          if ended[topic] or closed[topic] or ends[topic] then\n"
+	"            refused[at], any_refused = size, true\n"
+	"          end\n"
+	"          if ARGV[m + 3] == 'rowcast.end' then ends[topic] = true end\n"
+	"          keys[key] = key ~= ''\n"
+	"        end\n"
+	"      end\n"
+	"      if not refused[at] then\n"
+	"        for key, is_one in pairs(keys) do given[key] = is_one end\n"
+	"        for topic in pairs(ends) do closed[topic] = true end\n"
+	"      end\n"
+	"      at = at + 6 * size\n"
+	"    end\n"
+	"  end\n"
 	"end\n"
 	/* Whatever may refuse to write refuses here. */
 	"redis.call('SET', writer, string.format('%.0f ', number - 1), 'PX', '3600000')\n"
@@ -63,13 +102,19 @@ static const struct script publish = {
 	"  if run_n > 0 then words[#words + 1] = id(run_ms, run_seq) .. '*' .. run_n end\n"
 	"  run_n = 0\n"
 	"end\n"
-	"for at = 6, #ARGV, 6 do\n"
+	"local at = 7\n"
+	"while at <= #ARGV do\n"
 	"  local key = ARGV[at]\n"
-	"  if key ~= '' and old[key] then\n"
+	"  if any_refused and refused[at] then\n"
+	"    end_run()\n"
+	"    words[#words + 1] = '!' .. refused[at]\n"
+	"    at = at + 6 * refused[at] - 6\n"
+	"  elseif key ~= '' and old[key] then\n"
 	"    end_run()\n"
 	"    words[#words + 1] = '=' .. old[key]\n"
 	"  else\n"
 	"    local i, ms, seq = add(fields_at(at))\n"
+	"    if ARGV[at + 3] == 'rowcast.end' then note_end(ARGV[at + 2], ms, seq) end\n"
 	"    if key ~= '' then\n"
 	"      redis.call('SET', P .. 'key:' .. key, i, 'PX', ARGV[5])\n"
 	"      old[key] = i\n"
@@ -78,6 +123,7 @@ static const struct script publish = {
 	"    if run_n == 0 then run_ms, run_seq = ms, seq end\n"
 	"    run_n = run_n + 1\n"
 	"  end\n"
+	"  at = at + 6\n"
 	"end\n"
 	"end_run()\n"
 	"local ids = table.concat(words, ' ')\n"
@@ -94,6 +140,7 @@ struct group {
 	size_t *lens;
 	char **keys;           /* n_messages, owned; NULL where there is none */
 	char (*times)[ENTRY_TIME_BYTES];
+	char *sizes;           /* owned: of the appends, as the script takes them */
 	char number[24], above[LOGID_TEXT_BYTES], now[24], keep[24];
 };
 
@@ -126,7 +173,7 @@ name_writer(struct upstream *log)
 static void
 refuse_unfit(struct upstream *log, struct append *append)
 {
-	append->existed = append->refused = append->stored = false;
+	append->existed = append->refused = append->ended = append->stored = false;
 	append->n_existed = 0;
 	for (size_t k = 0; k < append->n && !append->refused; k++) {
 		const char *refusal = entry_refusal(&append->messages[k]);
@@ -136,6 +183,30 @@ refuse_unfit(struct upstream *log, struct append *append)
 			append->refused = true;
 		}
 	}
+}
+
+/* sizes_of returns, for the caller to free, how many messages each append has. */
+static char *
+sizes_of(const struct group *g)
+{
+	struct buf words = BUF_EMPTY;
+	size_t n = 0, size = 0;
+
+	for (size_t i = 0; i <= g->n; i++) {
+		bool is_end = i == g->n;
+
+		if (!is_end && (g->appends[i]->refused || g->appends[i]->n == 0))
+			continue;
+		if (n > 0 && (is_end || g->appends[i]->n != size)) {
+			buf_printf(&words, "%zu*%zu ", n, size);
+			n = 0;
+		}
+		if (!is_end) {
+			size = g->appends[i]->n;
+			n++;
+		}
+	}
+	return buf_take(&words);
 }
 
 static void
@@ -153,6 +224,7 @@ fill_group(struct upstream *log, struct group *g, int64_t above, int64_t keep_fo
 	g->args[2] = logid_write(g->above, above);
 	g->args[3] = append_write_now(g->now);
 	g->args[4] = append_write_keep(g->keep, keep_for_s);
+	g->args[5] = g->sizes = sizes_of(g);
 	for (int i = 0; i < N_HEAD; i++)
 		g->lens[i] = strlen(g->args[i]);
 	for (size_t i = 0; i < g->n; i++) {
@@ -174,6 +246,7 @@ free_group(struct group *g)
 	for (size_t k = 0; k < g->n_messages; k++)
 		free(g->keys[k]);
 	free(g->keys);
+	free(g->sizes);
 	free(g->times);
 	free(g->args);
 	free(g->lens);
@@ -278,6 +351,28 @@ read_word(const char **text, int64_t *id, uint64_t *n, bool *existed)
 	return *n > 0 && (uint64_t)*id % (LOGID_MAX_SEQ + 1) + *n <= LOGID_MAX_SEQ + 1;
 }
 
+/* read_refusal reads the word that says so of an append of n messages, and moves on behind
+ * it. false: it is none. */
+static bool
+read_refusal(const char **text, size_t n)
+{
+	char *end;
+
+	if (**text != '!' || strtoull(*text + 1, &end, 10) != n || (*end != ' ' && *end != '\0'))
+		return false;
+	*text = *end == ' ' ? end + 1 : end;
+	return true;
+}
+
+/* forget_ended takes back what an answer has said of refusals. */
+static void
+forget_ended(const struct group *g)
+{
+	for (size_t i = 0; i < g->n; i++)
+		if (g->appends[i]->ended)
+			g->appends[i]->ended = g->appends[i]->refused = false;
+}
+
 /* take_ids sets what the answer says. false: it is no answer to this group. */
 static bool
 take_ids(const struct group *g, const struct redis_value *answer)
@@ -288,15 +383,20 @@ take_ids(const struct group *g, const struct redis_value *answer)
 	int64_t id = 0;
 	bool existed = false;
 
+	forget_ended(g);
 	if (text == NULL)
 		return false;
 	for (size_t i = 0; i < g->n; i++) {
 		struct append *append = g->appends[i];
 
-		if (append->refused)
+		if (append->refused || append->n == 0)
 			continue;
 		append->existed = false;
 		append->n_existed = 0;
+		if (left == 0 && read_refusal(&text, append->n)) {
+			append->refused = append->ended = true;
+			continue;
+		}
 		for (size_t k = 0; k < append->n; k++, id++, left--) {
 			if (left == 0 && !read_word(&text, &id, &left, &existed))
 				return false;
@@ -372,6 +472,8 @@ upstream_append(struct upstream *log, struct append *appends[], size_t n, int64_
 	if (g.n_messages > 0) {
 		fill_group(log, &g, above, keep_for_s);
 		outcome = append_until_known(log, &g, deadline);
+		if (outcome != 0)
+			forget_ended(&g);
 		free_group(&g);
 	}
 	for (size_t i = 0; i < n; i++) {

@@ -22,14 +22,20 @@ name_refusal(const char *name, const char *is_bad)
 }
 
 static const char *
-event_refusal(const char *event)
+event_refusal(const struct message *m)
 {
+	const char *event = m->event;
+
 	if (event == NULL)
 		return NULL;
 	if (strlen(event) > EVENT_MAX_BYTES)
 		return "its event is over 255 bytes";
 	if (strpbrk(event, "\r\n") != NULL)
 		return "its event has a line break";
+	if (strcmp(event, MESSAGE_EVENT_END) == 0)
+		return m->topic == NULL || message_topic_is_reserved(m->topic) || m->user != NULL
+		    || m->expiry.ends ? "it is a rowcast.end without a topic, or of one of rowcast's own, or"
+		    " with a user or expires_at" : NULL;
 	if (strcmp(event, "error") == 0 || strcmp(event, "open") == 0
 	    || strncmp(event, "rowcast.", 8) == 0)
 		return "its event is error, open or rowcast.*";
@@ -44,7 +50,7 @@ entry_refusal(const struct message *m)
 	if (refusal == NULL)
 		refusal = name_refusal(m->topic, "its topic is empty or over 255 bytes");
 	if (refusal == NULL)
-		refusal = event_refusal(m->event);
+		refusal = event_refusal(m);
 	if (refusal != NULL)
 		return refusal;
 	if (m->data == NULL)
@@ -126,13 +132,23 @@ take_field(struct message *m, const char *name, size_t name_len, const char *val
 	return NULL;
 }
 
-const char *
-entry_read(const struct redis_value *fields, struct message *m, int64_t *erase)
+/* take_order takes the only field of an entry that is no message. */
+static const char *
+take_order(int64_t *id, const char *value, size_t len, const char *is_bad)
 {
+	if (read_number(value, len, ID_MAX_DIGITS, id) && *id >= 1 && *id <= ID_MAX)
+		return NULL;
+	*id = 0;
+	return is_bad;
+}
+
+const char *
+entry_read(const struct redis_value *fields, struct entry *entry)
+{
+	struct message *m = &entry->message;
 	size_t n = redis_count(fields);
 
-	*m = (struct message){ 0 };
-	*erase = 0;
+	*entry = (struct entry){ .erase = 0 };
 	for (size_t i = 0; i + 1 < n; i += 2) {
 		size_t name_len, len;
 		const char *name = redis_text(redis_at(fields, i), &name_len);
@@ -141,12 +157,10 @@ entry_read(const struct redis_value *fields, struct message *m, int64_t *erase)
 
 		if (name == NULL || value == NULL)
 			return "a field is no text";
-		if (n == 2 && is_named(name, name_len, "erase")) {
-			if (read_number(value, len, ID_MAX_DIGITS, erase) && *erase >= 1 && *erase <= ID_MAX)
-				return NULL;
-			*erase = 0;
-			return "its erase is no id";
-		}
+		if (n == 2 && is_named(name, name_len, "erase"))
+			return take_order(&entry->erase, value, len, "its erase is no id");
+		if (n == 2 && is_named(name, name_len, "forget"))
+			return take_order(&entry->forget, value, len, "its forget is no id");
 		refusal = take_field(m, name, name_len, value, len);
 		if (refusal != NULL)
 			return refusal;

@@ -16,14 +16,20 @@ enum {
 	ENTRY_TIME_BYTES = 24,
 };
 
+/* One of the three. */
+struct entry {
+	struct message message;  /* without id and time; its strings are lent by the fields */
+	int64_t erase;           /* not 0: this message is erased */
+	int64_t forget;          /* not 0: ends up to this id are not remembered any more */
+};
+
 /* entry_refusal says in a few words why a message would break a stream, or its copies
  * would refuse it; NULL: it would not. */
 const char *entry_refusal(const struct message *m);
 
-/* entry_read reads the fields of an entry, an array of names and values. NULL: it is
- * *m, without id and time, whose strings are lent by the fields; or *erase, not 0,
- * and no message. Else as entry_refusal. */
-const char *entry_read(const struct redis_value *fields, struct message *m, int64_t *erase);
+/* entry_read reads the fields of an entry, an array of names and values. NULL, or as
+ * entry_refusal. */
+const char *entry_read(const struct redis_value *fields, struct entry *entry);
 
 /* entry_write sets the args of a message for the scripts that add it: key, user,
  * topic, event, expires_at, data, empty where there is none; time has room for one. */

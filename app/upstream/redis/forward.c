@@ -29,19 +29,25 @@ enum {
  * of each row: once, the id to erase in Redis's form and as a number, or empty, and
  * ENTRY_ARGS; a message that replaces has for the number `replaces`. An entry that this
  * batch erases has its key no longer, though that was asked before the first write.
- * Returns how many messages had a key that was there already, and then the ids of the
- * others, with a blank before each. */
+ * Returns how many messages were dropped, since their key was there already or their topic
+ * has ended, and then the ids of the others, with a blank before each. */
 static const struct script forward = {
-	LOGLUA_LOG LOGLUA_ADD
+	LOGLUA_LOG LOGLUA_ADD LOGLUA_ENDED
 	"local n_before, week = tonumber(ARGV[4]), '604800000'\n"
-	"local known, old = {}, {}\n"
+	"local known, old, topics = {}, {}, {}\n"
 	"local refusal = look(ARGV[2])\n"
 	"if refusal then return refusal end\n"
 	"for at = 5 + n_before, #ARGV, 9 do\n"
 	"  known[at] = redis.call('GET', P .. 'once:' .. ARGV[at])\n"
 	"  local key = ARGV[at + 3]\n"
 	"  if not known[at] and key ~= '' and old[key] == nil then old[key] = keyed_entry(key) end\n"
+	"  local topic = ARGV[at + 5]\n"
+	"  if topic ~= '' and ended[topic] == nil then\n"
+	"    ended[topic] = false\n"
+	"    topics[#topics + 1] = topic\n"
+	"  end\n"
 	"end\n"
+	"ask_ended(topics)\n"
 	"if below(log.last, ARGV[1]) then rewind(ARGV[1]) end\n"
 	"local dropped, erased, gone, ids = 0, 0, {}, {}\n"
 	"local function erase(i, number)\n"
@@ -57,12 +63,16 @@ static const struct script forward = {
 	"      i = erase(ARGV[at + 1], ARGV[at + 2])\n"
 	"    elseif key ~= '' and old[key] and not gone[old[key]] and ARGV[at + 2] == '' then\n"
 	"      i = '=' .. old[key]\n"
+	"    elseif ended[ARGV[at + 5]] then\n"
+	"      i = '=!'\n"
 	"    else\n"
 	"      if key ~= '' and old[key] and not gone[old[key]] then\n"
 	"        local ms, seq = parts(old[key])\n"
 	"        erase(old[key], string.format('%.0f', (ms - 1577836800000) * 4096 + seq))\n"
 	"      end\n"
-	"      i = add(fields_at(at + 3))\n"
+	"      local ms, seq\n"
+	"      i, ms, seq = add(fields_at(at + 3))\n"
+	"      if ARGV[at + 6] == 'rowcast.end' then note_end(ARGV[at + 5], ms, seq) end\n"
 	"      if key ~= '' then\n"
 	"        redis.call('SET', P .. 'key:' .. key, i, 'PX', ARGV[3])\n"
 	"        old[key] = i\n"

@@ -16,6 +16,7 @@ struct handle_read {
 	struct redis_value *entries;  /* the last answer, which the news are lent from; NULL: none */
 	struct message *messages;     /* room for `capacity` */
 	int64_t *erased;              /* the same */
+	struct store_forget *forgets; /* the same */
 	size_t capacity;
 	char position[64];            /* in Redis's form, where `after` stands: an id may be none of ours */
 	int64_t after;                /* 0: not known */
@@ -46,6 +47,12 @@ struct handle_script {
 
 enum { HANDLE_SCRIPTS = 8 };  /* a thread calls six at most; one more would only cost */
 
+/* What ended.c keeps. */
+struct handle_ended {
+	struct redis_value *answer;   /* what the ends are lent from; NULL: none */
+	struct store_end *ends;       /* owned */
+};
+
 /* What revoked.c keeps. */
 struct handle_revoked {
 	struct redis_value *answer;   /* what the users are lent from; NULL: none */
@@ -64,6 +71,7 @@ struct upstream {
 	struct handle_forward forward;
 	struct handle_presence presence;
 	struct handle_revoked revoked;
+	struct handle_ended ended;
 	size_t n_trim;       /* upstream_trim: entries of a slice; 0: none was made yet */
 	mono_us refusal_said_at;  /* script_receive */
 };
@@ -73,5 +81,6 @@ void read_free(struct upstream *log);
 void forward_free(struct upstream *log);
 void presence_answers_free(struct upstream *log);
 void revoked_free(struct upstream *log);
+void ended_free(struct upstream *log);
 
 #endif

@@ -146,4 +146,35 @@
 	"  return fields\n" \
 	"end\n"
 
+/* Topics that have ended: a sorted set, in which the score of each is the number of the
+ * message that ended it. The empty topic, which is none, has there the number up to which
+ * ends are forgotten. Ends are put there by whoever adds them here, and those that others
+ * add by who follows the log (ended.c).
+ *
+ * ask_ended(topics) asks of many at once, before the first write; then ended[topic] says of
+ * each whether it has. note_end(topic, ms, seq) is for the end that was just added. */
+#define LOGLUA_NUMBER \
+	"local function number_at(ms, seq)\n" \
+	"  return (ms - 1577836800000) * 4096 + (seq < 4095 and seq or 4095)\n" \
+	"end\n"
+#define LOGLUA_ENDED \
+	LOGLUA_NUMBER \
+	"local E, ended = P .. 'ended', {}\n" \
+	"local function ask_ended(topics)\n" \
+	"  local any = false\n" \
+	"  for from = 1, #topics, 1000 do\n" \
+	"    local to = math.min(from + 999, #topics)\n" \
+	"    local scores = redis.call('ZMSCORE', E, unpack(topics, from, to))\n" \
+	"    for k = from, to do\n" \
+	"      ended[topics[k]] = scores[k - from + 1] and true or false\n" \
+	"      any = any or ended[topics[k]]\n" \
+	"    end\n" \
+	"  end\n" \
+	"  return any\n" \
+	"end\n" \
+	"local function note_end(topic, ms, seq)\n" \
+	"  ended[topic] = true\n" \
+	"  redis.call('ZADD', E, string.format('%.0f', number_at(ms, seq)), topic)\n" \
+	"end\n"
+
 #endif

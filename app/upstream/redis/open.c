@@ -55,6 +55,7 @@ upstream_close(struct upstream *log)
 	forward_free(log);
 	presence_answers_free(log);
 	revoked_free(log);
+	ended_free(log);
 	redis_free(log->redis);
 	free(log->key);
 	free(log->prefix);
@@ -134,8 +135,10 @@ add_replicas(struct upstream *log, mono_us deadline, struct buf *what)
 }
 
 /* How many entries the stream has, and the last id that it gave. A script, since XINFO
- * by itself would send the first and the last entry whole. */
+ * by itself would send the first and the last entry whole. An ACL from before topics ended
+ * shows by what it does not allow. */
 static const char held_script[] =
+	"redis.call('ZMSCORE', KEYS[2] .. 'ended', '')\n"
 	"local info = redis.pcall('XINFO', 'STREAM', KEYS[1])\n"
 	"if info.err then\n"
 	"  if string.find(info.err, 'no such key') then return {0, '0-0'} end\n"
@@ -175,13 +178,13 @@ add_held(struct upstream *log, const struct redis_value *held, struct buf *what)
 static int
 look(struct upstream *log, mono_us deadline, struct buf *what)
 {
-	const char *const eval[] = { "EVAL", held_script, "1", log->key };
+	const char *const eval[] = { "EVAL", held_script, "2", log->key, log->prefix };
 	struct redis_value *held;
 	int outcome = redis_connect(log->redis, deadline);
 
 	if (outcome != 0)
 		return outcome;
-	redis_send(log->redis, 4, eval, NULL);
+	redis_send(log->redis, 5, eval, NULL);
 	held = redis_receive(log->redis, deadline);
 	if (held == NULL) {
 		log_warnx("upstream: %s", redis_why(log->redis));

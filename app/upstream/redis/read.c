@@ -85,6 +85,7 @@ read_free(struct upstream *log)
 	redis_value_free(log->read.entries);
 	free(log->read.messages);
 	free(log->read.erased);
+	free(log->read.forgets);
 	log->read = (struct handle_read){ 0 };
 }
 
@@ -310,8 +311,8 @@ take_entry(struct upstream *log, struct upstream_news *news, const struct redis_
 {
 	struct handle_read *read = &log->read;
 	const struct redis_value *fields = redis_at(entry, 1);
-	struct message m;
-	int64_t number, erase = 0;
+	struct entry content = { .erase = 0 };
+	int64_t number;
 	bool is_numbered;
 	const char *why;
 	size_t len;
@@ -335,17 +336,19 @@ take_entry(struct upstream *log, struct upstream_news *news, const struct redis_
 		news->anchor = number;
 	if (number <= news->floor)
 		return true;
-	why = is_numbered && number > 0 ? entry_read(fields, &m, &erase)
+	why = is_numbered && number > 0 ? entry_read(fields, &content)
 	    : "its id has no number: entries must be added under *";
 	if (why != NULL) {
 		refuse_entry(log, id, len, why);
 		news->n_refused++;
-	} else if (erase != 0) {
-		news->erased[news->n_erased++] = erase;
+	} else if (content.erase != 0) {
+		news->erased[news->n_erased++] = content.erase;
+	} else if (content.forget != 0) {
+		read->forgets[news->n_forgets++] = (struct store_forget){ number, content.forget };
 	} else {
-		m.id = number;
-		m.created_at = logid_time_ms(number) / 1000;
-		news->messages[news->n++] = m;
+		content.message.id = number;
+		content.message.created_at = logid_time_ms(number) / 1000;
+		news->messages[news->n++] = content.message;
 	}
 	return true;
 }
@@ -368,10 +371,12 @@ take_entries(struct upstream *log, struct upstream_news *news)
 	if (n > read->capacity) {
 		read->messages = mem_realloc(read->messages, n * sizeof(read->messages[0]));
 		read->erased = mem_realloc(read->erased, n * sizeof(read->erased[0]));
+		read->forgets = mem_realloc(read->forgets, n * sizeof(read->forgets[0]));
 		read->capacity = n;
 	}
 	news->messages = read->messages;
 	news->erased = read->erased;
+	news->forgets = read->forgets;
 	if (read->n_entries > FORGET_ENTRIES) {
 		read->n_entries /= 2;
 		read->n_bytes /= 2;

@@ -16,13 +16,18 @@ enum {
 	MAX_ENTRIES = 1000,   /* 1.25 ms */
 };
 
-/* ARGV: the machine, now in ms, for how many ms entries are kept and how many of them
+/* The ends that need not be remembered any more, with whose topics nothing is left here,
+ * and which are older than entries are kept, are forgotten by an entry that says so: up
+ * to which number. So all machines forget them at the same place of the log, and none
+ * leaves out what this log has taken since.
+ *
+ * ARGV: the machine, now in ms, for how many ms entries are kept and how many of them
  * (0: no bound), how many are looked at. Returns how many were deleted, 1 where there
  * is more, how many were looked at and their bytes. What is old is found by Redis's clock,
  * which the ids are of: by the clock of whichever machine has the lease, one that runs
  * ahead would delete everything for all. */
 static const struct script trim = {
-	LOGLUA_LOG
+	LOGLUA_LOG LOGLUA_ADD LOGLUA_NUMBER
 	"way = write_nothing\n"
 	"local node, now = ARGV[1], tonumber(ARGV[2])\n"
 	"local keep_ms, keep_rows = tonumber(ARGV[3]), tonumber(ARGV[4])\n"
@@ -38,7 +43,19 @@ static const struct script trim = {
 	"local function is_due(n, entry)\n"
 	"  return n <= excess or (keep_ms > 0 and parts(entry[1]) < oldest_ms)\n"
 	"end\n"
-	"if not log.first or not is_due(1, log.first) then return { 0, 0, 0, 0 } end\n"
+	"local function forget_ends()\n"
+	"  if keep_ms <= 0 then return 0 end\n"
+	"  local bound = math.min(number_at(parts(log.floor)), number_at(oldest_ms, 0) - 1)\n"
+	"  local old = redis.call('ZRANGEBYSCORE', P .. 'ended', '-inf', string.format('%.0f', bound),\n"
+	"    'WITHSCORES', 'LIMIT', '0', '1001')\n"
+	"  local upto = old[#old]\n"
+	"  if not upto or old[#old - 1] == '' then return 0 end\n"
+	"  redis.call('ZREMRANGEBYSCORE', P .. 'ended', '-inf', upto)\n"
+	"  redis.call('ZADD', P .. 'ended', upto, '')\n"
+	"  add({ 'forget', string.format('%.0f', tonumber(upto)) })\n"
+	"  return #old > 2000 and 1 or 0\n"
+	"end\n"
+	"if not log.first or not is_due(1, log.first) then return { 0, forget_ends(), 0, 0 } end\n"
 	"local slice = redis.call('XRANGE', K, '-', '+', 'COUNT', ARGV[5])\n"
 	"local n, bytes = 0, 0\n"
 	"for i, entry in ipairs(slice) do\n"
@@ -48,7 +65,8 @@ static const struct script trim = {
 	"redis.call('XTRIM', K, 'MAXLEN', '=', string.format('%.0f', log.length - n))\n"
 	"log.gone = log.gone + n\n"
 	"set_floor(below(log.floor, slice[n][1]) and slice[n][1] or log.floor)\n"
-	"return { n, n == #slice and n < log.length and 1 or 0, #slice, bytes }\n",
+	"local more = forget_ends()\n"
+	"return { n, n == #slice and n < log.length and 1 or more, #slice, bytes }\n",
 };
 
 static size_t

@@ -217,7 +217,8 @@ def the_table_refuses_what_it_refuses_without_a_log(site):
             ("(data) VALUES('a' || char(0) || 'b')", 'data'), ("(data) VALUES(replace(hex(zeroblob(524289)), '0', 'x'))", '1 MiB'),
             ("(user, data) VALUES(replace(hex(zeroblob(128)), '0', 'x'), 'x')", '255 bytes'),
             ("(topic, data) VALUES(42.0, 'x')", 'bind it as text'), ("(event, data) VALUES('error', 'x')", 'event'),
-            ("(event, data) VALUES('rowcast.gap', 'x')", 'event'), ("(data, expires_at) VALUES('x', 0)", 'Unix seconds'),
+            ("(event, data) VALUES('rowcast.gap', 'x')", 'event'), ("(event, data) VALUES('rowcast.end', 'x')", 'topic'),
+            ("(event, topic, user, data) VALUES('rowcast.end', 't', '7', 'x')", 'user'), ("(data, expires_at) VALUES('x', 0)", 'Unix seconds'),
             ("(data, expires_at) VALUES('x', 1700000000000)", 'milliseconds')):
         done = a.sqlite3(f'INSERT INTO message{values};')
         expect.true(done.returncode != 0, f'{values} was taken')
@@ -323,6 +324,59 @@ def an_entry_that_would_break_a_stream_is_passed_over_counted_and_named(site):
     said = a.rowcast.log_since(log_before)
     expect.true(any(native in said or str(id_of(native)) in said for native in bad), f'one of them is named in the log: {said}')
     expect.equal(_rows(a, f"user = '{user}' AND data IN ('x', '{{}}')"), [])
+
+
+def a_topic_that_ends_on_one_machine_has_ended_on_both(site):
+    """By /msg, by INSERT and by somebody's XADD; and what is added after it by hand both
+    leave out alike."""
+    log, a, b = _pair(site)
+    publisher = a.token('publisher', scope='rowcast:publish')
+    for way in ('msg', 'insert', 'xadd'):
+        topic = f'run:{a.user()}'
+        streams = [node.subscribe(a.user(), topics=[topic]) for node in (a, b)]
+        a.publish(publisher, msg='one', topic=topic)
+        if way == 'msg':
+            b.publish(publisher, msg='{}', topic=topic, event='rowcast.end')
+        elif way == 'insert':
+            b.sql(f"INSERT INTO message(topic, event, data) VALUES('{topic}', 'rowcast.end', '{{}}')")
+            done = b.sqlite3(f"INSERT INTO message(topic, data) VALUES('{topic}', 'never')")
+            expect.true(done.returncode != 0 and 'the topic has ended' in done.stderr, f'behind it in the outbox: {done.stderr}')
+        else:
+            log.call('XADD', 'rowcast', '*', 'topic', topic, 'event', 'rowcast.end', 'data', '{}')
+        for stream in streams:
+            expect.equal([(e.type, e.data) for e in stream.wait_events(2)], [('message', 'one'), ('rowcast.end', '{}')], way)
+        for node in (a, b):
+            answer = node.curl('/msg', token=publisher, data=f'msg=never&topic={topic}')
+            expect.refusal(answer, 409, way)
+            expect.equal(answer.json()['error'], 'the topic has ended', way)
+            done = node.sqlite3(f"INSERT INTO message(topic, data) VALUES('{topic}', 'never')")
+            expect.true(done.returncode != 0 and 'the topic has ended' in done.stderr, f'{way}: {done.stderr}')
+        before = [_metric(node, 'upstream_refused_entries_total') for node in (a, b)]
+        log.call('XADD', 'rowcast', '*', 'topic', topic, 'data', 'never')
+        log.call('XADD', 'rowcast', '*', 'user', 'nobody', 'data', f'after {topic}')
+        for node, n in zip((a, b), before):
+            _wait_row(node, f'after {topic}')
+            wait_until(lambda: _metric(node, 'upstream_refused_entries_total') == n + 1, 'it is counted', 10 * site.slow)
+            expect.equal([row[4] for row in _rows(node, f"topic = '{topic}'")], ['one', '{}'], way)
+
+
+def a_machine_with_an_empty_copy_knows_which_topics_ended_in_rows_that_are_gone(site):
+    with _alone(site, 'ended long ago') as log, machines.running(site, log.upstream, 1) as (a,):
+        topic = f'run:{a.user()}'
+        publisher = a.token('publisher', scope='rowcast:publish')
+        a.publish(publisher, msg='{}', topic=topic, event='rowcast.end')
+        _wait_row(a, '{}')
+        a.sql(f"DELETE FROM message WHERE topic = '{topic}'")
+        wait_until(lambda: not any('topic' in fields for _, fields in log.entries()), 'the log has forgotten the row', 20 * site.slow, 0.02)
+        a.stop_rowcast()
+        for suffix in ('', '-wal', '-shm'):
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(a.db + suffix)
+        a.come_back()
+        _wait_up(a)
+        expect.refusal(a.curl('/msg', token=publisher, data=f'msg=never&topic={topic}'), 409)
+        done = a.sqlite3(f"INSERT INTO message(topic, data) VALUES('{topic}', 'never')")
+        expect.true(done.returncode != 0 and 'the topic has ended' in done.stderr, f'an INSERT: {done.stderr}')
 
 
 def text_that_is_not_utf_8_never_leaves(site):

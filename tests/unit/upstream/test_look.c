@@ -104,11 +104,24 @@ TEST(looking_needs_no_permission_of_its_own)
 	struct redis_server strict;
 	char *url;
 
-	redis_server_start(&strict, LIST("user app on >s3cret ~rowcast ~{rowcast}:* -@all +xinfo +eval +role"));
+	redis_server_start(&strict, LIST("user app on >s3cret ~rowcast ~{rowcast}:* -@all +xinfo +zmscore +eval +role"));
 	url = mem_printf("redis://app:s3cret@127.0.0.1:%d", strict.port);
 	expect_text(looks(0, url, "node = a"), ": no messages yet, replicas: 0");
 	assert_string_equal(logged, "");
 	expect_text(looks(UPSTREAM_REFUSED, url, "upstream_key = other"), "not with this `upstream_key`");
+	free(url);
+	redis_server_free(&strict);
+}
+
+/* Whoever upgrades is told before nothing can be published any more. */
+TEST(an_acl_from_before_topics_ended_is_told)
+{
+	struct redis_server strict;
+	char *url;
+
+	redis_server_start(&strict, LIST("user app on >s3cret ~rowcast ~{rowcast}:* -@all +xinfo +eval +role"));
+	url = mem_printf("redis://app:s3cret@127.0.0.1:%d", strict.port);
+	expect_text(looks(UPSTREAM_REFUSED, url, "node = a"), "may not do all that it has to");
 	free(url);
 	redis_server_free(&strict);
 }
@@ -145,6 +158,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(where_it_is_away_that_is_said),
 	cmocka_unit_test(what_may_lose_messages_is_a_warning),
 	cmocka_unit_test(looking_needs_no_permission_of_its_own),
+	cmocka_unit_test(an_acl_from_before_topics_ended_is_told),
 	cmocka_unit_test(what_this_program_cannot_do_is_told_before_it_is_tried),
 };
 
