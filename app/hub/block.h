@@ -22,7 +22,7 @@ struct block_entry {
 	struct expiry expiry;    /* not sent from then on */
 	uint32_t user, topic;    /* offsets in names, or BLOCK_NO_NAME: for all, on any */
 	uint32_t len;            /* of its event in bytes; of the longest, where it has several */
-	bool is_gap;             /* no message: `rowcast.gap` */
+	bool is_gap;             /* no message: `rowcast.gap`, for whoever is there */
 };
 
 /* Where an entry's event lies. */

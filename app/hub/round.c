@@ -36,9 +36,10 @@ struct round {
 	uint32_t n_items;
 	uint32_t common[STREAM_WRITE_MESSAGES];  /* the items for everyone */
 	uint32_t n_common;
+	bool has_gap;             /* one of those tells of a gap */
 	struct slices for_all[ENCODINGS], for_one;
 	unsigned encodings;       /* those that all of the items have */
-	size_t n_written;         /* streams; what is for everyone went to each of them */
+	size_t n_sent_common;     /* streams that were sent those */
 	struct pick *picks;       /* owned */
 	uint32_t n_picks, max_picks;
 	struct stream **picked;   /* owned: the streams with picks */
@@ -135,6 +136,7 @@ collect(struct round *round, const struct roster *roster, const struct ring *rin
 		round->encodings &= block->encodings;
 		if (user == NULL && topic == NULL) {
 			round->common[round->n_common++] = round->n_items;
+			round->has_gap |= entry->is_gap;
 			add_for_all(round, block, entry);
 		} else {
 			pick_for_listeners(round, roster, round->n_items, user, topic);
@@ -157,12 +159,28 @@ gather(struct round *round, const struct stream *s)
 		if (next == NO_PICK
 		    || (common < round->n_common && round->common[common] < round->picks[next].item)) {
 			item = round->common[common++];
+			if (s->filter.topics_only && !round->items[item].entry->is_gap)
+				continue;
 		} else {
 			item = round->picks[next].item;
 			round->items[item].n_picked++;
 			next = round->picks[next].next;
 		}
 		slices_add(&round->for_one, round->items[item].block, round->items[item].entry);
+	}
+}
+
+/* gather_gaps is for a stream that nothing was picked for, and that has left out what is for
+ * everyone. */
+static void
+gather_gaps(struct round *round, const struct stream *s)
+{
+	slices_clear(&round->for_one, s->encoding);
+	for (uint32_t i = 0; i < round->n_common; i++) {
+		const struct item *item = &round->items[round->common[i]];
+
+		if (item->entry->is_gap)
+			slices_add(&round->for_one, item->block, item->entry);
 	}
 }
 
@@ -206,6 +224,8 @@ round_run(struct round *round, const struct roster *roster, const struct ring *r
 
 	round->number++;
 	round->n_items = round->n_common = round->n_picks = 0;
+	round->has_gap = false;
+	round->n_sent_common = 0;
 	round->n_picked = 0;
 	round->encodings = UINT_MAX;
 	for (size_t i = 0; i < ENCODINGS; i++)
@@ -217,16 +237,26 @@ round_run(struct round *round, const struct roster *roster, const struct ring *r
 		if (lacks(round, s, before, incomplete, context))
 			continue;
 		gather(round, s);
+		round->n_sent_common += !s->filter.topics_only;
 		send_slices(s, &round->for_one, *sent, now, incomplete, context, &tally);
 	}
 	for (size_t i = 0; round->n_common > 0 && i < roster->n; i++) {
 		struct stream *s = roster->streams[i];
+		struct slices *slices;
 
-		if (s->state == STREAM_LIVE && s->round != round->number
-		    && !lacks(round, s, before, incomplete, context))
-			send_slices(s, &round->for_all[s->encoding], *sent, now, incomplete, context, &tally);
+		if (s->state != STREAM_LIVE || s->round == round->number
+		    || (s->filter.topics_only && !round->has_gap)
+		    || lacks(round, s, before, incomplete, context))
+			continue;
+		if (s->filter.topics_only) {
+			slices = &round->for_one;
+			gather_gaps(round, s);
+		} else {
+			slices = &round->for_all[s->encoding];
+			round->n_sent_common++;
+		}
+		send_slices(s, slices, *sent, now, incomplete, context, &tally);
 	}
-	round->n_written = tally.n_written;
 	return tally;
 }
 
@@ -247,7 +277,7 @@ round_count_lag(const struct round *round, struct histogram *lag, mono_us now)
 		}
 		block = item->block;
 		n += item->entry->user == BLOCK_NO_NAME && item->entry->topic == BLOCK_NO_NAME
-		    ? round->n_written : item->n_picked;
+		    ? round->n_sent_common : item->n_picked;
 	}
 	if (block != NULL)
 		histogram_add(lag, now - block->found_at, n);

@@ -49,7 +49,8 @@ slices_collect(struct slices *slices, const struct ring *ring, const struct stre
 			return upto;
 		(*n_looks)--;
 		if (!expiry_is_over(entry->expiry, now)
-		    && stream_wants(s, block_user(block, entry), block_topic(block, entry))) {
+		    && (entry->is_gap
+		        || stream_wants(s, block_user(block, entry), block_topic(block, entry)))) {
 			if (!block_has(block, s->encoding)) {
 				slices->lacks = true;
 				return after;

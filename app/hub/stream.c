@@ -97,7 +97,7 @@ bool
 stream_wants_topic(const struct stream *s, const char *topic)
 {
 	if (topic == NULL)
-		return true;
+		return !s->filter.topics_only;
 	for (size_t i = 0; i < s->filter.n_topics; i++)
 		if (strcmp(s->filter.topics[i], topic) == 0)
 			return true;

@@ -68,7 +68,8 @@ set_start(struct stream *s, const struct subscription *sub, int64_t retry_ms)
 static struct filter
 take_filter(struct subscription *sub, struct identity *id)
 {
-	struct filter filter = { .user = id->user, .n_topics = sub->n_topics };
+	struct filter filter = { .user = id->user, .n_topics = sub->n_topics,
+	    .topics_only = sub->topics_only };
 
 	if (sub->n_topics > 0)
 		filter.topics = mem_realloc(sub->topics, sub->n_topics * sizeof(char *));

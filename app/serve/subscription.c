@@ -133,12 +133,24 @@ read_format(void *into, char *fault, const struct form *form)
 	return 0;
 }
 
+static int
+read_inbox(void *into, char *fault, const struct form *form)
+{
+	struct subscription *sub = into;
+
+	sub->topics_only = is_word(form, "off");
+	if (!sub->topics_only && !is_word(form, "on"))
+		return query_refuse(fault, "inbox must be on or off");
+	return 0;
+}
+
 static const struct query_parameter parameters[] = {
 	{ "topic", read_topic, true, false },
 	{ "lastEventId", read_last_event_id, false, true },
 	{ "cursor", read_cursor, false, false },
 	{ "since", read_since, false, false },
 	{ "last", read_last, false, false },
+	{ "inbox", read_inbox, false, false },
 	{ "format", read_format, false, false },
 	{ "token", NULL, false, true },  /* credentials.c's */
 };
@@ -153,6 +165,8 @@ subscription_read(struct subscription *sub, const struct request *request)
 	if (query_read(request->query, "/events", parameters,
 	    sizeof(parameters) / sizeof(parameters[0]), sub, sub->fault) < 0)
 		return -1;
+	if (sub->n_topics == 0 && sub->topics_only)
+		return query_refuse(sub->fault, "inbox=off needs a topic");
 	if (request->last_event_id != NULL && *request->last_event_id != '\0') {
 		free(sub->last_event_id);
 		sub->last_event_id = mem_strdup(request->last_event_id);

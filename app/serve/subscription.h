@@ -18,6 +18,7 @@ struct subscription {
 	char *last_event_id;  /* owned, as it came; NULL: none, or an empty one */
 	enum stream_cursor cursor_form;
 	enum encoding encoding;
+	bool topics_only;     /* inbox=off */
 	bool starts_older;    /* since= or last= was given: */
 	wall_s since;         /* 0: everything */
 	size_t last;          /* 0: all of it */

@@ -34,6 +34,9 @@ struct message {
 #define MESSAGE_TOPIC_CONTROL "rowcast.control"  /* events kick and revoke, of a user */
 #define MESSAGE_TOPIC_STATUS "rowcast.status"    /* what each rowcast tells of itself */
 
+/* In a copy: history was lost in its place. */
+#define MESSAGE_EVENT_GAP "rowcast.gap"
+
 /* The event of the message that ends its topic: the last one there is of it (store.h). */
 #define MESSAGE_EVENT_END "rowcast.end"
 

@@ -102,11 +102,12 @@ struct store_bytes {
 void store_bytes(const struct store *store, struct store_bytes *bytes);
 
 /* Which rows: those for everyone and those for this user, without a topic or
- * with one of these. */
+ * with one of these; and what tells of a gap, in any case. */
 struct filter {
 	char *user;
 	char **topics;
 	size_t n_topics;
+	bool topics_only;  /* none without a topic; there are some to ask for */
 };
 
 /* A store_row takes one row; m and its strings are lent until it returns.

@@ -38,6 +38,7 @@ struct place {
 struct read_runs {
 	struct sql_statement *statement;
 	size_t n_topics;
+	bool topics_only;
 };
 
 struct store {

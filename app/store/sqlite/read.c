@@ -118,10 +118,15 @@ read_runs(struct store *store, struct read_runs *runs, const struct filter *filt
 {
 	const struct read_kind *kind = read_kind(store);
 
-	if (runs->statement == NULL || runs->n_topics != filter->n_topics) {
+	if (runs->statement == NULL || runs->n_topics != filter->n_topics
+	    || runs->topics_only != filter->topics_only) {
 		struct buf sql = BUF_EMPTY;
 
-		for (size_t i = 0; i <= filter->n_topics; i++)
+		/* Gaps are rows in a copy, without user and topic, and have an index there. */
+		if (filter->topics_only && store->is_copy)
+			buf_printf(&sql, "SELECT %s FROM %s WHERE %s = ?1 AND id > ?2%s AND"
+			    " event = 'rowcast.gap'", columns, kind->table, kind->segment, condition);
+		for (size_t i = filter->topics_only; i <= filter->n_topics; i++)
 			for (int of_user = 0; of_user < 2; of_user++) {
 				buf_printf(&sql, "%sSELECT %s FROM %s WHERE %s = ?1 AND id > ?2%s AND"
 				    " user IS %s AND topic IS ", sql.len > 0 ? " UNION ALL " : "", columns,
@@ -138,6 +143,7 @@ read_runs(struct store *store, struct read_runs *runs, const struct filter *filt
 			return NULL;
 		}
 		runs->n_topics = filter->n_topics;
+		runs->topics_only = filter->topics_only;
 	}
 	sql_bind_int64(runs->statement, 2, after);
 	sql_bind_text(runs->statement, 3, filter->user);

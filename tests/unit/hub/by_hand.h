@@ -77,6 +77,16 @@ stream_of(const char *user, int64_t cursor, bool resumes)
 	return s;
 }
 
+/* topic_of has the stream ask for a topic, too. */
+static inline void
+topic_of(struct stream *s, const char *topic)
+{
+	roster_remove(&hub.roster, s);
+	s->filter.topics = mem_realloc(s->filter.topics, (s->filter.n_topics + 1) * sizeof(char *));
+	s->filter.topics[s->filter.n_topics++] = mem_strdup(topic);
+	roster_add(&hub.roster, s);
+}
+
 /* expect_written: one record with this content; NULL: nothing. */
 static inline void
 expect_written(int fd, const char *content)

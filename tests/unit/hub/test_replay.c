@@ -412,7 +412,31 @@ TEST(a_newcomer_that_goes_while_it_is_searched_for_is_freed_when_that_is_back)
 	end();
 }
 
+/* ---- without the inbox, in the ring ---- */
+
+TEST(without_the_inbox_the_ring_gives_topics_and_gaps)
+{
+	struct block *block = block_new();
+	char data[] = "x", gap[] = MESSAGE_EVENT_GAP, topic[] = "t", user[] = "u", lost[] = "{}";
+	struct stream *s;
+
+	begin(0);
+	block_add(block, &(struct message){ .id = 1, .data = data, .data_len = 1 });
+	block_add(block, &(struct message){ .id = 2, .data = data, .data_len = 1, .user = user });
+	block_add(block, &(struct message){ .id = 3, .data = data, .data_len = 1, .user = user, .topic = topic });
+	block_add(block, &(struct message){ .id = 4, .data = lost, .data_len = 2, .event = gap });
+	ring_add(&hub.ring, block);
+	hub.sent = 4;
+	s = stream_of("u", 0, false);
+	topic_of(s, "t");
+	s->filter.topics_only = true;
+	turn();
+	expect_written(fds[0], "id: 3\ndata: x\n\nid: 4\nevent: rowcast.gap\ndata: {}\n\n");
+	end();
+}
+
 static const struct CMUnitTest tests[] = {
+	cmocka_unit_test(without_the_inbox_the_ring_gives_topics_and_gaps),
 	cmocka_unit_test(what_the_ring_has_in_another_form_comes_from_the_store),
 	cmocka_unit_test(the_first_block_comes_with_the_first_message_and_stands_before_it),
 	cmocka_unit_test(where_there_is_no_message_it_stands_at_the_newest),

@@ -517,7 +517,75 @@ TEST(any_roster_and_any_messages_are_delivered_as_one_by_one)
 	}
 }
 
+/* ---- what a stream may ask for ---- */
+
+/* row adds one row, of a copy perhaps. */
+static void
+row(const char *user, const char *topic, const char *event, const char *data)
+{
+	struct block *block = block_new();
+	struct message m = { .id = next_id++, .data_len = strlen(data) };
+
+	m.user = user != NULL ? mem_strdup(user) : NULL;
+	m.topic = topic != NULL ? mem_strdup(topic) : NULL;
+	m.event = event != NULL ? mem_strdup(event) : NULL;
+	m.data = mem_strdup(data);
+	block_add(block, &m);
+	ring_add(&ring, block);
+	message_free(&m);
+}
+
+/* is_sent: one write with these events; NULL: none. */
+static void
+is_sent(const struct side *side, const char *events)
+{
+	char packet[4096];
+	ssize_t n = recv(side->fd, packet, sizeof(packet) - 1, MSG_DONTWAIT);
+
+	if (events == NULL) {
+		assert_int_equal(n, -1);
+		return;
+	}
+	assert_true(n > FCGI_HEADER_BYTES);
+	packet[n] = '\0';
+	assert_string_equal(packet + FCGI_HEADER_BYTES, events);
+}
+
+TEST(without_the_inbox_a_stream_gets_its_topics_and_what_tells_of_a_gap)
+{
+	struct side *off, *idle, *on;
+	struct round_tally tally;
+	struct histogram_counts lag;
+
+	begin();
+	off = listening("u", LIST("t"));
+	idle = listening("u", LIST("t2"));
+	on = listening("u", LIST("t"));
+	off->s->filter.topics_only = idle->s->filter.topics_only = true;
+	row(NULL, NULL, NULL, "all");
+	row("u", NULL, NULL, "mine");
+	row("u", "t", NULL, "topic");
+	tally = run();
+	is_sent(off, "id: 3\ndata: topic\n\n");
+	is_sent(idle, NULL);
+	is_sent(on, "id: 1\ndata: all\n\nid: 2\ndata: mine\n\nid: 3\ndata: topic\n\n");
+	assert_int_equal(tally.n_delivered, 4);
+	lag = lag_of(1000);
+	assert_int_equal(lag.n, 4);
+	row(NULL, NULL, NULL, "all");
+	row(NULL, NULL, "rowcast.gap", "{}");
+	row(NULL, "t", NULL, "topic");
+	tally = run();
+	is_sent(off, "id: 5\nevent: rowcast.gap\ndata: {}\n\nid: 6\ndata: topic\n\n");
+	is_sent(idle, "id: 5\nevent: rowcast.gap\ndata: {}\n\n");
+	is_sent(on, "id: 4\ndata: all\n\nid: 5\nevent: rowcast.gap\ndata: {}\n\nid: 6\ndata: topic\n\n");
+	assert_int_equal(tally.n_delivered, 3);
+	assert_int_equal(tally.n_gaps, 3);
+	end();
+}
+
 static const struct CMUnitTest tests[] = {
+	cmocka_unit_test(without_the_inbox_a_stream_gets_its_topics_and_what_tells_of_a_gap),
 	cmocka_unit_test(a_message_goes_to_those_it_is_for),
 	cmocka_unit_test(messages_of_all_kinds_are_merged_in_the_order_of_ids_and_written_once),
 	cmocka_unit_test(each_delivery_counts_with_the_time_since_its_block_was_found),

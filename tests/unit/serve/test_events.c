@@ -166,13 +166,13 @@ TEST(a_parameter_that_is_near_none_is_told_which_there_are)
 
 	for (size_t i = 0; i < sizeof(harmless) / sizeof(harmless[0]); i++) {
 		sentence = mem_printf("/events has no parameter %s, only topic, lastEventId, cursor,"
-		    " since, last, format and token", harmless[i]);
+		    " since, last, inbox, format and token", harmless[i]);
 		expect(harmless[i], 400, sentence);
 		free(sentence);
 	}
 	for (size_t i = 0; i < sizeof(odd) / sizeof(odd[0]); i++)
 		expect(odd[i], 400, "/events has no parameter of that name, only topic, lastEventId,"
-		    " cursor, since, last, format and token");
+		    " cursor, since, last, inbox, format and token");
 }
 
 TEST(names_that_begin_with_an_underscore_pass)
