@@ -5,7 +5,10 @@
  * Pages that are asked for wait in a line for each user, and the lines take turns,
  * a page a turn: a user can hold up nobody else's replay, whatever he asks for.
  * Pages of a stream that has gone are taken back while they wait, so a client that
- * connects and hangs up, again and again, is not worked for either. */
+ * connects and hangs up, again and again, is not worked for either.
+ *
+ * Where nobody waits the handle learns which rows are where (store_learn): those who come
+ * then wait for the rows that they are sent, not for all those that are there. */
 
 #include "app/hub/catchup.h"
 
@@ -152,6 +155,7 @@ static void *
 catchup_run(void *arg)
 {
 	struct catchup *catchup = arg;
+	bool learns = true;  /* there may be something to learn */
 
 	pthread_mutex_lock(&catchup->lock);
 	for (;;) {
@@ -159,6 +163,13 @@ catchup_run(void *arg)
 
 		if (page == NULL && catchup->stopping)
 			break;
+		if (page == NULL && learns) {
+			pthread_mutex_unlock(&catchup->lock);
+			learns = store_learn(catchup->store);
+			pthread_mutex_lock(&catchup->lock);
+			continue;
+		}
+		learns = true;
 		if (page == NULL) {
 			pthread_cond_wait(&catchup->wake, &catchup->lock);
 			continue;

@@ -12,6 +12,7 @@
 
 #include "app/store/sqlite/fault.h"
 #include "app/store/sqlite/handle.h"
+#include "app/store/sqlite/learned.h"
 #include "app/store/sqlite/read.h"
 #include "lib/clock.h"
 #include "lib/mem.h"
@@ -149,34 +150,53 @@ look_down(struct finding *finding, struct sql_statement *rows, int64_t segment)
 	return outcome;
 }
 
-/* walk_down goes from segment to segment until there are enough. SQL_DONE: there are, or
- * that was all; SQL_ROW: not yet; -1. */
+/* walk_segments goes from segment to segment, but for those that are known to have none of
+ * the statement's rows, until there are enough. SQL_DONE: there are, or that was all;
+ * SQL_ROW: not yet; -1. */
 static int
-walk_down(struct finding *finding, const struct filter *filter)
+walk_segments(struct finding *finding, struct sql_statement *rows, int cost,
+    const struct learned *learned)
 {
 	struct store *store = finding->store;
 	struct store_search *search = finding->search;
-	struct sql_statement *rows = read_runs(store, &store->find_newest, filter, search->high,
-	    "id, event IS 'rowcast.gap', expires_at", " AND id < ?4", "id DESC");
-	int64_t segment;
+	int64_t segment, passed;
 	int outcome = SQL_DONE;
 
-	if (rows == NULL)
-		return -1;
 	while (search->n < search->last && search->below > search->high + 1) {
 		if (outcome == SQL_ROW || is_spent(finding))
 			return SQL_ROW;
 		outcome = read_segment(store->find_below, search->below, &segment);
 		if (outcome != SQL_ROW)
 			return outcome;
-		outcome = look_down(finding, rows, segment);
-		if (outcome != SQL_ROW && outcome != SQL_DONE)
-			return -1;
+		outcome = SQL_DONE;
+		passed = learned_down(learned, segment, &finding->left);
+		if (passed > segment) {
+			outcome = look_down(finding, rows, segment);
+			if (outcome != SQL_ROW && outcome != SQL_DONE)
+				return -1;
+			finding->left -= cost;
+			passed = segment;
+		}
 		if (outcome == SQL_DONE)
-			search->below = segment * read_kind(store)->segment_ids;
-		finding->left -= read_runs_cost(filter);
+			search->below = passed * read_kind(store)->segment_ids;
 	}
 	return SQL_DONE;
+}
+
+static int
+walk_down(struct finding *finding, const struct filter *filter)
+{
+	struct sql_statement *rows = read_runs(finding->store, &finding->store->find_newest, filter,
+	    finding->search->high, "id, event IS 'rowcast.gap', expires_at", " AND id < ?4", "id DESC");
+	struct learned learned;
+	int outcome;
+
+	if (rows == NULL)
+		return -1;
+	learned_open(&learned, finding->store, filter);
+	outcome = walk_segments(finding, rows, read_runs_cost(filter), &learned);
+	learned_close(&learned);
+	return outcome;
 }
 
 static int

@@ -14,6 +14,7 @@
 #include "app/store/store.h"
 #include "lib/clock.h"
 #include "lib/filewatch.h"
+#include "lib/sieve.h"
 #include "lib/sql.h"
 
 enum {
@@ -52,6 +53,11 @@ struct store {
 	struct sql_statement *bounds, *read_all, *first_segment, *next_segment, *data_version;
 	struct sql_statement *revoke[2], *read_revoked, *ended, *any_ended, *end;
 	struct read_runs filtered;     /* read.c */
+
+	/* learn.c: prepared when it is first asked */
+	struct sql_statement *learn, *learn_gap;
+	struct sieve sieve;            /* of each segment up to `learned`, the addresses in it */
+	int64_t learned;               /* -1: none yet */
 
 	/* find.c: prepared when it is first asked */
 	struct sql_statement *find_dated, *find_below;

@@ -63,6 +63,7 @@ store_open(const char *name, enum store_access access)
 	int outcome;
 
 	store->watch.fd = -1;
+	store->learned = -1;
 	if (strncmp(name, scheme, strlen(scheme)) != 0) {
 		store->path = mem_strdup(name);
 		log_errorx("store: %s: must begin with %s", name, scheme);
@@ -121,6 +122,7 @@ store_close(struct store *store)
 		replaced_end(store);
 	filewatch_close(&store->watch);
 	sql_close(store->sql);
+	sieve_free(&store->sieve);
 	free(store->path);
 	free(store);
 }

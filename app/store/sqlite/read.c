@@ -9,6 +9,7 @@
 
 #include "app/store/sqlite/fault.h"
 #include "app/store/sqlite/handle.h"
+#include "app/store/sqlite/learned.h"
 #include "app/store/sqlite/replaced.h"
 #include "app/store/sqlite/schema_copy.h"
 #include "app/store/sqlite/segment.h"
@@ -224,33 +225,49 @@ read_segment(struct sql_statement *statement, int64_t after, int64_t *segment)
 	return outcome;
 }
 
-/* pass_filtered does it for the rows that match the filter, in each segment that
- * has rows after `after`. */
+/* pass_segments does it for the statement's rows of each segment that has rows after
+ * `after`, but for those that are known to have none. */
+static int
+pass_segments(struct store *store, struct sql_statement *rows, int64_t after, int cost,
+    const struct learned *learned, struct reading *reading)
+{
+	int64_t segment, passed;
+	int outcome = read_segment(store->first_segment, after, &segment);
+
+	while (outcome == SQL_ROW) {
+		passed = learned_up(learned, segment, &reading->left);
+		if (passed < segment) {
+			sql_bind_int64(rows, 1, segment);
+			outcome = pass_rows(rows, reading);
+			if (outcome != SQL_DONE)
+				return outcome;
+			reading->left -= cost;
+			passed = segment;
+		}
+		outcome = read_segment(store->next_segment, passed, &segment);
+		if (outcome == SQL_ROW && reading->left <= 0) {
+			reading->upto = segment * read_kind(store)->segment_ids - 1;
+			return SQL_ROW;
+		}
+	}
+	return outcome;
+}
+
+/* pass_filtered does it for the rows after `after` that match the filter. */
 static int
 pass_filtered(struct store *store, int64_t after, const struct filter *filter,
     struct reading *reading)
 {
 	struct sql_statement *rows = read_runs(store, &store->filtered, filter, after,
 	    MESSAGE_COLUMNS, "", "id");
-	int cost = read_runs_cost(filter);
-	int64_t segment;
+	struct learned learned;
 	int outcome;
 
 	if (rows == NULL)
 		return -1;
-	outcome = read_segment(store->first_segment, after, &segment);
-	while (outcome == SQL_ROW) {
-		sql_bind_int64(rows, 1, segment);
-		outcome = pass_rows(rows, reading);
-		if (outcome != SQL_DONE)
-			return outcome;
-		outcome = read_segment(store->next_segment, segment, &segment);
-		reading->left -= cost;
-		if (outcome == SQL_ROW && reading->left <= 0) {
-			reading->upto = segment * read_kind(store)->segment_ids - 1;
-			return SQL_ROW;
-		}
-	}
+	learned_open(&learned, store, filter);
+	outcome = pass_segments(store, rows, after, read_runs_cost(filter), &learned, reading);
+	learned_close(&learned);
 	return outcome;
 }
 

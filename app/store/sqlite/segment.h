@@ -2,7 +2,7 @@
  * together in it, ordered by user, topic and id. New rows so go to the few pages of
  * the newest segment, where without segments each would change a page of its own; a
  * replay reads in every segment that has rows after its cursor, some 3 microseconds
- * each. Part of the schema: a new number is a new version.
+ * each, 20 in a large file; but for those that are known to have none for it (learned.h). Part of the schema: a new number is a new version.
  *
  * In a file of our own a segment is so many ids, and its number follows from the id.
  * Ids of a log are sparse: in a copy of it a segment is so many rows as they came, and

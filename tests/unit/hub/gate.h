@@ -18,7 +18,8 @@ enum { GATE_PATIENCE_S = 30, GATE_READINGS_MAX = 1000 };
 struct store { int unused; };
 
 static struct {
-	sem_t come, let_in;
+	sem_t come, let_in, learned;  /* the last: once for each step of learning */
+	_Atomic int n_to_learn;
 	int64_t n_rows;
 	int64_t n_trimmed;      /* of them, from the first on */
 	int64_t n_scanned;      /* a reading looks at so many rows at most; 0: at all */
@@ -82,6 +83,16 @@ store_read(struct store *store __attribute__((unused)), int64_t after, const str
 	return 0;
 }
 
+/* Learning takes so many steps each time that there is something to be learned. */
+bool
+store_learn(struct store *store __attribute__((unused)))
+{
+	bool more = atomic_fetch_sub(&gate.n_to_learn, 1) > 0;
+
+	sem_post(&gate.learned);
+	return more;
+}
+
 /* A search finds what the test says, in so many steps. */
 int
 store_find(struct store *store __attribute__((unused)), struct store_search *search,
@@ -105,6 +116,8 @@ gate_begin(int64_t n_rows)
 {
 	assert_int_equal(sem_init(&gate.come, 0, 0), 0);
 	assert_int_equal(sem_init(&gate.let_in, 0, 0), 0);
+	assert_int_equal(sem_init(&gate.learned, 0, 0), 0);
+	atomic_store(&gate.n_to_learn, 0);
 	gate.n_rows = n_rows;
 	gate.n_scanned = 0;
 	gate.n_trimmed = 0;

@@ -14,9 +14,10 @@ static struct filter filters[26];
 static char names[26][2];
 
 static void
-begin(void)
+begin_to_learn(int n)
 {
 	gate_begin(3);
+	gate.n_to_learn = n;
 	for (int i = 0; i < 26; i++) {
 		names[i][0] = (char)('a' + i);
 		filters[i].user = names[i];
@@ -30,6 +31,12 @@ static void
 end(void)
 {
 	mailbox_free(&done);
+}
+
+static void
+begin(void)
+{
+	begin_to_learn(0);
 }
 
 /* ask returns the page for that user, a letter. */
@@ -82,6 +89,31 @@ stop(void)
 {
 	catchup_stop(catchup);
 	assert_int_equal(take_back(true), 0);
+}
+
+static void
+expect_learned(int n)
+{
+	while (n-- > 0)
+		sem_wait(&gate.learned);
+}
+
+TEST(who_has_nothing_to_read_learns_until_there_is_no_more_and_after_each_page)
+{
+	begin_to_learn(4);
+	expect_learned(5);
+	gate.n_to_learn = 1;
+	ask('a');
+	gate_expect();
+	ask('b');
+	gate_let_in(1);
+	gate_expect();
+	assert_int_equal(sem_trywait(&gate.learned), -1);  /* not while somebody waits */
+	gate_let_in(1);
+	expect_learned(2);
+	assert_int_equal(take_back(false), 2);
+	stop();
+	end();
 }
 
 TEST(a_page_is_what_the_store_has_and_says)
@@ -231,6 +263,7 @@ TEST(any_pages_asked_and_taken_back_are_each_read_or_taken_back_once)
 }
 
 static const struct CMUnitTest tests[] = {
+	cmocka_unit_test(who_has_nothing_to_read_learns_until_there_is_no_more_and_after_each_page),
 	cmocka_unit_test(a_page_is_what_the_store_has_and_says),
 	cmocka_unit_test(one_page_of_a_user_waits_for_one_of_another_however_many_those_are),
 	cmocka_unit_test(users_take_turns_and_each_one_s_pages_keep_their_order),

@@ -253,6 +253,8 @@ TEST(a_search_goes_on_where_rows_go_and_come_between_its_calls)
 			search_put(&one, 1);
 			search_drop(rows[dice_throw(ROWS)].id);
 			if (dice_throw(4) == 0)
+				store_learn(search_handle());
+			if (dice_throw(4) == 0)
 				search_trim(rows[dice_throw(ROWS / 100) + (size_t)round * (ROWS / 30)].id);
 		}
 		assert_int_equal(rc, 0);
@@ -267,6 +269,8 @@ search_matches(const struct search_row *row, const struct filter *filter)
 {
 	if (row->expired || (row->user != NULL && strcmp(row->user, filter->user) != 0))
 		return false;
+	if (row->topic == NULL && filter->topics_only)
+		return false;
 	for (size_t i = 0; row->topic != NULL && i <= filter->n_topics; i++) {
 		if (i == filter->n_topics)
 			return false;
@@ -274,6 +278,32 @@ search_matches(const struct search_row *row, const struct filter *filter)
 			break;
 	}
 	return true;
+}
+
+/* search_reads reads what the filter matches, all of it, in as many readings as that takes. */
+static int64_t search_ids[20000];
+static size_t search_n_ids;
+
+static bool
+search_note(void *context __attribute__((unused)), const struct message *m)
+{
+	assert_true(search_n_ids < sizeof(search_ids) / sizeof(search_ids[0]));
+	search_ids[search_n_ids++] = m->id;
+	return true;
+}
+
+static void
+search_read(int64_t after, const struct filter *filter)
+{
+	struct store_bounds bounds;
+	int64_t upto = after;
+
+	search_n_ids = search_n_steps = 0;
+	do {
+		after = upto;
+		assert_true(search_n_steps++ < SEARCH_STEPS_MAX);
+		assert_int_equal(store_read(search_handle(), after, filter, search_note, NULL, &bounds, &upto), 0);
+	} while (upto < bounds.newest);
 }
 
 TEST(every_search_finds_what_looking_at_every_row_finds)
@@ -313,8 +343,20 @@ TEST(every_search_finds_what_looking_at_every_row_finds)
 		size_t last = dice_throw(3) ? 1 + dice_throw(dice_throw(2) ? 1000 : 20) : 0, n = 0, first = ROWS;
 		int64_t after;
 
+		filter.topics_only = filter.n_topics > 0 && dice_throw(2);
 		for (size_t i = 0; i < SEARCH_TOPICS; i++)
 			topics[i] = search_topics[i];
+		/* From nothing to all that there is to be known. */
+		if (dice_throw(40) == 0)
+			store_learn(search_handle());
+		search_read(rows[ROWS / 3].id, &filter);
+		for (size_t i = 0, at = 0; i < ROWS; i++) {
+			if (i <= ROWS / 3 || i < n_trimmed || !search_matches(&rows[i], &filter))
+				continue;
+			if (at == search_n_ids || search_ids[at] != rows[i].id)
+				fail_msg("%zu topics: row %lld is left out", filter.n_topics, (long long)rows[i].id);
+			at++;
+		}
 		after = search_for(since, last, &filter);
 		for (size_t i = ROWS; i-- > n_trimmed && rows[i].created_at >= since; ) {
 			if (last == 0 || search_matches(&rows[i], &filter)) {

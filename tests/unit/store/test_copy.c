@@ -1367,6 +1367,30 @@ search_trim(int64_t upto)
 	follows_news(&(struct store_news){ .trimmed = upto, .newest = position.newest });
 }
 
+/* A gap is for whoever is there, a message for everyone is not for who left out the inbox. */
+TEST(without_the_inbox_a_copy_gives_topics_and_gaps)
+{
+	enum { ROWS = 7000, GAP = 3000, TOPIC = 5000 };
+	static struct message messages[ROWS];
+	char *topics[] = { search_topics[0] };
+	struct filter filter = { .user = search_users[0], .topics = topics, .n_topics = 1, .topics_only = true };
+
+	for (int i = 0; i < ROWS; i++)
+		messages[i] = i == GAP ? with_event(message_of(10 + i, NULL, NULL, "{}"), "rowcast.gap")
+		    : message_of(10 + i, NULL, i == TOPIC ? search_topics[0] : NULL, "x");
+	follows(messages, ROWS);
+	for (int learned = 0; learned < 2; learned++) {
+		search_read(0, &filter);
+		assert_int_equal(search_n_ids, 2);
+		assert_int_equal(search_ids[0], 10 + GAP);
+		assert_int_equal(search_ids[1], 10 + TOPIC);
+		assert_int_equal(search_for(0, 5, &filter), 10 + TOPIC - 1);
+		assert_int_equal(search_for(0, 1, &filter), 10 + TOPIC - 1);
+		while (store_learn(search_handle()))
+			;
+	}
+}
+
 TEST(that_history_was_lost_is_not_counted_among_the_newest)
 {
 	struct message messages[4] = { message_of(10, NULL, NULL, "a"), message_of(20, NULL, NULL, "b"),
@@ -1666,6 +1690,7 @@ TEST(what_was_taken_away_is_not_written_back)
 static const struct CMUnitTest tests[] = {
 	SEARCH_TESTS(COPY_TEST),
 	COPY_TEST(that_history_was_lost_is_not_counted_among_the_newest),
+	COPY_TEST(without_the_inbox_a_copy_gives_topics_and_gaps),
 	COPY_TEST(a_new_copy_is_empty_and_has_a_name_of_its_own),
 	COPY_TEST(a_file_that_is_there_and_holds_no_message_becomes_a_copy),
 	COPY_TEST(what_the_file_has_trimmed_before_it_became_a_copy_stays_trimmed),

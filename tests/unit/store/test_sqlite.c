@@ -184,6 +184,62 @@ search_put(struct search_row *rows, size_t n)
 	does("COMMIT");
 }
 
+/* search_put_far_apart puts rows for users nobody asks for, each in a segment of its own, and
+ * one for user 1 in each of these. */
+static void
+search_put_far_apart(int n, int first, int second)
+{
+	char *sql = mem_printf("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < %d)"
+	    " INSERT INTO message(id, user, data) SELECT i * 2048 + 7, iif(i IN (%d, %d), '1', 'x' || i), 'x'"
+	    " FROM n", n, first, second);
+
+	does(sql);
+	free(sql);
+}
+
+/* What is looked at follows from what is found, not from what is there. What one reading, or
+ * one step of a search, may look at is bounded, so how many there are says how much it was. */
+TEST(who_looks_for_few_among_many_looks_at_few)
+{
+	enum { SEGMENTS = 20000, BEFORE = SEGMENTS / STORE_SCAN_MAX, AFTER = SEGMENTS / STORE_SCAN_MAX + 3 };
+	static char names[32][16], *topics[32];
+	struct filter one = { .user = search_users[0] }, many = { .user = search_users[0], .topics = topics, .n_topics = 32 };
+	size_t n;
+
+	for (int i = 0; i < 32; i++) {
+		snprintf(names[i], sizeof(names[i]), "no/%d", i);
+		topics[i] = names[i];
+	}
+	search_put_far_apart(SEGMENTS, 100, SEGMENTS / 2);
+	search_read(0, &one);
+	assert_int_equal(search_n_ids, 2);
+	assert_true(search_n_steps > 10 * BEFORE);
+	for (n = 0; store_learn(search_handle()); n++)
+		;
+	assert_int_equal(n, SEGMENTS - 1);  /* the last one may get more */
+	search_read(0, &one);
+	assert_int_equal(search_n_ids, 2);
+	assert_true(search_n_steps <= AFTER);
+	search_read(0, &many);
+	assert_int_equal(search_n_ids, 2);
+	assert_true(search_n_steps <= 20 * AFTER);
+	assert_int_equal(search_for(0, 20, &one), 100 * 2048 + 6);
+	assert_int_equal(search_for(0, 1, &one), SEGMENTS / 2 * 2048 + 6);
+	/* It stays right as rows come, and go. */
+	does("INSERT INTO message(user, data) VALUES('1', 'x')");
+	assert_int_equal(search_for(0, 1, &one), SEGMENTS * 2048 + 7);
+	does("DELETE FROM message WHERE id < 2048 * 15000");
+	search_read(0, &one);
+	assert_int_equal(search_n_ids, 1);
+	assert_int_equal(search_for(0, 20, &one), SEGMENTS * 2048 + 7);
+	does("INSERT INTO message(id, user, data) VALUES(2048 * 50000, '1', 'x'), (2048 * 50001, '1', 'x')");
+	while (store_learn(search_handle()))
+		;
+	search_read(0, &one);
+	assert_int_equal(search_n_ids, 3);
+	assert_int_equal(search_for(0, 3, &one), SEGMENTS * 2048 + 7);
+}
+
 static void
 search_drop(int64_t id)
 {
@@ -2398,6 +2454,7 @@ TEST(what_is_gone_when_a_file_is_upgraded_counts_as_trimmed)
 
 static const struct CMUnitTest own_tests[] = {
 	SEARCH_TESTS(SQLITE_TEST),
+	SQLITE_TEST(who_looks_for_few_among_many_looks_at_few),
 	SQLITE_TEST(only_data_is_required),
 	SQLITE_TEST(an_id_is_not_above_the_highest_ever_given),
 	SQLITE_TEST(an_existing_row_is_not_replaced),
