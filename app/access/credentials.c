@@ -10,6 +10,7 @@
 
 #include "lib/form.h"
 #include "lib/mem.h"
+#include "lib/ndjson.h"
 #include "lib/random.h"
 #include "lib/sse.h"
 
@@ -138,12 +139,20 @@ refuse_absent(struct request *request, unsigned places)
 static void
 tell_expired(struct request *request)
 {
-	struct buf event = BUF_EMPTY;
+	static const char name[] = "rowcast.expired", text[] = VERDICT_EXPIRED_DATA;
+	bool as_line = request_prefers(request) == REQUEST_LINES;
+	struct buf event = BUF_EMPTY, data = BUF_EMPTY;
 
-	sse_retry(&event, random_between(EXPIRED_RETRY_MIN_MS, EXPIRED_RETRY_MAX_MS));
-	verdict_add_expired(&event);
-	reply_event(&request->reply, &event);
+	buf_add_str(&data, text);
+	if (as_line) {
+		ndjson_event(&event, name, NDJSON_NO_ID, &data);
+	} else {
+		sse_retry(&event, random_between(EXPIRED_RETRY_MIN_MS, EXPIRED_RETRY_MAX_MS));
+		sse_event(&event, name, data.bytes, data.len);
+	}
+	reply_event(&request->reply, as_line ? "application/x-ndjson" : "text/event-stream", NULL, &event);
 	buf_free(&event);
+	buf_free(&data);
 }
 
 static void

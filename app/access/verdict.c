@@ -5,9 +5,6 @@
 #include "app/access/verdict.h"
 
 #include <stddef.h>
-#include <string.h>
-
-#include "lib/sse.h"
 
 const char *
 verdict_sentence(unsigned verdict)
@@ -26,22 +23,6 @@ verdict_sentence(unsigned verdict)
 		if (verdict & sentences[i].fault)
 			return sentences[i].sentence;
 	return NULL;
-}
-
-void
-verdict_add_expired(struct buf *out)
-{
-	static const char data[] = "{\"reason\":\"the token has expired\"}";
-
-	sse_event(out, "rowcast.expired", data, strlen(data));
-}
-
-void
-verdict_add_revoked(struct buf *out)
-{
-	static const char data[] = "{\"reason\":\"the token was revoked\"}";
-
-	sse_event(out, "rowcast.revoked", data, strlen(data));
 }
 
 void

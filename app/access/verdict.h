@@ -20,11 +20,9 @@ enum verdict {
 /* verdict_sentence returns what to tell the client, NULL for a good token. */
 const char *verdict_sentence(unsigned verdict);
 
-/* verdict_add_expired adds the event that says VERDICT_EXPIRED in a stream. */
-void verdict_add_expired(struct buf *out);
-
-/* verdict_add_revoked adds the event that says VERDICT_REVOKED in a stream. */
-void verdict_add_revoked(struct buf *out);
+/* What the events that say so in a stream, rowcast.expired and rowcast.revoked, have as data. */
+#define VERDICT_EXPIRED_DATA "{\"reason\":\"the token has expired\"}"
+#define VERDICT_REVOKED_DATA "{\"reason\":\"the token was revoked\"}"
 
 /* verdict_refuse answers 401 with the sentence (RFC 6750 3.1). */
 void verdict_refuse(unsigned verdict, struct reply *reply);

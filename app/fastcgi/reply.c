@@ -14,7 +14,7 @@
 #include "lib/mem.h"
 
 #define STATUSES(STATUS) \
-	STATUS(200, "OK") STATUS(201, "Created") STATUS(204, "No Content") \
+	STATUS(200, "OK") STATUS(201, "Created") STATUS(204, "No Content") STATUS(304, "Not Modified") \
 	STATUS(400, "Bad Request") STATUS(401, "Unauthorized") STATUS(403, "Forbidden") \
 	STATUS(404, "Not Found") STATUS(405, "Method Not Allowed") \
 	STATUS(408, "Request Timeout") STATUS(409, "Conflict") STATUS(413, "Content Too Large") \
@@ -153,26 +153,52 @@ reply_retry(struct reply *reply, int status, int64_t retry_ms, const char *sente
 	free(header);
 }
 
-void
-reply_stream_head(const struct reply *reply, struct buf *out)
+/* add_etag adds what tells a client that it may keep the answer, and ask whether it is still
+ * good. Accept chooses among its forms. */
+static void
+add_etag(struct buf *out, const char *etag)
 {
-	add_head(reply, out, 200, "text/event-stream");
-	/* For browsers and caches, and for proxies that would hold events back to
-	 * compress them (RFC 9110 7.7); nginx and those who learned it from nginx;
-	 * lighttpd from 1.4.83 and others who follow RFC draft Incremental. */
-	buf_add_str(out, "Cache-Control: no-cache, no-transform\r\n"
-	    "X-Accel-Buffering: no\r\n"
-	    "Incremental: ?1\r\n\r\n");
+	buf_printf(out, "Cache-Control: private, no-cache\r\nETag: W/%s\r\nVary: Accept\r\n", etag);
 }
 
 void
-reply_event(struct reply *reply, const struct buf *event)
+reply_stream_head(const struct reply *reply, struct buf *out, const char *content_type,
+    const char *etag)
+{
+	add_head(reply, out, 200, content_type);
+	if (etag != NULL)
+		add_etag(out, etag);
+	else
+		/* For proxies that would hold events back to compress them (RFC 9110 7.7). */
+		buf_add_str(out, "Cache-Control: no-cache, no-transform\r\n");
+	/* For nginx and those who learned it from nginx; lighttpd from 1.4.83 and others who
+	 * follow RFC draft Incremental. */
+	buf_add_str(out, "X-Accel-Buffering: no\r\nIncremental: ?1\r\n\r\n");
+}
+
+void
+reply_event(struct reply *reply, const char *content_type, const char *etag,
+    const struct buf *event)
 {
 	struct buf response = BUF_EMPTY;
 
 	reply_count(reply, 200);
-	reply_stream_head(reply, &response);
-	buf_add(&response, event->bytes, event->len);
+	reply_stream_head(reply, &response, content_type, etag);
+	if (!reply->head)
+		buf_add(&response, event->bytes, event->len);
+	finish(reply, &response);
+	buf_free(&response);
+}
+
+void
+reply_not_modified(struct reply *reply, const char *etag)
+{
+	struct buf response = BUF_EMPTY;
+
+	reply_count(reply, 304);
+	add_head(reply, &response, 304, NULL);
+	add_etag(&response, etag);
+	buf_add_str(&response, "\r\n");
 	finish(reply, &response);
 	buf_free(&response);
 }

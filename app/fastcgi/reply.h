@@ -11,7 +11,7 @@
 #include "lib/buf.h"
 
 /* The statuses that answers have, as text. */
-enum { REPLY_STATUSES = 14 };
+enum { REPLY_STATUSES = 15 };
 extern const char *const reply_statuses[REPLY_STATUSES];
 
 /* How many answers had each. */
@@ -46,11 +46,19 @@ void reply_error(struct reply *reply, int status, const char *headers, const cha
  * not too early (RFC 9110 10.2.3). */
 void reply_retry(struct reply *reply, int status, int64_t retry_ms, const char *sentence);
 
-/* reply_stream_head adds the header of an event stream to out. */
-void reply_stream_head(const struct reply *reply, struct buf *out);
+/* reply_stream_head adds the header of a response of that content type that is written as
+ * it comes; of one that ends by itself (a poll) with that ETag, in its quotes, as a weak one
+ * (RFC 9110 8.8.3; NULL: it does not end). */
+void reply_stream_head(const struct reply *reply, struct buf *out, const char *content_type,
+    const char *etag);
 
-/* reply_event answers with a stream of one event, which ends at once. */
-void reply_event(struct reply *reply, const struct buf *event);
+/* reply_event answers with a stream of one event, or none, in a form of that content type,
+ * which ends at once; etag as in reply_stream_head. */
+void reply_event(struct reply *reply, const char *content_type, const char *etag,
+    const struct buf *event);
+
+/* reply_not_modified answers that what the client has with that ETag is good (RFC 9110 15.4.5). */
+void reply_not_modified(struct reply *reply, const char *etag);
 
 /* reply_count counts an answer with that status. All functions here that answer do; a
  * stream that stays open is counted by whoever sends its head. */

@@ -115,6 +115,7 @@ fill_in(struct request *request, const FCGX_Request *fcgx)
 	request->cookie = param(fcgx, "HTTP_COOKIE", NULL);
 	request->accept = param(fcgx, "HTTP_ACCEPT", NULL);
 	request->last_event_id = param_unless_empty(fcgx, "HTTP_LAST_EVENT_ID");
+	request->if_none_match = param(fcgx, "HTTP_IF_NONE_MATCH", NULL);
 	request->origin = param(fcgx, "HTTP_ORIGIN", NULL);
 	request->requested_headers = param(fcgx, "HTTP_ACCESS_CONTROL_REQUEST_HEADERS", NULL);
 	request->host = param(fcgx, "HTTP_HOST", NULL);
@@ -216,6 +217,27 @@ bool
 request_accepts_events(const struct request *request)
 {
 	return request->accept != NULL && strcasestr(request->accept, "text/event-stream") != NULL;
+}
+
+enum request_type
+request_prefers(const struct request *request)
+{
+	static const struct { enum request_type type; const char *name; } types[] = {
+		{ REQUEST_EVENTS, "text/event-stream" },
+		{ REQUEST_LINES, "application/x-ndjson" },
+		{ REQUEST_OBJECT, "application/json" },
+	};
+	enum request_type first = REQUEST_ANY;
+	const char *found, *first_at = NULL;
+
+	for (size_t i = 0; i < sizeof(types) / sizeof(types[0]) && request->accept != NULL; i++) {
+		found = strcasestr(request->accept, types[i].name);
+		if (found != NULL && (first_at == NULL || found < first_at)) {
+			first_at = found;
+			first = types[i].type;
+		}
+	}
+	return first;
 }
 
 void

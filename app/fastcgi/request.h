@@ -34,6 +34,7 @@ struct request {
 	const char *cookie;
 	const char *accept;
 	const char *last_event_id;   /* NULL also where it is empty */
+	const char *if_none_match;
 	const char *origin;
 	const char *requested_headers;  /* Access-Control-Request-Headers, of a preflight */
 	const char *host;
@@ -54,6 +55,17 @@ void request_init_library(void);
  * but the body is. In these cases request_free is due after the reply was taken or
  * sent; after REQUEST_GONE it is not. Never waits. */
 int request_read(struct request *request, struct conn *conn, size_t body_max_bytes);
+
+/* The media types that GET /events has. */
+enum request_type {
+	REQUEST_ANY,     /* none of these was named */
+	REQUEST_EVENTS,  /* text/event-stream */
+	REQUEST_LINES,   /* application/x-ndjson */
+	REQUEST_OBJECT,  /* application/json */
+};
+
+/* request_prefers returns which of them the client names first in Accept. */
+enum request_type request_prefers(const struct request *request);
 
 /* request_accepts_events: does the client ask for Server-Sent Events? A browser's
  * EventSource always does, and never comes back after any status but 200. */

@@ -51,16 +51,16 @@ refuse(struct stream *s, int status, const char *reason,
 {
 	int64_t retry_ms = random_between(retry_min_ms, retry_max_ms);
 
-	if (s->accepts_events) {
-		struct buf event = BUF_EMPTY;
-		char *data = mem_printf("{\"reason\":\"%s\"}", reason);
+	if (s->accepts_events && s->encoding != ENCODING_LIST) {
+		struct buf event = BUF_EMPTY, data = BUF_EMPTY;
 
-		sse_retry(&event, retry_ms);
-		if (s->invalid_id == NULL && s->start == NULL)
-			sse_id(&event, s->cursor);
-		sse_event(&event, "rowcast.busy", data, strlen(data));
-		reply_event(&s->reply, &event);
-		free(data);
+		buf_printf(&data, "{\"reason\":\"%s\"}", reason);
+		if (encoding_is_sse(s->encoding))
+			sse_retry(&event, retry_ms);
+		encoding_tell(s->encoding, &event, "rowcast.busy",
+		    s->invalid_id == NULL && s->start == NULL ? s->cursor : ENCODING_NO_ID, &data);
+		reply_event(&s->reply, encoding_type(s->encoding), NULL, &event);
+		buf_free(&data);
 		buf_free(&event);
 	} else {
 		reply_retry(&s->reply, status, retry_ms, reason);

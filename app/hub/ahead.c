@@ -43,7 +43,7 @@ judge(struct hub_state *hub, struct stream *s, int64_t newest)
 		s->goes_on_from = newest;
 		s->from_store = true;
 	}
-	life_set_by_cursor(hub, s);
+	life_after_write(hub, s, 0);  /* it may have come to its end by that */
 }
 
 void

@@ -58,9 +58,11 @@ reserve_entry(struct block *block)
 
 /* set_span is for what was added to the text from `at` on, as the event of an entry. */
 static void
-set_span(struct block_text *text, size_t at, struct block_entry *entry, size_t index)
+set_span(struct block_text *text, size_t at, struct encoding_parts parts,
+    struct block_entry *entry, size_t index)
 {
-	struct block_span span = { (uint32_t)at, (uint32_t)(text->bytes.len - at) };
+	struct block_span span = { (uint32_t)at, (uint32_t)(text->bytes.len - at),
+	    (uint32_t)parts.head, (uint32_t)parts.tail };
 
 	text->spans[index] = span;
 	if (entry->len < span.len)
@@ -79,17 +81,20 @@ block_add(struct block *block, const struct message *m)
 	entry->expiry = m->expiry;
 	entry->user = add_name(block, m->user);
 	entry->topic = add_name(block, m->topic);
+	entry->event = add_name(block, m->event);
 	entry->is_gap = message_is_gap(m);
+	entry->is_end = m->event != NULL && strcmp(m->event, MESSAGE_EVENT_END) == 0;
 	block->n_gaps += entry->is_gap;
 	entry->len = 0;
 	for (size_t i = 0; i < ENCODINGS; i++) {
 		struct block_text *text = &block->texts[i];
 		size_t at = text->bytes.len;
+		struct encoding_parts parts;
 
 		if (!block_has(block, (enum encoding)i))
 			continue;
-		encoding_add((enum encoding)i, &text->bytes, m);
-		set_span(text, at, entry, index);
+		parts = encoding_add((enum encoding)i, &text->bytes, m);
+		set_span(text, at, parts, entry, index);
 	}
 	block->upto = m->id;
 }
@@ -97,10 +102,11 @@ block_add(struct block *block, const struct message *m)
 void
 block_add_gap(struct block *block, int64_t after, const struct store_bounds *bounds)
 {
-	struct block_entry gap = { .user = BLOCK_NO_NAME, .topic = BLOCK_NO_NAME, .is_gap = true };
-	struct buf event = BUF_EMPTY;
+	struct block_entry gap = { .user = BLOCK_NO_NAME, .topic = BLOCK_NO_NAME,
+	    .event = BLOCK_NO_NAME, .is_gap = true };
+	struct buf data = BUF_EMPTY;
 
-	gap.id = gap_add(&event, GAP_EXPIRED, after, NULL, bounds);
+	gap.id = gap_describe(&data, GAP_EXPIRED, after, NULL, bounds);
 	reserve_entry(block);
 	for (size_t i = 0; i < ENCODINGS; i++) {
 		struct block_text *text = &block->texts[i];
@@ -109,10 +115,10 @@ block_add_gap(struct block *block, int64_t after, const struct store_bounds *bou
 		if (!block_has(block, (enum encoding)i))
 			continue;
 		memmove(text->spans + 1, text->spans, block->n * sizeof(*text->spans));
-		buf_add(&text->bytes, event.bytes, event.len);
-		set_span(text, at, &gap, 0);
+		encoding_tell((enum encoding)i, &text->bytes, MESSAGE_EVENT_GAP, gap.id, &data);
+		set_span(text, at, (struct encoding_parts){ text->bytes.len - at, 0 }, &gap, 0);
 	}
-	buf_free(&event);
+	buf_free(&data);
 	memmove(block->entries + 1, block->entries, block->n++ * sizeof(*block->entries));
 	block->entries[0] = gap;
 	block->n_gaps++;
@@ -136,6 +142,12 @@ const char *
 block_topic(const struct block *block, const struct block_entry *entry)
 {
 	return name_at(block, entry->topic);
+}
+
+const char *
+block_event(const struct block *block, const struct block_entry *entry)
+{
+	return name_at(block, entry->event);
 }
 
 size_t

@@ -21,13 +21,16 @@ struct block_entry {
 	int64_t id;
 	struct expiry expiry;    /* not sent from then on */
 	uint32_t user, topic;    /* offsets in names, or BLOCK_NO_NAME: for all, on any */
-	uint32_t len;            /* of its event in bytes; of the longest, where it has several */
+	uint32_t event;          /* likewise: the default */
+	uint32_t len;            /* of its bytes; of the longest, where it has several */
 	bool is_gap;             /* no message: `rowcast.gap`, for whoever is there */
+	bool is_end;             /* ends its topic */
 };
 
 /* Where an entry's event lies. */
 struct block_span {
 	uint32_t at, len;        /* from bytes.bytes + at on, in whatever order */
+	uint32_t head, tail;     /* of those (encoding.h) */
 };
 
 /* The events in one form (HTML 9.2.5). */
@@ -68,22 +71,25 @@ block_has(const struct block *block, enum encoding encoding)
 	return (block->encodings & ENCODING_BIT(encoding)) != 0;
 }
 
-/* block_event lends the bytes of an entry's event, *len of them, in an encoding that the
- * block has. */
+/* block_bytes lends the bytes of an entry, *len of them, in an encoding that the block
+ * has; *parts, where not NULL, says where its data lie. */
 static inline char *
-block_event(const struct block *block, enum encoding encoding, const struct block_entry *entry,
-    size_t *len)
+block_bytes(const struct block *block, enum encoding encoding, const struct block_entry *entry,
+    size_t *len, struct encoding_parts *parts)
 {
 	const struct block_text *text = &block->texts[encoding];
 	const struct block_span *span = &text->spans[entry - block->entries];
 
 	*len = span->len;
+	if (parts != NULL)
+		*parts = (struct encoding_parts){ span->head, span->tail };
 	return text->bytes.bytes + span->at;
 }
 
 /* Lent for as long as the block stands; NULL where the entry names none. */
 const char *block_user(const struct block *block, const struct block_entry *entry);
 const char *block_topic(const struct block *block, const struct block_entry *entry);
+const char *block_event(const struct block *block, const struct block_entry *entry);
 
 /* block_n_bytes returns how long its events are, in all encodings together. */
 size_t block_n_bytes(const struct block *block);

@@ -14,6 +14,7 @@
 
 #include <pthread.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "app/hub/stream.h"
 #include "lib/hash.h"
@@ -98,6 +99,7 @@ page_new(struct stream *stream, const struct filter *filter, int64_t after)
 	page->stream = stream;
 	page->filter = filter;
 	page->after = after;
+	page->until = INT64_MAX;
 	return page;
 }
 
@@ -105,7 +107,25 @@ void
 page_free(struct page *page)
 {
 	buf_free(&page->events);
+	buf_free(&page->gap_row);
+	join_free(&page->joined);
 	free(page);
+}
+
+static bool
+is(const char *event, const char *name)
+{
+	return event != NULL && strcmp(event, name) == 0;
+}
+
+static void
+note_end(struct page *page, const struct message *m)
+{
+	for (size_t i = 0; i < page->filter->n_topics && page->n_ends < STREAM_MAX_TOPICS; i++)
+		if (strcmp(page->filter->topics[i], m->topic) == 0) {
+			page->ends[page->n_ends].topic = i;
+			page->ends[page->n_ends++].id = m->id;
+		}
 }
 
 static bool
@@ -113,12 +133,22 @@ add_row(void *context, const struct message *m)
 {
 	struct page *page = context;
 
-	encoding_add(page->encoding, &page->events, m);
-	if (page->n++ == 0)
-		page->first_id = m->id;
+	if (m->id > page->until)
+		return false;
+	page->n++;
 	page->n_gaps += message_is_gap(m);
+	if (page->encoding == ENCODING_LIST && message_is_gap(m)) {
+		if (page->gap_row.len == 0)
+			buf_add(&page->gap_row, m->data, m->data_len);
+		return true;
+	}
+	if (m->topic != NULL && is(m->event, MESSAGE_EVENT_END))
+		note_end(page, m);
+	join_add(&page->joined, page->join, page->encoding, &page->events, m);
+	if (page->first_id == 0)
+		page->first_id = m->id;
 	page->last_id = m->id;
-	return page->events.len < STREAM_WRITE_BYTES;
+	return page->events.len + join_len(&page->joined) < STREAM_WRITE_BYTES;
 }
 
 /* search goes on with the search by what one read may cost. */
@@ -145,6 +175,9 @@ read_page(struct catchup *catchup, struct page *page)
 		page->failed = true;
 		return;
 	}
+	join_flush(&page->joined, &page->events);
+	if (page->upto > page->until)
+		page->upto = page->until;
 	/* Bounds and rows are of one transaction: had retention come in between, the
 	 * gap would be found here too. */
 	if (page->gap == GAP_NONE && page->start == NULL)

@@ -12,12 +12,11 @@
 
 #include "app/hub/encoding.h"
 #include "app/hub/gap.h"
+#include "app/hub/join.h"
+#include "app/hub/stream.h"
 #include "app/store/store.h"
 #include "lib/buf.h"
 #include "lib/mailbox.h"
-
-struct stream;
-struct stream_start;
 
 /* A question, and on its way back the answer. */
 struct page {
@@ -31,6 +30,9 @@ struct page {
 	                               * Where it is not found yet, a step of the search is all that is
 	                               * done. Nothing is missed by who was told nothing: no gap */
 	enum encoding encoding;       /* of the events */
+	const char *join;             /* lent as well: the event that is joined; NULL: none */
+	int64_t until;                /* nothing above this id */
+	struct join joined;           /* catch-up's: those of the last run of messages, kept back */
 	enum gap gap;                 /* as asked, where it is known; else what gap_find says */
 
 	bool failed;                  /* the store could not be read */
@@ -39,7 +41,10 @@ struct page {
 	struct buf events;            /* the rows that match, encoded, in order */
 	size_t n;                     /* how many */
 	size_t n_gaps;                /* of them tell of a gap, and are no messages */
-	int64_t first_id, last_id;    /* of the first and the last of them */
+	struct buf gap_row;           /* ENCODING_LIST: data of the first gap among them */
+	struct { size_t topic; int64_t id; } ends[STREAM_MAX_TOPICS];  /* topics of the filter that */
+	size_t n_ends;                /* have ended, by their place in it */
+	int64_t first_id, last_id;    /* of the first and the last in the events; 0: there is none */
 	int64_t upto;                 /* the page is complete up to this id */
 };
 

@@ -73,7 +73,7 @@ bring_up_to_date(struct direct *direct, struct hub_state *hub, struct stream *s,
 	if (upto < id || slices->n == 0)
 		return;
 	s->cursor = upto;
-	s->told = slices->last_id;
+	slices_told(slices, s);
 	HUB_COUNT(hub, n_delivered, slices->n_messages);
 	HUB_COUNT(hub, n_gaps[GAP_EXPIRED], slices->n_gaps);
 	life_after_write(hub, s,

@@ -126,10 +126,11 @@ dismissal_send_away(struct hub_state *hub, struct stream *s, enum stream_end why
 
 	/* One whose socket is full resumes from what it was last told. */
 	if (s->state != STREAM_CLOSED && s->state != STREAM_BLOCKED
-	    && s->cursor_form != STREAM_CURSOR_OFF) {
-		sse_retry(&bytes, random_between(hub->limits.retry_min_ms, hub->limits.retry_max_ms));
-		if (upto > s->told)
-			stream_add_cursor(s, &bytes, upto);
+	    && s->cursor_form != STREAM_CURSOR_OFF && s->encoding != ENCODING_LIST) {
+		if (encoding_is_sse(s->encoding))
+			sse_retry(&bytes, random_between(hub->limits.retry_min_ms, hub->limits.retry_max_ms));
+		if (upto > s->told || !encoding_is_sse(s->encoding))
+			stream_add_last(s, &bytes, upto);
 		else
 			buf_add_char(&bytes, '\n');
 		if (stream_write_buf(s, &bytes, hub->now) != 0) {
@@ -146,7 +147,7 @@ tell_revoked(struct hub_state *hub, struct stream *s)
 	struct buf event = BUF_EMPTY;
 
 	if (s->state != STREAM_BLOCKED) {
-		verdict_add_revoked(&event);
+		stream_tell(s, &event, "rowcast.revoked", VERDICT_REVOKED_DATA);
 		if (stream_write_buf(s, &event, hub->now) != 0) {
 			/* It is closed anyway. */
 		}

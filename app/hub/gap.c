@@ -5,7 +5,6 @@
 #include <inttypes.h>
 
 #include "lib/jsontext.h"
-#include "lib/sse.h"
 
 enum gap
 gap_find(int64_t cursor, const struct store_bounds *bounds)
@@ -18,23 +17,19 @@ gap_find(int64_t cursor, const struct store_bounds *bounds)
 }
 
 int64_t
-gap_add(struct buf *out, enum gap gap, int64_t cursor, const char *requested,
+gap_describe(struct buf *data, enum gap gap, int64_t cursor, const char *requested,
     const struct store_bounds *bounds)
 {
 	const char *reason = gap == GAP_EXPIRED ? "expired" : gap == GAP_AHEAD ? "ahead" : "invalid";
 	int64_t goes_on_from = gap == GAP_EXPIRED ? bounds->oldest - 1
 	    : gap == GAP_AHEAD ? bounds->newest : cursor;
-	struct buf data = BUF_EMPTY;
 
-	buf_printf(&data, "{\"reason\":\"%s\",\"requested\":", reason);
+	buf_printf(data, "{\"reason\":\"%s\",\"requested\":", reason);
 	if (requested != NULL)
-		jsontext_add_string(&data, requested);
+		jsontext_add_string(data, requested);
 	else
-		buf_printf(&data, "\"%" PRId64 "\"", cursor);
-	buf_printf(&data, ",\"oldest\":%" PRId64 ",\"newest\":%" PRId64 "}",
+		buf_printf(data, "\"%" PRId64 "\"", cursor);
+	buf_printf(data, ",\"oldest\":%" PRId64 ",\"newest\":%" PRId64 "}",
 	    bounds->oldest, bounds->newest);
-	sse_id(out, goes_on_from);
-	sse_event(out, "rowcast.gap", data.bytes, data.len);
-	buf_free(&data);
 	return goes_on_from;
 }

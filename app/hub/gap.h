@@ -20,11 +20,11 @@ enum gap {
  * rows that are read after it. */
 enum gap gap_find(int64_t cursor, const struct store_bounds *bounds);
 
-/* gap_add adds `rowcast.gap`: which gap, what the client asked for (requested;
- * NULL: the cursor, in digits), and what the store holds. Returns the event's id:
- * the cursor that the stream goes on from, so that the client, should it come
+/* gap_describe adds the data of `rowcast.gap`, as JSON: which gap, what the client asked
+ * for (requested; NULL: the cursor, in digits), and what the store holds. Returns the
+ * event's id: the cursor that the stream goes on from, so that the client, should it come
  * back, is not told again. */
-int64_t gap_add(struct buf *out, enum gap gap, int64_t cursor, const char *requested,
+int64_t gap_describe(struct buf *data, enum gap gap, int64_t cursor, const char *requested,
     const struct store_bounds *bounds);
 
 #endif

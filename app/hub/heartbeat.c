@@ -32,12 +32,12 @@ send_heartbeat(struct hub_state *hub, struct stream *s)
 	struct buf bytes = BUF_EMPTY;
 
 	s->cursor = life_position(hub, s);
-	if (s->cursor_form != STREAM_CURSOR_OFF && s->cursor > s->told) {
+	if (s->cursor > s->told)
 		stream_add_cursor(s, &bytes, s->cursor);
+	if (bytes.len > 0)
 		s->told = s->cursor;
-	} else {
-		buf_add_str(&bytes, SSE_HEARTBEAT);
-	}
+	else
+		buf_add_str(&bytes, encoding_silence(s->encoding));
 	life_after_write(hub, s, stream_write_buf(s, &bytes, hub->now));
 	buf_free(&bytes);
 }
@@ -81,7 +81,7 @@ expire(struct hub_state *hub, struct stream *s)
 
 	/* Nothing else may be sent, so a write that is blocked is given up. */
 	if (s->state != STREAM_BLOCKED) {
-		verdict_add_expired(&event);
+		stream_tell(s, &event, "rowcast.expired", VERDICT_EXPIRED_DATA);
 		if (stream_write_buf(s, &event, hub->now) != 0) {
 			/* It is closed anyway. */
 		}

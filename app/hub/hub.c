@@ -286,7 +286,7 @@ hub_wanted(const struct hub *hub)
 void
 hub_join(struct hub *hub, struct stream *s, bool resumes)
 {
-	if (s->counted == NULL)
+	if (s->counted == NULL && !stream_is_poll(s))
 		hub_want(hub, s);
 	s->from_store = resumes;
 	/* One whose id is none, or that has none, begins at an id of ours. */

@@ -95,10 +95,57 @@ watch_writable(struct hub_state *hub, struct stream *s, bool wanted)
 		log_warn("hub: a stream cannot be watched");
 }
 
+/* add_list_end ends a list, which has begun or not. */
+static void
+add_list_end(const struct stream *s, struct buf *out, int64_t position)
+{
+	buf_add_str(out, s->until->has_listed ? "]" : "\"messages\":[]");
+	if (s->until->gap.len > 0) {
+		buf_add_str(out, ",\"gap\":");
+		buf_add(out, s->until->gap.bytes, s->until->gap.len);
+	}
+	buf_add_str(out, ",\"cursor\":");
+	buf_add_number(out, position);
+	buf_add_str(out, "}\n");
+}
+
+/* finish writes the last bytes of a stream that has come to its end by itself. */
+static void
+finish(struct hub_state *hub, struct stream *s)
+{
+	int64_t position = life_position(hub, s);
+	struct buf last = BUF_EMPTY;
+
+	s->until->is_over = true;
+	if (s->encoding == ENCODING_LIST)
+		add_list_end(s, &last, position);
+	else
+		stream_add_last(s, &last, position);
+	life_after_write(hub, s, last.len > 0 ? stream_write_buf(s, &last, hub->now) : 0);
+	buf_free(&last);
+}
+
+/* has_come_to_its_end: a cursor above all that was sent here may be none (ahead.c). */
+static bool
+has_come_to_its_end(const struct hub_state *hub, const struct stream *s)
+{
+	int64_t position = life_position(hub, s);
+
+	return stream_has_come_to_its_end(s, position) && (s->joined_at == 0 || position <= hub->sent);
+}
+
 void
 life_after_write(struct hub_state *hub, struct stream *s, int outcome)
 {
-	if (outcome == STREAM_GONE) {
+	bool is_over = s->until != NULL && s->until->is_over;
+
+	if (outcome == 0 && !is_over && has_come_to_its_end(hub, s)) {
+		finish(hub, s);
+		return;
+	}
+	if (outcome == 0 && is_over) {
+		life_close(hub, s, STREAM_END_ENDED);
+	} else if (outcome == STREAM_GONE) {
 		life_close(hub, s, STREAM_END_WRITE);
 	} else if (outcome == STREAM_FULL) {
 		if (s->state != STREAM_BLOCKED)

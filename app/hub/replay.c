@@ -33,6 +33,9 @@ ask_for_page(struct replay *replay, struct hub_state *hub, struct stream *s)
 		page->gap = GAP_AHEAD;
 	page->start = s->start;
 	page->encoding = s->encoding;
+	page->join = s->join;
+	if (s->until != NULL)
+		page->until = s->until->upto;
 	s->from_store = true;
 	s->page = page;
 	life_set_state(hub, s, STREAM_PAGING);
@@ -65,7 +68,7 @@ read_on(struct replay *replay, struct hub_state *hub, struct stream *s)
 	if (slices->lacks)
 		s->from_store = true;
 	if (slices->n > 0) {
-		s->told = slices->last_id;
+		slices_told(slices, s);
 		count_sent(hub, slices->n_messages, slices->n_gaps);
 		outcome = stream_write(s, slices->iov, slices->n, slices->n_bytes, hub->now);
 	}
@@ -73,9 +76,10 @@ read_on(struct replay *replay, struct hub_state *hub, struct stream *s)
 	return STREAM_MAX_LOOKS - n_left;
 }
 
-/* add_gap adds the page's gap and returns the id that the stream goes on from. */
+/* describe_gap adds what the page's gap says, and returns the id that the stream goes on
+ * from. */
 static int64_t
-add_gap(struct buf *out, struct stream *s, const struct page *page)
+describe_gap(struct buf *data, struct stream *s, const struct page *page)
 {
 	struct store_bounds bounds = page->bounds;
 
@@ -84,9 +88,28 @@ add_gap(struct buf *out, struct stream *s, const struct page *page)
 		bounds.newest = s->goes_on_from > bounds.oldest - 1 ? s->goes_on_from : bounds.oldest - 1;
 		s->is_refuted = false;
 		s->joined_at = 0;
-		return gap_add(out, GAP_AHEAD, s->cursor, NULL, &bounds);
+		return gap_describe(data, GAP_AHEAD, s->cursor, NULL, &bounds);
 	}
-	return gap_add(out, page->gap, page->after, s->invalid_id, &bounds);
+	return gap_describe(data, page->gap, page->after, s->invalid_id, &bounds);
+}
+
+/* keep_gap: in a list it comes last, and the first one says from where on. */
+static void
+keep_gap(struct stream *s, const struct buf *data)
+{
+	if (s->encoding == ENCODING_LIST && s->until->gap.len == 0)
+		buf_add(&s->until->gap, data->bytes, data->len);
+}
+
+static void
+add_gap(struct buf *out, struct stream *s, const struct page *page)
+{
+	struct buf data = BUF_EMPTY;
+
+	s->told = describe_gap(&data, s, page);
+	encoding_tell(s->encoding, out, MESSAGE_EVENT_GAP, s->told, &data);
+	keep_gap(s, &data);
+	buf_free(&data);
 }
 
 /* begin adds the first block of a stream for which the start had to be looked for, once
@@ -96,11 +119,22 @@ begin(struct hub_state *hub, struct stream *s, struct buf *out, int64_t cursor)
 {
 	mono_us heartbeat = atomic_load_explicit(&hub->limits.heartbeat_us, memory_order_relaxed);
 
-	if (s->cursor_form != STREAM_CURSOR_OFF)
-		stream_add_first(s, out, s->start->retry_ms, cursor, heartbeat / 1000);
+	stream_add_first(s, out, s->start->retry_ms, cursor, heartbeat / 1000);
 	s->told = cursor;
 	free(s->start);
 	s->start = NULL;
+}
+
+/* list_begin begins the array, once, and returns how many bytes of its first message are
+ * left out: the comma. */
+static size_t
+list_begin(struct stream *s, struct buf *out)
+{
+	if (s->until->has_listed)
+		return 0;
+	s->until->has_listed = true;
+	buf_add_str(out, "\"messages\":[");
+	return 1;
 }
 
 static void
@@ -111,14 +145,17 @@ send_page(struct hub_state *hub, struct stream *s, const struct page *page)
 	int64_t upto = page->upto > page->after ? page->upto : page->after;
 	struct buf before = BUF_EMPTY;
 	struct iovec iov[3];
-	size_t n = 0;
+	size_t n = 0, n_bytes, n_left_out = 0;
 	int outcome = 0;
 
-	/* At the end of the store the ring has the rest. */
-	if (upto >= page->bounds.newest)
+	/* At the end of the store the ring has the rest, and a poll nothing more: in a copy
+	 * that may be below what the log has given. */
+	if (upto >= page->bounds.newest || upto >= page->until)
 		s->from_store = false;
+	if (stream_is_poll(s) && !s->from_store && s->until->upto > upto)
+		s->until->upto = upto;
 	if (page->gap != GAP_NONE) {
-		s->told = add_gap(&before, s, page);
+		add_gap(&before, s, page);
 		free(s->invalid_id);
 		s->invalid_id = NULL;
 		HUB_COUNT(hub, n_gaps[page->gap], 1);
@@ -128,17 +165,24 @@ send_page(struct hub_state *hub, struct stream *s, const struct page *page)
 			upto = s->told;
 	}
 	s->cursor = upto;
-	if (s->start != NULL && (page->n > 0 || !s->from_store))
-		begin(hub, s, &before, page->n > 0 ? page->first_id - 1 : upto);
+	if (s->start != NULL && (page->first_id != 0 || !s->from_store))
+		begin(hub, s, &before, page->first_id != 0 ? page->first_id - 1 : upto);
+	if (page->first_id != 0 && s->encoding == ENCODING_LIST)
+		n_left_out = list_begin(s, &before);
 	if (before.len > 0)
 		iov[++n] = (struct iovec){ before.bytes, before.len };
-	if (page->n > 0) {
+	n_bytes = before.len;
+	keep_gap(s, &page->gap_row);
+	count_sent(hub, page->n - page->n_gaps, page->n_gaps);
+	if (page->first_id != 0) {
 		s->told = page->last_id;
-		iov[++n] = (struct iovec){ page->events.bytes, page->events.len };
-		count_sent(hub, page->n - page->n_gaps, page->n_gaps);
+		for (size_t i = 0; i < page->n_ends && s->until != NULL; i++)
+			s->until->ends[page->ends[i].topic] = page->ends[i].id;
+		iov[++n] = (struct iovec){ page->events.bytes + n_left_out, page->events.len - n_left_out };
+		n_bytes += page->events.len - n_left_out;
 	}
 	if (n > 0)
-		outcome = stream_write(s, iov, n, before.len + page->events.len, hub->now);
+		outcome = stream_write(s, iov, n, n_bytes, hub->now);
 	life_after_write(hub, s, outcome);
 	buf_free(&before);
 }
@@ -150,6 +194,9 @@ search_on(struct hub_state *hub, struct stream *s)
 {
 	if (s->start->is_found)
 		s->cursor = s->start->after;
+	/* The newest so many are those of when it was looked for, which was later. */
+	if (s->start->is_found && stream_is_poll(s) && s->until->upto < s->start->search.newest)
+		s->until->upto = s->start->search.newest;
 	if (s->state == STREAM_PAGING)
 		life_set_by_cursor(hub, s);
 }

@@ -152,7 +152,7 @@ gather(struct round *round, const struct stream *s)
 {
 	uint32_t next = s->first_pick, common = 0;
 
-	slices_clear(&round->for_one, s->encoding);
+	slices_clear(&round->for_one, s->encoding, s->join);
 	while (next != NO_PICK || common < round->n_common) {
 		uint32_t item;
 
@@ -175,7 +175,7 @@ gather(struct round *round, const struct stream *s)
 static void
 gather_gaps(struct round *round, const struct stream *s)
 {
-	slices_clear(&round->for_one, s->encoding);
+	slices_clear(&round->for_one, s->encoding, NULL);
 	for (uint32_t i = 0; i < round->n_common; i++) {
 		const struct item *item = &round->items[round->common[i]];
 
@@ -190,12 +190,12 @@ send_slices(struct stream *s, struct slices *slices, int64_t sent, mono_us now,
 {
 	int outcome;
 
-	s->told = slices->last_id;
+	slices_told(slices, s);
 	outcome = stream_write(s, slices->iov, slices->n, slices->n_bytes, now);
 	tally->n_written++;
 	tally->n_delivered += slices->n_messages;
 	tally->n_gaps += slices->n_gaps;
-	if (outcome != 0) {
+	if (outcome != 0 || (s->until != NULL && stream_has_come_to_its_end(s, sent))) {
 		s->cursor = sent;
 		incomplete(context, s, outcome);
 	}
@@ -229,7 +229,7 @@ round_run(struct round *round, const struct roster *roster, const struct ring *r
 	round->n_picked = 0;
 	round->encodings = UINT_MAX;
 	for (size_t i = 0; i < ENCODINGS; i++)
-		slices_clear(&round->for_all[i], (enum encoding)i);
+		slices_clear(&round->for_all[i], (enum encoding)i, NULL);
 	*sent = collect(round, roster, ring, *sent);
 	for (size_t i = 0; i < round->n_picked; i++) {
 		struct stream *s = round->picked[i];

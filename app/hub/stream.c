@@ -43,35 +43,56 @@ stream_free(struct stream *s)
 	free(s->filter.user);
 	free(s->invalid_id);
 	free(s->start);
+	free(s->join);
+	if (s->until != NULL)
+		buf_free(&s->until->gap);
+	free(s->until);
 	buf_free(&s->unsent);
 	if (s->counted != NULL)
 		atomic_fetch_sub(s->counted, 1);
 	free(s);
 }
 
-/* add_cursor takes what else the data says, where there is any. */
+/* ---- where the client stands ---- */
+
+/* is_told: is it, while the stream goes on? */
+static bool
+is_told(const struct stream *s)
+{
+	return s->cursor_form == STREAM_CURSOR_EVENT
+	    || (s->cursor_form == STREAM_CURSOR_ID && encoding_is_sse(s->encoding));
+}
+
+/* tell_cursor takes what else the data says, where there is any. */
 static void
-add_cursor(const struct stream *s, struct buf *out, int64_t id, const struct buf *more)
+tell_cursor(const struct stream *s, struct buf *out, int64_t id, const struct buf *more)
 {
 	struct buf data = BUF_EMPTY;
 
-	sse_id(out, id);
-	if (s->cursor_form != STREAM_CURSOR_EVENT) {
-		buf_add_char(out, '\n');
-		return;
-	}
 	buf_add_str(&data, "{\"id\":");
 	buf_add_number(&data, id);
 	buf_add(&data, more->bytes, more->len);
 	buf_add_char(&data, '}');
-	sse_event(out, "rowcast.cursor", data.bytes, data.len);
+	encoding_tell(s->encoding, out, "rowcast.cursor", id, &data);
 	buf_free(&data);
+}
+
+static void
+add_cursor(const struct stream *s, struct buf *out, int64_t id, const struct buf *more)
+{
+	if (s->cursor_form == STREAM_CURSOR_EVENT || !encoding_is_sse(s->encoding)) {
+		tell_cursor(s, out, id, more);
+	} else {
+		sse_id(out, id);
+		buf_add_char(out, '\n');
+	}
 }
 
 void
 stream_add_cursor(const struct stream *s, struct buf *out, int64_t id)
 {
-	add_cursor(s, out, id, &BUF_EMPTY);
+	if (is_told(s))
+		add_cursor(s, out, id, &BUF_EMPTY);
 }
 
 void
@@ -80,6 +101,8 @@ stream_add_first(const struct stream *s, struct buf *out, int64_t retry_ms, int6
 {
 	struct buf more = BUF_EMPTY;
 
+	if (!is_told(s))
+		return;
 	if (s->cursor_form == STREAM_CURSOR_EVENT) {
 		buf_add_str(&more, ",\"user\":");
 		jsontext_add_string(&more, s->filter.user);
@@ -88,10 +111,72 @@ stream_add_first(const struct stream *s, struct buf *out, int64_t retry_ms, int6
 		if (heartbeat_ms % 1000 != 0)
 			buf_printf(&more, ".%03d", (int)(heartbeat_ms % 1000));
 	}
-	sse_retry(out, retry_ms);
+	if (encoding_is_sse(s->encoding))
+		sse_retry(out, retry_ms);
 	add_cursor(s, out, id, &more);
 	buf_free(&more);
 }
+
+void
+stream_add_last(const struct stream *s, struct buf *out, int64_t id)
+{
+	if (s->cursor_form != STREAM_CURSOR_OFF && (id > s->told || !encoding_is_sse(s->encoding)))
+		add_cursor(s, out, id, &BUF_EMPTY);
+}
+
+void
+stream_tell(const struct stream *s, struct buf *out, const char *event, const char *data)
+{
+	struct buf text = BUF_EMPTY;
+
+	buf_add_str(&text, data);
+	encoding_tell(s->encoding, out, event, ENCODING_NO_ID, &text);
+	buf_free(&text);
+}
+
+/* ---- where it ends ---- */
+
+void
+stream_until_new(struct stream *s)
+{
+	s->until = mem_zalloc(sizeof(*s->until) + s->filter.n_topics * sizeof(s->until->ends[0]));
+	s->until->upto = INT64_MAX;
+}
+
+/* has_cursor: not one that is still to be looked for, or was judged to be none. */
+static bool
+has_cursor(const struct stream *s)
+{
+	return s->start == NULL && !s->is_refuted && s->invalid_id == NULL;
+}
+
+bool
+stream_is_over(const struct stream *s, int64_t position)
+{
+	if (s->until == NULL || !s->until->by_topics || !has_cursor(s))
+		return false;
+	for (size_t i = 0; i < s->filter.n_topics; i++)
+		if (s->until->ends[i] == 0 || s->until->ends[i] > position)
+			return false;
+	return true;
+}
+
+bool
+stream_has_come_to_its_end(const struct stream *s, int64_t position)
+{
+	return stream_is_over(s, position)
+	    || (stream_is_poll(s) && has_cursor(s) && !s->from_store && position >= s->until->upto);
+}
+
+void
+stream_topic_ended(struct stream *s, const char *topic, int64_t id)
+{
+	for (size_t i = 0; i < s->filter.n_topics; i++)
+		if (strcmp(s->filter.topics[i], topic) == 0)
+			s->until->ends[i] = id;
+}
+
+/* ---- what it wants ---- */
 
 bool
 stream_wants_topic(const struct stream *s, const char *topic)

@@ -64,7 +64,8 @@ enum stream_refusal {
 
 /* How a client is told where it stands, beside the ids of its messages. */
 enum stream_cursor {
-	STREAM_CURSOR_ID,     /* a block of an id alone, which raises no event in a browser */
+	STREAM_CURSOR_ID,     /* a block of an id alone, which raises no event in a browser; where
+	                       * there are no blocks: at the end only */
 	STREAM_CURSOR_OFF,    /* cursor=off: not at all, there is no block without data */
 	STREAM_CURSOR_EVENT,  /* cursor=event: as rowcast.cursor, which a script sees */
 };
@@ -77,6 +78,16 @@ struct stream_start {
 	bool is_found;             /* that too */
 	int64_t after;             /* the id found */
 	int64_t retry_ms;          /* for the first block */
+};
+
+/* Where a stream ends by itself. */
+struct stream_until {
+	int64_t upto;              /* poll=1: at this id; INT64_MAX: not by an id */
+	bool by_topics;            /* until=end: where each of its topics has ended */
+	bool is_over;              /* it has come to that, and its last bytes are on their way */
+	bool has_listed;           /* ENCODING_LIST: the array has begun */
+	struct buf gap;            /* ENCODING_LIST: data of the first gap, which comes last */
+	int64_t ends[];            /* for each topic of the filter: the id that ended it, 0: none yet */
 };
 
 TAILQ_HEAD(stream_list, stream);
@@ -102,6 +113,8 @@ struct stream {
 	mono_us joined_at;         /* its client had the cursor before; 0: it is known to be the log's */
 	int64_t told;              /* the last id sent to the client, in an event or by itself */
 	struct stream_start *start;  /* owned: until the first block is sent; NULL: it was */
+	struct stream_until *until;  /* owned; NULL: nowhere */
+	char *join;                /* owned: the event whose messages are joined; NULL: none */
 	char *invalid_id;          /* owned: a Last-Event-ID that is none, until the gap is sent; or NULL */
 	struct page *page;         /* the one that catch-up has, or NULL; see replay.c */
 	struct expiry expiry;      /* the token's exp */
@@ -130,15 +143,37 @@ void stream_free(struct stream *s);
 bool stream_wants_topic(const struct stream *s, const char *topic);
 bool stream_wants(const struct stream *s, const char *user, const char *topic);
 
-/* stream_add_cursor adds the lines that tell the client that it stands at id, and
- * the end of the block. Not for STREAM_CURSOR_OFF. */
+/* stream_add_cursor adds what tells the client that it stands at id; nothing, where it is
+ * not told that. stream_add_first does so where a stream begins: with how long to wait
+ * before coming back; whose stream it is, too, and how often at least it is written to,
+ * for STREAM_CURSOR_EVENT. stream_add_last does where it ends, in the forms too where it is
+ * told only then. */
 void stream_add_cursor(const struct stream *s, struct buf *out, int64_t id);
-
-/* stream_add_first adds the block that a stream begins with: how long to wait before
- * coming back, and where the client stands; whose stream it is, too, and how often at
- * least it is written to, for STREAM_CURSOR_EVENT. */
 void stream_add_first(const struct stream *s, struct buf *out, int64_t retry_ms, int64_t id,
     int64_t heartbeat_ms);
+void stream_add_last(const struct stream *s, struct buf *out, int64_t id);
+
+/* stream_tell adds what rowcast tells, under that name and no id; data is JSON. */
+void stream_tell(const struct stream *s, struct buf *out, const char *event, const char *data);
+
+/* stream_until_new has the stream end by itself, by what the caller sets in s->until, once
+ * its filter is set. */
+void stream_until_new(struct stream *s);
+
+/* stream_is_poll: does it end at an id? Such a one reads the store and nothing else. */
+static inline bool
+stream_is_poll(const struct stream *s)
+{
+	return s->until != NULL && s->until->upto != INT64_MAX;
+}
+
+/* stream_has_come_to_its_end: is that so, if it stands at this id? stream_is_over asks by its
+ * topics alone: until=end was said, and each has ended. */
+bool stream_has_come_to_its_end(const struct stream *s, int64_t position);
+bool stream_is_over(const struct stream *s, int64_t position);
+
+/* stream_topic_ended notes that a topic of it has ended with that id. */
+void stream_topic_ended(struct stream *s, const char *topic, int64_t id);
 
 enum stream_outcome {
 	STREAM_FULL = 1,   /* taken, but a part still lies in s->unsent: wait until writable */

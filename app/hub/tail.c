@@ -45,9 +45,10 @@ enum {
 
 struct tail {
 	struct store *store;
-	pthread_mutex_t asked_lock;  /* guards the next */
+	pthread_mutex_t asked_lock;  /* guards the next three */
 	struct store *asked;      /* tail_look()'s own handle */
 	int64_t asked_revoked;    /* as `revoked`, by that handle */
+	int64_t asked_version;    /* how often it has found that something was committed */
 	struct hub *hub;
 	int64_t last;             /* the hub has everything up to here */
 	int64_t revoked;          /* and knows of who was revoked up to this position */
@@ -307,15 +308,25 @@ tail_bounds(const struct tail *tail, struct store_bounds *bounds)
 void
 tail_look(struct tail *tail)
 {
+	tail_version(tail);
+}
+
+int64_t
+tail_version(struct tail *tail)
+{
 	struct store_bounds bounds;
+	int64_t version;
 
 	pthread_mutex_lock(&tail->asked_lock);
 	if (store_has_changed(tail->asked)) {
+		tail->asked_version++;
 		if (store_bounds(tail->asked, &bounds) == 0)
 			raise_newest(tail, bounds.newest);
 		store_read_revoked(tail->asked, &tail->asked_revoked, revoke, tail->hub);
 	}
+	version = tail->asked_version;
 	pthread_mutex_unlock(&tail->asked_lock);
+	return version;
 }
 
 int64_t
@@ -329,6 +340,17 @@ wall_s
 tail_oldest_at(const struct tail *tail)
 {
 	return atomic_load(&tail->oldest_at);
+}
+
+int
+tail_ended(struct tail *tail, char *const topics[], size_t n, int64_t ids[])
+{
+	int rc;
+
+	pthread_mutex_lock(&tail->asked_lock);
+	rc = store_ended(tail->asked, topics, n, ids);
+	pthread_mutex_unlock(&tail->asked_lock);
+	return rc;
 }
 
 void

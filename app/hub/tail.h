@@ -52,6 +52,14 @@ void tail_look(struct tail *tail);
  * above it. Where the store cannot be read it is what tail_bounds tells. As tail_look. */
 int64_t tail_newest(struct tail *tail);
 
+/* tail_version looks, and returns a number that is another one after each commit, of whomever,
+ * of whatever; good in this process only. As tail_look. */
+int64_t tail_version(struct tail *tail);
+
+/* tail_ended tells of each topic at which id it has ended, as of this very moment; 0: it has
+ * not. 0 or -1 (logged). Some microseconds a topic; as tail_look. */
+int tail_ended(struct tail *tail, char *const topics[], size_t n, int64_t ids[]);
+
 /* tail_oldest_at returns when the oldest row that is retained was committed, as it was a
  * second or so ago; 0 where there is none. Any thread. */
 wall_s tail_oldest_at(const struct tail *tail);

@@ -6,11 +6,13 @@
 #include "app/serve/events.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "app/access/credentials.h"
 #include "app/serve/subscription.h"
+#include "lib/hash.h"
 #include "lib/mem.h"
 #include "lib/random.h"
 #include "lib/sse.h"
@@ -83,8 +85,9 @@ take_filter(struct subscription *sub, struct identity *id)
 
 /* answer_unreadable is for when the store cannot be read: who can come back by
  * itself is told to, from where it would have begun, but for one whose id was
- * invalid, who is to be told the gap then, and one whose start is to be looked for. A copy that is empty, and has not heard of
- * the log yet, knows no id to begin at: who comes with one keeps it. */
+ * invalid, who is to be told the gap then, and one whose start is to be looked for. A copy
+ * that is empty, and has not heard of the log yet, knows no id to begin at: who comes with
+ * one keeps it. */
 static void
 answer_unreadable(struct service *service, struct request *request, const struct stream *s,
     bool blank)
@@ -92,20 +95,76 @@ answer_unreadable(struct service *service, struct request *request, const struct
 	int64_t retry_ms = random_between(atomic_load(&service->retry_min_ms),
 	    atomic_load(&service->retry_max_ms));
 
-	if (s->accepts_events) {
+	if (s->accepts_events && encoding_is_sse(s->encoding)) {
 		struct buf block = BUF_EMPTY;
 
 		sse_retry(&block, retry_ms);
 		if (s->invalid_id == NULL && s->start == NULL && !blank)
 			sse_id(&block, s->cursor);
 		buf_add_char(&block, '\n');
-		reply_event(&request->reply, &block);
+		reply_event(&request->reply, encoding_type(s->encoding), NULL, &block);
 		buf_free(&block);
 	} else {
 		reply_retry(&request->reply, 503, retry_ms, blank
 		    ? "upstream is away, and nothing of it is known here yet"
 		    : "the store cannot be read; see the log");
 	}
+}
+
+/* etag_of names what a poll answers, beside what its address says: by all that is committed,
+ * of whomever, since what is erased or trimmed changes it too; by where the client stands,
+ * which a header may say; by who asks, and for which form. A number of this process stands
+ * for that, so that nobody learns any of it. `version` is of before `newest` was asked, and
+ * that of before anything is read: what is answered may be newer, and is asked for anew
+ * then, but not older. The caller frees it. */
+static char *
+etag_of(const struct stream *s, int64_t version, int64_t newest)
+{
+	char *all = mem_printf("%" PRId64 " %" PRId64 " %" PRId64 " %" PRId64 " %d %s %s", version, newest,
+	    s->cursor, s->start != NULL ? s->start->search.since : 0, s->encoding,
+	    s->filter.user, s->invalid_id != NULL ? s->invalid_id : "");
+	char *etag = mem_printf("\"%016" PRIx64 "\"", hash_code(all));
+
+	free(all);
+	return etag;
+}
+
+/* set_end sets where a stream ends by itself. 0 or -1 (logged). */
+static int
+set_end(struct service *service, struct stream *s, const struct subscription *sub, int64_t newest)
+{
+	if (sub->until_end || sub->is_poll)
+		stream_until_new(s);
+	if (sub->is_poll)
+		s->until->upto = newest;
+	if (!sub->until_end)
+		return 0;
+	s->until->by_topics = true;
+	return tail_ended(service->tail, s->filter.topics, s->filter.n_topics, s->until->ends);
+}
+
+/* begin_body adds what the response begins with, at once: a web server may hold the head
+ * back until something follows it. For a poll something does. */
+static void
+begin_body(struct service *service, struct stream *s, int64_t retry_ms)
+{
+	size_t len = s->unsent.len;
+
+	if (s->encoding == ENCODING_LIST)
+		buf_add_char(&s->unsent, '{');
+	else if (s->start == NULL)
+		stream_add_first(s, &s->unsent, retry_ms, s->cursor, atomic_load(&service->heartbeat_ms));
+	if (s->unsent.len == len && !stream_is_poll(s))
+		buf_add_str(&s->unsent, encoding_silence(s->encoding));
+}
+
+/* knows: does the client have what this names? (RFC 9110 13.1.2: compared weakly, so
+ * whatever is before the quotes.) */
+static bool
+knows(const struct request *request, const char *etag)
+{
+	return etag != NULL && request->if_none_match != NULL
+	    && strstr(request->if_none_match, etag) != NULL;
 }
 
 static void
@@ -116,34 +175,47 @@ open_stream(struct service *service, struct request *request, struct subscriptio
 	bool blank = service->node != NULL && node_is_blank(service->node);
 	struct stream *s = stream_new(take_filter(sub, id));
 	int64_t retry_ms = random_between(atomic_load(&service->retry_min_ms),
-	    atomic_load(&service->retry_max_ms));
+	    atomic_load(&service->retry_max_ms)), version, newest;
+	char *etag = NULL;
 	bool resumes;
 
 	s->encoding = sub->encoding;
-	hub_want(service->hub, s);
-	resumes = set_cursor(s, sub->last_event_id, tail_newest(service->tail));
+	if (!sub->is_poll)
+		hub_want(service->hub, s);
+	version = tail_version(service->tail);
+	newest = tail_newest(service->tail);
+	resumes = set_cursor(s, sub->last_event_id, newest);
 	set_start(s, sub, retry_ms);
 	s->told = s->start != NULL ? INT64_MAX : s->cursor;
 	s->expiry = id->expiry;
 	s->issued_at = id->issued_at;
 	s->cursor_form = sub->cursor_form;
 	s->accepts_events = request_accepts_events(request);
-	if (blank || tail_is_failing(service->tail)) {
+	s->join = sub->join;
+	sub->join = NULL;
+	if (blank || tail_is_failing(service->tail) || set_end(service, s, sub, newest) < 0) {
 		answer_unreadable(service, request, s, blank);
-		stream_free(s);
-		return;
-	}
-	reply_stream_head(&request->reply, &s->unsent);
-	if (s->cursor_form == STREAM_CURSOR_OFF || s->start != NULL) {
-		/* A web server may hold the head back until something follows it. */
-		buf_add_str(&s->unsent, SSE_HEARTBEAT);
+	} else if (stream_is_over(s, s->cursor)) {
+		reply_send(&request->reply, 204, NULL, NULL, "", 0);
 	} else {
-		stream_add_first(s, &s->unsent, retry_ms, s->cursor,
-		    atomic_load(&service->heartbeat_ms));
+		if (sub->is_poll)
+			etag = etag_of(s, version, newest);
+		if (knows(request, etag)) {
+			reply_not_modified(&request->reply, etag);
+		} else if (request->reply.head) {
+			reply_event(&request->reply, encoding_type(s->encoding), etag, &BUF_EMPTY);
+		} else {
+			reply_stream_head(&request->reply, &s->unsent, encoding_type(s->encoding), etag);
+			begin_body(service, s, retry_ms);
+			s->reply = request->reply;
+			request->reply.conn = NULL;
+			hub_join(service->hub, s, resumes || s->start != NULL);
+			s = NULL;
+		}
 	}
-	s->reply = request->reply;
-	request->reply.conn = NULL;
-	hub_join(service->hub, s, resumes || s->start != NULL);
+	free(etag);
+	if (s != NULL)
+		stream_free(s);
 }
 
 void
@@ -172,10 +244,7 @@ events_handle(struct service *service, struct request *request)
 			goto done;
 		}
 	}
-	if (request->reply.head)
-		reply_event(&request->reply, &BUF_EMPTY);
-	else
-		open_stream(service, request, &sub, &id);
+	open_stream(service, request, &sub, &id);
 done:
 	subscription_free(&sub);
 	identity_free(&id);

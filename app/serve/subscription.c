@@ -144,6 +144,39 @@ read_inbox(void *into, char *fault, const struct form *form)
 	return 0;
 }
 
+/* read_join: what rowcast itself tells is never joined. */
+static int
+read_join(void *into, char *fault, const struct form *form)
+{
+	struct subscription *sub = into;
+
+	if (form->value_len == 0 || form->value_len > EVENT_MAX_BYTES
+	    || strlen(form->value) != form->value_len
+	    || strncmp(form->value, "rowcast.", strlen("rowcast.")) == 0)
+		return query_refuse(fault, "join must be the name of an event, of at most %d bytes",
+		    EVENT_MAX_BYTES);
+	sub->join = mem_strdup(form->value);
+	return 0;
+}
+
+static int
+read_until(void *into, char *fault, const struct form *form)
+{
+	struct subscription *sub = into;
+
+	sub->until_end = is_word(form, "end");
+	return sub->until_end ? 0 : query_refuse(fault, "until must be end");
+}
+
+static int
+read_poll(void *into, char *fault, const struct form *form)
+{
+	struct subscription *sub = into;
+
+	sub->is_poll = is_word(form, "1");
+	return sub->is_poll ? 0 : query_refuse(fault, "poll must be 1");
+}
+
 static const struct query_parameter parameters[] = {
 	{ "topic", read_topic, true, false },
 	{ "lastEventId", read_last_event_id, false, true },
@@ -152,10 +185,24 @@ static const struct query_parameter parameters[] = {
 	{ "last", read_last, false, false },
 	{ "inbox", read_inbox, false, false },
 	{ "format", read_format, false, false },
+	{ "join", read_join, false, false },
+	{ "until", read_until, false, false },
+	{ "poll", read_poll, false, false },
 	{ "token", NULL, false, true },  /* credentials.c's */
 };
 
 /* ---- the query ---- */
+
+/* choose_encoding goes by what the client accepts: JSON as a whole only where there is an
+ * end to it. */
+static void
+choose_encoding(struct subscription *sub, enum request_type type)
+{
+	if (type == REQUEST_LINES)
+		sub->encoding = ENCODING_LINES;
+	else if (type == REQUEST_OBJECT && sub->is_poll)
+		sub->encoding = ENCODING_LIST;
+}
 
 int
 subscription_read(struct subscription *sub, const struct request *request)
@@ -165,8 +212,10 @@ subscription_read(struct subscription *sub, const struct request *request)
 	if (query_read(request->query, "/events", parameters,
 	    sizeof(parameters) / sizeof(parameters[0]), sub, sub->fault) < 0)
 		return -1;
-	if (sub->n_topics == 0 && sub->topics_only)
-		return query_refuse(sub->fault, "inbox=off needs a topic");
+	if (sub->n_topics == 0 && (sub->topics_only || sub->until_end))
+		return query_refuse(sub->fault, "%s needs a topic",
+		    sub->topics_only ? "inbox=off" : "until=end");
+	choose_encoding(sub, request_prefers(request));
 	if (request->last_event_id != NULL && *request->last_event_id != '\0') {
 		free(sub->last_event_id);
 		sub->last_event_id = mem_strdup(request->last_event_id);
@@ -181,4 +230,5 @@ subscription_free(struct subscription *sub)
 		free(sub->topics[i]);
 	free(sub->topics);
 	free(sub->last_event_id);
+	free(sub->join);
 }

@@ -19,6 +19,9 @@ struct subscription {
 	enum stream_cursor cursor_form;
 	enum encoding encoding;
 	bool topics_only;     /* inbox=off */
+	char *join;           /* owned: the event whose messages are joined; NULL: none */
+	bool until_end;       /* until=end */
+	bool is_poll;         /* poll=1 */
 	bool starts_older;    /* since= or last= was given: */
 	wall_s since;         /* 0: everything */
 	size_t last;          /* 0: all of it */

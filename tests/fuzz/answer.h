@@ -81,19 +81,34 @@ answer_read(int fd, unsigned request_id, struct buf *body)
 	return status;
 }
 
-/* answer_error reads an answer that has to be {"error":SENTENCE}. */
+/* answer_error_or reads an answer that has to be {"error":SENTENCE}, or without a body where
+ * its status is this one. */
 static inline int
-answer_error(int fd)
+answer_error_or(int fd, int bodiless)
 {
 	struct buf body = BUF_EMPTY;
 	int status = answer_read(fd, ANSWER_REQUEST_ID, &body);
-	json_t *json = json_loadb(body.bytes, body.len, JSON_REJECT_DUPLICATES, NULL);
-	const char *sentence = json_string_value(json_object_get(json, "error"));
+	json_t *json;
+	const char *sentence;
+
+	if (status == bodiless) {
+		REQUIRE(body.len == 0);
+		buf_free(&body);
+		return status;
+	}
+	json = json_loadb(body.bytes, body.len, JSON_REJECT_DUPLICATES, NULL);
+	sentence = json_string_value(json_object_get(json, "error"));
 
 	REQUIRE(status >= 400 && sentence != NULL && *sentence != '\0');
 	json_decref(json);
 	buf_free(&body);
 	return status;
+}
+
+static inline int
+answer_error(int fd)
+{
+	return answer_error_or(fd, 0);
 }
 
 #endif

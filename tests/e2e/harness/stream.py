@@ -132,7 +132,9 @@ class Stream:
         for line in lines:
             name, _, value = line.partition(':')
             self.headers[name.strip().lower()] = value.strip()
-        if self.headers.get('transfer-encoding', '').lower() == 'chunked':
+        if self.status in (204, 304):      # neither has a body (RFC 9112 6.3), and the connection stays
+            self._length_left = 0
+        elif self.headers.get('transfer-encoding', '').lower() == 'chunked':
             self._chunk_left = 0
         elif 'content-length' in self.headers:
             self._length_left = int(self.headers['content-length'])

@@ -19,7 +19,7 @@ from waiting import wait_until
 
 EVENTS = {'Accept': 'text/event-stream'}
 
-CODES = ('200', '201', '204', '400', '401', '403', '404', '405', '408', '409', '413', '415', '429', '503')
+CODES = ('200', '201', '204', '304', '400', '401', '403', '404', '405', '408', '409', '413', '415', '429', '503')
 PATHS = ('/events', '/msg', '/healthz', '/metrics', '/status', '/presence', 'other')
 
 # name: type, labels and their values; as those who watch rely on them

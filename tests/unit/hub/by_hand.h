@@ -87,12 +87,33 @@ topic_of(struct stream *s, const char *topic)
 	roster_add(&hub.roster, s);
 }
 
+/* poll_upto has the stream end at that id, in that form. */
+static inline void
+poll_upto(struct stream *s, enum encoding encoding, int64_t upto)
+{
+	s->encoding = encoding;
+	stream_until_new(s);
+	s->until->upto = upto;
+}
+
+/* expect_over: the stream has ended, and the response with it. */
+static inline void
+expect_over(struct stream *s, int fd)
+{
+	char end[FCGI_END_BYTES + 1];
+
+	assert_int_equal(s->state, STREAM_CLOSED);
+	assert_int_equal(recv(fd, end, sizeof(end), MSG_DONTWAIT), FCGI_END_BYTES);
+	assert_int_equal(recv(fd, end, sizeof(end), MSG_DONTWAIT), 0);
+}
+
 /* expect_written: one record with this content; NULL: nothing. */
 static inline void
 expect_written(int fd, const char *content)
 {
-	char bytes[4096];
-	ssize_t n = recv(fd, bytes, sizeof(bytes) - 1, MSG_DONTWAIT);
+	static char bytes[FCGI_HEADER_BYTES + FCGI_CONTENT_MAX + 1];
+	size_t len = content != NULL ? strlen(content) : 0;
+	ssize_t n = recv(fd, bytes, FCGI_HEADER_BYTES + len, MSG_DONTWAIT);
 
 	if (content == NULL) {
 		assert_int_equal(n, -1);
@@ -101,6 +122,7 @@ expect_written(int fd, const char *content)
 	assert_true(n > FCGI_HEADER_BYTES);
 	bytes[n] = '\0';
 	assert_string_equal(bytes + FCGI_HEADER_BYTES, content);
+	assert_int_equal((unsigned char)bytes[4] << 8 | (unsigned char)bytes[5], len);
 }
 
 /* fill leaves no room in the stream's socket; drain makes it again. */

@@ -26,7 +26,9 @@ static struct {
 	_Atomic bool fails;
 	bool is_copy;           /* of a log that others write to */
 	size_t n_steps;         /* that a search takes; and what it finds */
-	int64_t found;
+	int64_t found, found_newest;  /* and what was the newest then */
+	int64_t end_at;         /* this row is the end of topic t, ... */
+	int64_t gap_at;         /* and this one of a copy tells of a gap; 0: none is */
 	size_t n_readings;      /* good after gate_expect; and what was read in each */
 	char users[GATE_READINGS_MAX];
 	int64_t afters[GATE_READINGS_MAX];
@@ -49,7 +51,8 @@ int
 store_read(struct store *store __attribute__((unused)), int64_t after, const struct filter *filter,
     store_row *row, void *context, struct store_bounds *bounds, int64_t *upto)
 {
-	char data[] = "x";
+	char data[] = "x", topic[] = "t", end[] = MESSAGE_EVENT_END, gap[] = MESSAGE_EVENT_GAP,
+	    lost[] = "{\"reason\":\"expired\"}";
 
 	assert_true(gate.n_readings < GATE_READINGS_MAX);
 	gate.users[gate.n_readings] = filter->user[0];
@@ -69,6 +72,15 @@ store_read(struct store *store __attribute__((unused)), int64_t after, const str
 		after = gate.n_trimmed;
 	for (int64_t id = after + 1; id <= gate.n_rows; id++) {
 		struct message m = { .id = id, .data = data, .data_len = 1 };
+
+		if (id == gate.end_at) {
+			m.topic = topic;
+			m.event = end;
+		} else if (id == gate.gap_at) {
+			m.event = gap;
+			m.data = lost;
+			m.data_len = strlen(lost);
+		}
 
 		if (gate.n_scanned > 0 && id > after + gate.n_scanned) {
 			*upto = id - 1;
@@ -108,6 +120,7 @@ store_find(struct store *store __attribute__((unused)), struct store_search *sea
 	if (++search->n < gate.n_steps)
 		return STORE_AGAIN;
 	*after = gate.found;
+	search->newest = gate.found_newest;
 	return 0;
 }
 
@@ -122,6 +135,7 @@ gate_begin(int64_t n_rows)
 	gate.n_scanned = 0;
 	gate.n_trimmed = 0;
 	gate.n_steps = 0;
+	gate.end_at = gate.gap_at = 0;
 	gate.fails = false;
 	gate.is_copy = false;
 	gate.n_readings = 0;

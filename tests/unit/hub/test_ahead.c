@@ -244,7 +244,73 @@ TEST(a_table_of_its_own_says_at_once_that_it_never_gave_a_cursor)
 	end_copy();
 }
 
+/* comes_to_poll is comes_back, for a list; newest is what the log was last heard of. */
+static struct stream *
+comes_to_poll(int64_t cursor, int64_t newest)
+{
+	struct stream *s = stream_of("u", cursor, true);
+
+	s->joined_at = 100;
+	poll_upto(s, ENCODING_LIST, newest);
+	turn();
+	gate_expect();
+	page_comes();
+	return s;
+}
+
+TEST(a_poll_with_a_cursor_that_another_machine_gave_ends_when_that_is_known)
+{
+	struct stream *s;
+
+	begin_copy(3);
+	s = comes_to_poll(7, 5);
+	assert_int_equal(s->state, STREAM_AHEAD);
+	expect_written(fds[0], NULL);
+	ahead_hear(&ahead, 8, 200);
+	turn();
+	expect_written(fds[0], "\"messages\":[],\"cursor\":7}\n");
+	assert_int_equal(hub.counters.n_ends[STREAM_END_ENDED], 1);
+	/* Or when the copy has come there. */
+	comes_to_poll(7, 5);
+	message(9);
+	expect_written(fds[1], "\"messages\":[],\"cursor\":7}\n");
+	assert_int_equal(hub.counters.n_ends[STREAM_END_ENDED], 2);
+	end_copy();
+}
+
+TEST(a_poll_with_a_cursor_that_the_log_never_gave_is_told_so)
+{
+	begin_copy(3);
+	comes_to_poll(7, 5);
+	ahead_hear(&ahead, 5, 200);
+	turn();
+	gate_expect();
+	page_comes();
+	expect_written(fds[0], "\"messages\":[],\"gap\":{\"reason\":\"ahead\",\"requested\":\"7\",\"oldest\":1,\"newest\":5},"
+	    "\"cursor\":5}\n");
+	assert_int_equal(hub.counters.n_ends[STREAM_END_ENDED], 1);
+	end_copy();
+}
+
+/* What is above its cursor is not its, whatever comes while it waits. */
+TEST(a_poll_that_waits_to_be_judged_is_no_stream)
+{
+	begin_copy(3);
+	comes_to_poll(7, 5);
+	message(4);
+	message(6);
+	hub.now += HEARTBEAT_US;
+	turn();
+	expect_written(fds[0], "\n");
+	message(7);
+	expect_written(fds[0], "\"messages\":[],\"cursor\":7}\n");
+	end_copy();
+}
+
 static const struct CMUnitTest tests[] = {
+	cmocka_unit_test(a_poll_with_a_cursor_that_another_machine_gave_ends_when_that_is_known),
+	cmocka_unit_test(a_poll_with_a_cursor_that_the_log_never_gave_is_told_so),
+	cmocka_unit_test(a_poll_that_waits_to_be_judged_is_no_stream),
 	cmocka_unit_test(a_cursor_that_another_machine_gave_waits_for_the_copy_with_heartbeats),
 	cmocka_unit_test(a_cursor_that_a_block_passes_reads_on_from_there),
 	cmocka_unit_test(a_cursor_that_the_log_never_gave_is_told_so_and_goes_on_from_its_newest),

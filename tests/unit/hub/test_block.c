@@ -25,7 +25,7 @@ static void
 event_is(const struct block *block, size_t i, enum encoding encoding, const char *bytes)
 {
 	size_t len;
-	const char *event = block_event(block, encoding, &block->entries[i], &len);
+	const char *event = block_bytes(block, encoding, &block->entries[i], &len, NULL);
 
 	assert_int_equal(len, strlen(bytes));
 	assert_memory_equal(event, bytes, len);
@@ -125,7 +125,7 @@ TEST(many_messages_lie_one_behind_the_other)
 
 		snprintf(user, sizeof(user), "user-%d", i);
 		snprintf(bytes, sizeof(bytes), "id: %d\ndata: %s\n\n", i, user);
-		assert_ptr_equal(block_event(block, ENCODING_PLAIN, entry, &len),
+		assert_ptr_equal(block_bytes(block, ENCODING_PLAIN, entry, &len, NULL),
 		    block->texts[ENCODING_PLAIN].bytes.bytes + at);
 		entry_is(block, (size_t)i - 1, i, user, i % 2 ? "odd" : NULL, bytes);
 		at += len;

@@ -74,7 +74,7 @@ stream_to(int fd, const struct wish *wish)
 	s->cursor_form = wish->cursor_form;
 	s->accepts_events = true;
 	s->reply = (struct reply){ .conn = conn_of(fd), .request_id = 1 };
-	reply_stream_head(&s->reply, &s->unsent);
+	reply_stream_head(&s->reply, &s->unsent, "text/event-stream", NULL);
 	return s;
 }
 

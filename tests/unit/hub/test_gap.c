@@ -9,28 +9,24 @@ is_told(enum gap gap, const char *requested, int64_t id, const char *expected)
 	struct buf out = BUF_EMPTY;
 	char *text;
 
-	assert_int_equal(gap_add(&out, gap, 3, requested, &bounds), id);
+	assert_int_equal(gap_describe(&out, gap, 3, requested, &bounds), id);
 	text = buf_take(&out);
 	assert_string_equal(text, expected);
 	free(text);
 }
 
-TEST(a_gap_is_an_event_at_the_cursor_that_it_goes_on_from)
+TEST(a_gap_says_what_was_asked_for_and_goes_on_from_what_there_is)
 {
-	is_told(GAP_EXPIRED, NULL, 7, "id: 7\nevent: rowcast.gap\n"
-	    "data: {\"reason\":\"expired\",\"requested\":\"3\",\"oldest\":8,\"newest\":12}\n\n");
-	is_told(GAP_AHEAD, NULL, 12, "id: 12\nevent: rowcast.gap\n"
-	    "data: {\"reason\":\"ahead\",\"requested\":\"3\",\"oldest\":8,\"newest\":12}\n\n");
-	is_told(GAP_INVALID, "x", 3, "id: 3\nevent: rowcast.gap\n"
-	    "data: {\"reason\":\"invalid\",\"requested\":\"x\",\"oldest\":8,\"newest\":12}\n\n");
+	is_told(GAP_EXPIRED, NULL, 7, "{\"reason\":\"expired\",\"requested\":\"3\",\"oldest\":8,\"newest\":12}");
+	is_told(GAP_AHEAD, NULL, 12, "{\"reason\":\"ahead\",\"requested\":\"3\",\"oldest\":8,\"newest\":12}");
+	is_told(GAP_INVALID, "x", 3, "{\"reason\":\"invalid\",\"requested\":\"x\",\"oldest\":8,\"newest\":12}");
 }
 
 TEST(what_a_client_asked_for_cannot_leave_its_string_or_its_line)
 {
 	is_told(GAP_INVALID, "\",\"oldest\":0\\\n\ndata: x\r", 3,
-	    "id: 3\nevent: rowcast.gap\n"
-	    "data: {\"reason\":\"invalid\",\"requested\":\"\\\",\\\"oldest\\\":0\\\\\\u000a\\u000adata: x\\u000d\","
-	    "\"oldest\":8,\"newest\":12}\n\n");
+	    "{\"reason\":\"invalid\",\"requested\":\"\\\",\\\"oldest\\\":0\\\\\\u000a\\u000adata: x\\u000d\","
+	    "\"oldest\":8,\"newest\":12}");
 }
 
 TEST(a_gap_is_found_below_what_was_trimmed_and_above_the_newest)
@@ -66,7 +62,7 @@ TEST(a_gap_is_found_below_what_was_trimmed_and_above_the_newest)
 }
 
 static const struct CMUnitTest tests[] = {
-	cmocka_unit_test(a_gap_is_an_event_at_the_cursor_that_it_goes_on_from),
+	cmocka_unit_test(a_gap_says_what_was_asked_for_and_goes_on_from_what_there_is),
 	cmocka_unit_test(what_a_client_asked_for_cannot_leave_its_string_or_its_line),
 	cmocka_unit_test(a_gap_is_found_below_what_was_trimmed_and_above_the_newest),
 };

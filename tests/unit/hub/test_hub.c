@@ -87,7 +87,7 @@ ask(struct peer *peer, const struct wish *wish)
 	s->accepts_events = !wish->no_browser;
 	s->expiry = wish->expiry;
 	s->reply = (struct reply){ .conn = conn_of(fd), .request_id = 1 };
-	reply_stream_head(&s->reply, &s->unsent);
+	reply_stream_head(&s->reply, &s->unsent, "text/event-stream", NULL);
 	if (wish->cursor_form != STREAM_CURSOR_OFF) {
 		sse_retry(&s->unsent, 2000);
 		stream_add_cursor(s, &s->unsent, wish->cursor);

@@ -412,6 +412,252 @@ TEST(a_newcomer_that_goes_while_it_is_searched_for_is_freed_when_that_is_back)
 	end();
 }
 
+/* ---- polls ---- */
+
+#define JSON_ROW(id) "{\"id\":" #id ",\"data\":\"x\",\"created_at\":0}"
+
+/* polls is a stream that has come to be asked a page for. */
+static struct stream *
+polls(enum encoding encoding, int64_t cursor, int64_t upto)
+{
+	struct stream *s = stream_of("u", cursor, true);
+
+	poll_upto(s, encoding, upto);
+	turn();
+	gate_expect();
+	return s;
+}
+
+TEST(a_poll_is_what_is_there_in_each_form_and_the_end)
+{
+	static const struct { enum encoding encoding; const char *content, *last; } forms[] = {
+		{ ENCODING_PLAIN, rows, NULL },
+		{ ENCODING_LINES, JSON_ROW(2) "\n" JSON_ROW(3) "\n",
+		    "{\"event\":\"rowcast.cursor\",\"id\":3,\"data\":{\"id\":3}}\n" },
+		{ ENCODING_LIST, "\"messages\":[\n" JSON_ROW(2) ",\n" JSON_ROW(3), "],\"cursor\":3}\n" },
+	};
+
+	for (size_t i = 0; i < sizeof(forms) / sizeof(forms[0]); i++) {
+		begin(5);
+		polls(forms[i].encoding, 1, 3);  /* 4 and 5 came later */
+		page_comes();
+		expect_written(fds[0], forms[i].content);
+		if (forms[i].last != NULL)
+			expect_written(fds[0], forms[i].last);
+		assert_int_equal(hub.counters.n_ends[STREAM_END_ENDED], 1);
+		assert_int_equal(hub.roster.n, 0);
+		end();
+	}
+}
+
+TEST(a_list_of_several_pages_is_one_with_heartbeats_that_say_nothing)
+{
+	struct stream *s;
+
+	begin(10);
+	gate.n_scanned = 4;
+	polls(ENCODING_LIST, 3, 10);
+	hub.now += HEARTBEAT_US;
+	turn();
+	expect_written(fds[0], "\n");
+	page_comes();
+	expect_written(fds[0], "\"messages\":[\n" JSON_ROW(4) ",\n" JSON_ROW(5) ",\n" JSON_ROW(6) ",\n" JSON_ROW(7));
+	gate_expect();
+	hub.now += HEARTBEAT_US;
+	turn();
+	expect_written(fds[0], "\n");
+	page_comes();
+	expect_written(fds[0], ",\n" JSON_ROW(8) ",\n" JSON_ROW(9) ",\n" JSON_ROW(10));
+	expect_written(fds[0], "],\"cursor\":10}\n");
+	end();
+	begin(5);
+	s = stream_of("-", 1, true);  /* nothing is for this one */
+	poll_upto(s, ENCODING_LIST, 5);
+	turn();
+	gate_expect();
+	page_comes();
+	expect_written(fds[0], "\"messages\":[],\"cursor\":5}\n");
+	end();
+}
+
+TEST(a_poll_tells_the_first_gap)
+{
+	begin(5);
+	gate.n_trimmed = 3;
+	polls(ENCODING_LIST, 1, 5);
+	page_comes();
+	expect_written(fds[0], "\"messages\":[\n" JSON_ROW(4) ",\n" JSON_ROW(5));
+	expect_written(fds[0], "],\"gap\":{\"reason\":\"expired\",\"requested\":\"1\",\"oldest\":4,\"newest\":5},\"cursor\":5}\n");
+	assert_int_equal(hub.counters.n_gaps[GAP_EXPIRED], 1);
+	end();
+	/* One that is a row of a copy. */
+	begin(5);
+	gate.gap_at = 4;
+	polls(ENCODING_LIST, 2, 5);
+	page_comes();
+	expect_written(fds[0], "\"messages\":[\n" JSON_ROW(3) ",\n" JSON_ROW(5));
+	expect_written(fds[0], "],\"gap\":{\"reason\":\"expired\"},\"cursor\":5}\n");
+	assert_int_equal(hub.counters.n_gaps[GAP_EXPIRED], 1);
+	end();
+	begin(5);
+	gate.gap_at = 4;
+	polls(ENCODING_LINES, 2, 5);
+	page_comes();
+	expect_written(fds[0], JSON_ROW(3) "\n{\"event\":\"rowcast.gap\",\"id\":4,\"data\":{\"reason\":\"expired\"}}\n" JSON_ROW(5) "\n");
+	end();
+}
+
+TEST(a_poll_above_the_newest_is_told_so_and_where_that_is)
+{
+	begin(3);
+	polls(ENCODING_LIST, 9, 3);
+	page_comes();
+	expect_written(fds[0], "\"messages\":[],\"gap\":{\"reason\":\"ahead\",\"requested\":\"9\",\"oldest\":1,\"newest\":3},\"cursor\":3}\n");
+	end();
+}
+
+/* The log has given 9, and this machine does not have it yet: it is for the next poll. */
+TEST(a_poll_of_a_copy_ends_where_that_does)
+{
+	begin(3);
+	gate.is_copy = true;
+	polls(ENCODING_LIST, 1, 9);
+	page_comes();
+	expect_written(fds[0], "\"messages\":[\n" JSON_ROW(2) ",\n" JSON_ROW(3));
+	expect_written(fds[0], "],\"cursor\":3}\n");
+	end();
+}
+
+/* What the newest are is known when it is looked for; by then more may have come. */
+TEST(the_newest_of_a_poll_are_those_of_when_they_were_looked_for)
+{
+	struct stream *s;
+
+	begin(9);
+	gate.n_steps = 1;
+	gate.found = 7;
+	gate.found_newest = 8;
+	s = newcomer("u", STREAM_CURSOR_ID);
+	poll_upto(s, ENCODING_LIST, 5);
+	turn();
+	gate_expect();
+	page_comes();
+	gate_expect();
+	page_comes();
+	expect_written(fds[0], "\"messages\":[\n" JSON_ROW(8));
+	expect_written(fds[0], "],\"cursor\":8}\n");
+	end();
+}
+
+TEST(a_poll_that_cannot_be_read_is_cut_off)
+{
+	begin(3);
+	gate.fails = true;
+	polls(ENCODING_LIST, 1, 3);
+	page_comes();
+	assert_int_equal(hub.counters.n_ends[STREAM_END_STORE], 1);
+	end();
+}
+
+/* ---- until=end ---- */
+
+/* until_end is a stream of these topics that ends with them. */
+static struct stream *
+until_end(int64_t cursor, bool resumes, const char *const topics[])
+{
+	struct stream *s = stream_of("u", cursor, resumes);
+
+	for (; *topics != NULL; topics++)
+		topic_of(s, *topics);
+	stream_until_new(s);
+	s->until->by_topics = true;
+	return s;
+}
+
+TEST(a_replay_that_comes_to_the_end_of_its_topic_ends)
+{
+	begin(3);
+	gate.end_at = 3;
+	until_end(1, true, LIST("t"));
+	turn();
+	gate_expect();
+	page_comes();
+	expect_written(fds[0], "id: 2\ndata: x\n\nid: 3\nevent: rowcast.end\ndata: x\n\n");
+	assert_int_equal(hub.counters.n_ends[STREAM_END_ENDED], 1);
+	assert_int_equal(hub.roster.n, 0);
+	end();
+}
+
+TEST(it_goes_on_until_each_topic_has_ended)
+{
+	struct stream *s;
+
+	begin(3);
+	gate.end_at = 3;
+	s = until_end(1, true, LIST("s", "t"));
+	turn();
+	gate_expect();
+	page_comes();
+	assert_int_equal(s->until->ends[0], 0);
+	assert_int_equal(s->until->ends[1], 3);
+	expect_written(fds[0], "id: 2\ndata: x\n\nid: 3\nevent: rowcast.end\ndata: x\n\n");
+	assert_int_equal(s->state, STREAM_AHEAD);
+	end();
+}
+
+/* The end was erased, trimmed or passed over with a gap: its id is known all the same. */
+TEST(an_end_that_is_no_longer_there_counts_where_it_was)
+{
+	struct stream *s;
+
+	begin(9);
+	gate.n_trimmed = 8;
+	s = until_end(1, true, LIST("t"));
+	s->until->ends[0] = 5;
+	turn();
+	gate_expect();
+	page_comes();
+	expect_written(fds[0], "id: 8\nevent: rowcast.gap\n"
+	    "data: {\"reason\":\"expired\",\"requested\":\"1\",\"oldest\":9,\"newest\":9}\n\nid: 9\ndata: x\n\n");
+	assert_int_equal(hub.counters.n_ends[STREAM_END_ENDED], 1);
+	end();
+}
+
+TEST(who_reads_the_end_from_the_ring_ends_and_is_told_how_far_it_came)
+{
+	struct block *block = block_new();
+	char data[] = "x", event[] = "rowcast.end", topic[] = "t", user[] = "v";
+
+	begin(0);
+	block_add(block, &(struct message){ .id = 1, .data = data, .data_len = 1, .topic = topic });
+	block_add(block, &(struct message){ .id = 2, .data = data, .data_len = 1, .topic = topic, .event = event });
+	block_add(block, &(struct message){ .id = 3, .data = data, .data_len = 1, .user = user });
+	ring_add(&hub.ring, block);
+	hub.sent = 3;
+	until_end(0, false, LIST("t"));
+	turn();
+	expect_written(fds[0], "id: 1\ndata: x\n\nid: 2\nevent: rowcast.end\ndata: x\n\n");
+	expect_written(fds[0], "id: 3\n\n");
+	assert_int_equal(hub.counters.n_ends[STREAM_END_ENDED], 1);
+	end();
+}
+
+TEST(one_whose_socket_is_full_at_its_end_is_written_to_its_last_byte)
+{
+	struct stream *s;
+
+	begin(3);
+	s = polls(ENCODING_LIST, 3, 3);
+	fill(s);
+	page_comes();
+	assert_int_equal(s->state, STREAM_BLOCKED);
+	drain(fds[0]);
+	life_after_write(&hub, s, stream_flush(s, hub.now));
+	expect_written(fds[0], "\"messages\":[],\"cursor\":3}\n");
+	expect_over(s, fds[0]);
+	end();
+}
+
 /* ---- without the inbox, in the ring ---- */
 
 TEST(without_the_inbox_the_ring_gives_topics_and_gaps)
@@ -436,6 +682,18 @@ TEST(without_the_inbox_the_ring_gives_topics_and_gaps)
 }
 
 static const struct CMUnitTest tests[] = {
+	cmocka_unit_test(a_poll_is_what_is_there_in_each_form_and_the_end),
+	cmocka_unit_test(a_list_of_several_pages_is_one_with_heartbeats_that_say_nothing),
+	cmocka_unit_test(a_poll_tells_the_first_gap),
+	cmocka_unit_test(a_poll_above_the_newest_is_told_so_and_where_that_is),
+	cmocka_unit_test(a_poll_of_a_copy_ends_where_that_does),
+	cmocka_unit_test(the_newest_of_a_poll_are_those_of_when_they_were_looked_for),
+	cmocka_unit_test(a_poll_that_cannot_be_read_is_cut_off),
+	cmocka_unit_test(a_replay_that_comes_to_the_end_of_its_topic_ends),
+	cmocka_unit_test(it_goes_on_until_each_topic_has_ended),
+	cmocka_unit_test(an_end_that_is_no_longer_there_counts_where_it_was),
+	cmocka_unit_test(who_reads_the_end_from_the_ring_ends_and_is_told_how_far_it_came),
+	cmocka_unit_test(one_whose_socket_is_full_at_its_end_is_written_to_its_last_byte),
 	cmocka_unit_test(without_the_inbox_the_ring_gives_topics_and_gaps),
 	cmocka_unit_test(what_the_ring_has_in_another_form_comes_from_the_store),
 	cmocka_unit_test(the_first_block_comes_with_the_first_message_and_stands_before_it),

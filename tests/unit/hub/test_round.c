@@ -584,8 +584,59 @@ TEST(without_the_inbox_a_stream_gets_its_topics_and_what_tells_of_a_gap)
 	end();
 }
 
+TEST(a_stream_whose_topics_have_all_ended_is_told_of_with_its_cursor)
+{
+	struct side *until, *stays, *both;
+
+	begin();
+	until = listening("u", LIST("t"));
+	both = listening("u", LIST("t", "s"));
+	stays = listening("u", LIST("t"));
+	stream_until_new(until->s);
+	stream_until_new(both->s);
+	until->s->until->by_topics = both->s->until->by_topics = true;
+	row(NULL, "t", NULL, "a");
+	run();
+	assert_int_equal(n_incomplete, 0);
+	row(NULL, "t", "rowcast.end", "{}");
+	row("v", NULL, NULL, "of another");
+	run();
+	assert_int_equal(n_incomplete, 1);
+	assert_ptr_equal(incomplete[0].s, until->s);
+	assert_int_equal(incomplete[0].outcome, 0);
+	assert_int_equal(incomplete[0].cursor, 3);
+	row(NULL, "s", "rowcast.end", "{}");
+	run();
+	assert_int_equal(n_incomplete, 2);
+	assert_ptr_equal(incomplete[1].s, both->s);
+	for (int i = 0; i < 2; i++)
+		is_sent(stays, i == 0 ? "id: 1\ndata: a\n\n" : "id: 2\nevent: rowcast.end\ndata: {}\n\n");
+	is_sent(stays, NULL);
+	end();
+}
+
+TEST(what_is_joined_for_one_stream_is_whole_for_another)
+{
+	struct side *joins, *plain;
+
+	begin();
+	joins = listening("u", LIST("t"));
+	joins->s->join = mem_strdup("delta");
+	plain = listening("u", LIST("t"));
+	row(NULL, "t", "delta", "a");
+	row(NULL, "t", "delta", "b");
+	row("u", "t", "delta", "c");
+	run();
+	is_sent(joins, "id: 2\nevent: delta\ndata: ab\n\nid: 3\nevent: delta\ndata: c\n\n");
+	is_sent(plain, "id: 1\nevent: delta\ndata: a\n\nid: 2\nevent: delta\ndata: b\n\nid: 3\nevent: delta\ndata: c\n\n");
+	assert_int_equal(joins->s->told, 3);
+	end();
+}
+
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(without_the_inbox_a_stream_gets_its_topics_and_what_tells_of_a_gap),
+	cmocka_unit_test(a_stream_whose_topics_have_all_ended_is_told_of_with_its_cursor),
+	cmocka_unit_test(what_is_joined_for_one_stream_is_whole_for_another),
 	cmocka_unit_test(a_message_goes_to_those_it_is_for),
 	cmocka_unit_test(messages_of_all_kinds_are_merged_in_the_order_of_ids_and_written_once),
 	cmocka_unit_test(each_delivery_counts_with_the_time_since_its_block_was_found),

@@ -18,7 +18,7 @@ begin(size_t n, size_t data_len)
 		block_add(block, &(struct message){ .id = (int64_t)i + 7, .data = data,
 		    .data_len = data_len });
 	free(data);
-	slices_clear(&slices, ENCODING_PLAIN);
+	slices_clear(&slices, ENCODING_PLAIN, NULL);
 }
 
 static void
@@ -38,7 +38,7 @@ event(size_t entry)
 {
 	size_t len;
 
-	return block_event(block, ENCODING_PLAIN, &block->entries[entry], &len);
+	return block_bytes(block, ENCODING_PLAIN, &block->entries[entry], &len, NULL);
 }
 
 TEST(messages_that_lie_one_after_the_other_are_one_slice)
@@ -65,7 +65,7 @@ TEST(what_is_cleared_is_empty)
 {
 	begin(2, 10);
 	add(0);
-	slices_clear(&slices, ENCODING_PLAIN);
+	slices_clear(&slices, ENCODING_PLAIN, NULL);
 	assert_int_equal(slices.n, 0);
 	assert_int_equal(slices.n_bytes, 0);
 	assert_int_equal(slices.n_messages, 0);

@@ -250,7 +250,7 @@ TEST(a_stream_wants_what_is_for_its_user_and_its_topics)
 
 	topics[0] = mem_strdup("a");
 	topics[1] = mem_strdup("b");
-	s = stream_new((struct filter){ mem_strdup("u"), topics, 2 });
+	s = stream_new((struct filter){ .user = mem_strdup("u"), .topics = topics, .n_topics = 2 });
 	assert_true(stream_wants(s, NULL, NULL));
 	assert_true(stream_wants(s, "u", NULL));
 	assert_true(stream_wants(s, "u", "b"));
@@ -260,12 +260,17 @@ TEST(a_stream_wants_what_is_for_its_user_and_its_topics)
 	assert_false(stream_wants(s, "u", "c"));
 	assert_false(stream_wants(s, NULL, "A"));
 	assert_false(stream_wants(s, NULL, "ab"));
+	s->filter.topics_only = true;
+	assert_false(stream_wants(s, NULL, NULL));
+	assert_false(stream_wants(s, "u", NULL));
+	assert_true(stream_wants(s, "u", "b"));
+	assert_true(stream_wants(s, NULL, "a"));
 	stream_free(s);
 }
 
 TEST(a_stream_that_was_never_admitted_hangs_up_when_it_is_freed)
 {
-	struct stream *s = stream_new((struct filter){ mem_strdup("u"), NULL, 0 });
+	struct stream *s = stream_new((struct filter){ .user = mem_strdup("u") });
 	struct peer asker;
 
 	s->reply.conn = conn_of(peer_pair(&asker));

@@ -30,7 +30,7 @@ join(int64_t cursor)
 	s->cursor = s->told = cursor;
 	s->cursor_form = STREAM_CURSOR_OFF;
 	s->reply = (struct reply){ .conn = conn_of(peer_pair(&peer)), .request_id = 1 };
-	reply_stream_head(&s->reply, &s->unsent);
+	reply_stream_head(&s->reply, &s->unsent, "text/event-stream", NULL);
 	hub_join(hub, s, false);
 	expect_head(&peer);
 }
@@ -470,7 +470,7 @@ join_as(struct peer *into, enum encoding encoding, int64_t cursor)
 	s->cursor = s->told = cursor;
 	s->cursor_form = STREAM_CURSOR_OFF;
 	s->reply = (struct reply){ .conn = conn_of(peer_pair(into)), .request_id = 1 };
-	reply_stream_head(&s->reply, &s->unsent);
+	reply_stream_head(&s->reply, &s->unsent, "text/event-stream", NULL);
 	hub_join(hub, s, false);
 	expect_head(into);
 }

@@ -35,14 +35,28 @@ teardown(void **state __attribute__((unused)))
 	return 0;
 }
 
+/* What a request has beside its query; of the token NULL is that of the setup. */
+struct asking {
+	const char *accept, *none_match, *last_event_id, *authorization;
+	bool head;
+};
+
+static void
+ask_as(struct peer *peer, const char *query, const struct asking *how)
+{
+	struct request request = { .method = how->head ? "HEAD" : "GET", .query = query, .accept = how->accept,
+		.if_none_match = how->none_match, .last_event_id = how->last_event_id,
+		.authorization = how->authorization != NULL ? how->authorization : authorization };
+
+	request.reply = (struct reply){ .conn = conn_of(peer_pair(peer)), .request_id = 1, .head = how->head };
+	events_handle(&rowcast.service, &request);
+	assert_null(request.reply.conn);
+}
+
 static void
 ask(struct peer *peer, const char *query)
 {
-	struct request request = { .method = "GET", .query = query, .authorization = authorization };
-
-	request.reply = (struct reply){ .conn = conn_of(peer_pair(peer)), .request_id = 1 };
-	events_handle(&rowcast.service, &request);
-	assert_null(request.reply.conn);
+	ask_as(peer, query, &(struct asking){ 0 });
 }
 
 static void
@@ -148,6 +162,9 @@ TEST(a_parameter_that_is_misspelt_is_told_what_was_meant)
 		{ "lasts=5", "/events has no parameter lasts: did you mean last?" },
 		{ "fromat=json", "/events has no parameter fromat: did you mean format?" },
 		{ "tokens=x", "/events has no parameter tokens: did you mean token?" },
+		{ "pole=1", "/events has no parameter pole: did you mean poll?" },
+		{ "Inbox=off", "/events has no parameter Inbox: did you mean inbox?" },
+		{ "joins=x", "/events has no parameter joins: did you mean join?" },
 		{ "topic=news&topic%5B%5D=room/1", "/events has no parameter of that name: did you mean topic?" },
 		{ "%3Ctopic=", "/events has no parameter of that name: did you mean topic?" },
 		{ "topic%ff=", "/events has no parameter of that name: did you mean topic?" },
@@ -159,20 +176,20 @@ TEST(a_parameter_that_is_misspelt_is_told_what_was_meant)
 
 TEST(a_parameter_that_is_near_none_is_told_which_there_are)
 {
-	static const char *const harmless[] = { "utm", "x", "poll", "msg", "id.x-y" };
+	static const char *const harmless[] = { "utm", "x", "msg", "id.x-y" };
 	static const char *const odd[] = { "%00", "topic%00=news", "%3Cscript%3E", "%0D%0AX:", "a%20b", "=x",
 		"%C3%A4", "abcdefghijklmnopqrstuvwxyz0123456" };
 	char *sentence;
 
 	for (size_t i = 0; i < sizeof(harmless) / sizeof(harmless[0]); i++) {
 		sentence = mem_printf("/events has no parameter %s, only topic, lastEventId, cursor,"
-		    " since, last, inbox, format and token", harmless[i]);
+		    " since, last, inbox, format, join, until, poll and token", harmless[i]);
 		expect(harmless[i], 400, sentence);
 		free(sentence);
 	}
 	for (size_t i = 0; i < sizeof(odd) / sizeof(odd[0]); i++)
 		expect(odd[i], 400, "/events has no parameter of that name, only topic, lastEventId,"
-		    " cursor, since, last, inbox, format and token");
+		    " cursor, since, last, inbox, format, join, until, poll and token");
 }
 
 TEST(names_that_begin_with_an_underscore_pass)
@@ -436,6 +453,315 @@ TEST(a_start_in_each_form_of_cursor)
 	hang_up(&peer);
 }
 
+/* ---- polls ---- */
+
+#define JSON "application/json"
+#define LINES "application/x-ndjson"
+
+/* answer_of returns a whole answer, good until the next one. */
+static const char *
+answer_of(const char *query, const struct asking *how, int status)
+{
+	static struct peer peer;
+
+	hang_up(&peer);
+	ask_as(&peer, query, how);
+	return expect_reply(&peer, status);
+}
+
+static void
+poll_is(const char *query, const char *accept, const char *body)
+{
+	const char *answer = answer_of(query, &(struct asking){ .accept = accept }, 200);
+
+	assert_string_equal(strstr(answer, "\r\n\r\n") + 4, body);
+}
+
+/* blocks_are is for events: the first block has a time of its own. */
+static void
+blocks_are(const char *query, const char *rest)
+{
+	const char *answer = answer_of(query, &(struct asking){ 0 }, 200), *body = strstr(answer, "\r\n\r\n") + 4;
+	int retry_ms, at = 0;
+
+	assert_int_equal(sscanf(body, "retry: %d%n", &retry_ms, &at), 1);
+	assert_string_equal(body + at, rest);
+}
+
+#define SIX "{\"id\":6,\"data\":\"six\",\"created_at\":1900000005}"
+#define EIGHT "{\"id\":8,\"data\":\"eight\",\"created_at\":1900000007}"
+
+TEST(a_poll_is_an_answer_in_the_form_that_is_asked_for)
+{
+	static const char *const heads[] = { "Cache-Control: private, no-cache\r\n", "\r\nETag: W/\"", "\r\nVary: Accept\r\n" };
+	const char *answer;
+
+	poll_is("poll=1&lastEventId=5", JSON, "{\"messages\":[\n" SIX ",\n" EIGHT "],\"cursor\":8}\n");
+	poll_is("poll=1&lastEventId=5", LINES, SIX "\n" EIGHT "\n"
+	    "{\"event\":\"rowcast.cursor\",\"id\":8,\"data\":{\"id\":8}}\n");
+	blocks_are("poll=1&lastEventId=5", "\nid: 5\n\nid: 6\ndata: six\n\nid: 8\ndata: eight\n\n");
+	blocks_are("poll=1&lastEventId=6&format=json", "\nid: 6\n\nid: 8\ndata: " EIGHT "\n\n");
+	/* What was passed over moves the cursor. */
+	blocks_are("poll=1&lastEventId=6&cursor=event", "\nid: 6\nevent: rowcast.cursor\n"
+	    "data: {\"id\":6,\"user\":\"42\",\"heartbeat\":15}\n\nid: 8\ndata: eight\n\n");
+	/* Without an id: nothing, and where now is. */
+	poll_is("poll=1", JSON, "{\"messages\":[],\"cursor\":8}\n");
+	poll_is("poll=1", LINES, "{\"event\":\"rowcast.cursor\",\"id\":8,\"data\":{\"id\":8}}\n");
+	blocks_are("poll=1", "\nid: 8\n\n");
+	poll_is("poll=1&last=1", JSON, "{\"messages\":[\n" EIGHT "],\"cursor\":8}\n");
+	poll_is("poll=1&since=1900000006", JSON, "{\"messages\":[\n" EIGHT "],\"cursor\":8}\n");
+	poll_is("poll=1&last=1", LINES, EIGHT "\n{\"event\":\"rowcast.cursor\",\"id\":8,\"data\":{\"id\":8}}\n");
+	poll_is("poll=1&last=1&cursor=off", LINES, EIGHT "\n");
+	poll_is("poll=1&cursor=off", LINES, "");
+	poll_is("poll=1&cursor=off", NULL, "");
+	poll_is("poll=1&cursor=event", LINES, "{\"event\":\"rowcast.cursor\",\"id\":8,"
+	    "\"data\":{\"id\":8,\"user\":\"42\",\"heartbeat\":15}}\n"
+	    "{\"event\":\"rowcast.cursor\",\"id\":8,\"data\":{\"id\":8}}\n");
+	for (size_t i = 0; i < 3; i++)
+		for (int head = 0; head < 2; head++) {
+			answer = answer_of("poll=1", &(struct asking){ .accept = JSON, .head = head }, 200);
+			expect_text(answer, heads[i]);
+			expect_text(answer, "\r\nContent-Type: application/json\r\n");
+			if (head)
+				assert_string_equal(strstr(answer, "\r\n\r\n"), "\r\n\r\n");
+		}
+}
+
+TEST(the_form_is_the_one_that_is_named_first)
+{
+	static const struct { const char *accept, *type; } forms[] = {
+		{ NULL, "text/event-stream" }, { "*/*", "text/event-stream" }, { "text/html, */*", "text/event-stream" },
+		{ JSON, JSON }, { LINES, LINES }, { LINES ", " JSON, LINES }, { JSON ";q=1, " LINES, JSON },
+		{ "text/event-stream, " LINES, "text/event-stream" }, { "APPLICATION/JSON", JSON },
+	};
+
+	for (size_t i = 0; i < sizeof(forms) / sizeof(forms[0]); i++) {
+		char *line = mem_printf("\r\nContent-Type: %s\r\n", forms[i].type);
+
+		expect_text(answer_of("poll=1", &(struct asking){ .accept = forms[i].accept }, 200), line);
+		free(line);
+	}
+}
+
+TEST(a_poll_tells_the_gap_in_each_form)
+{
+	poll_is("poll=1&lastEventId=2", JSON, "{\"messages\":[\n" SIX ",\n" EIGHT "],\"gap\":"
+	    "{\"reason\":\"expired\",\"requested\":\"2\",\"oldest\":6,\"newest\":8},\"cursor\":8}\n");
+	poll_is("poll=1&lastEventId=99", LINES, "{\"event\":\"rowcast.gap\",\"id\":8,\"data\":"
+	    "{\"reason\":\"ahead\",\"requested\":\"99\",\"oldest\":6,\"newest\":8}}\n"
+	    "{\"event\":\"rowcast.cursor\",\"id\":8,\"data\":{\"id\":8}}\n");
+	poll_is("poll=1&lastEventId=%22x", JSON, "{\"messages\":[],\"gap\":"
+	    "{\"reason\":\"invalid\",\"requested\":\"\\\"x\",\"oldest\":6,\"newest\":8},\"cursor\":8}\n");
+}
+
+/* tag_of returns what is between the quotes of an answer's ETag; the caller frees it. */
+static char *
+tag_of(const char *query, const struct asking *how)
+{
+	const char *at = strstr(answer_of(query, how, 200), "ETag: W/\"");
+
+	assert_non_null(at);
+	return mem_printf("%.*s", (int)strcspn(at + 9, "\""), at + 9);
+}
+
+TEST(who_has_the_answer_is_not_sent_it_again)
+{
+	static const char *const forms[] = { "W/\"%s\"", "\"%s\"", "\"x\", W/\"%s\"", "W/\"%s\",\"y\"" };
+	char *tag = tag_of("poll=1&lastEventId=5", &(struct asking){ .accept = JSON });
+
+	for (size_t i = 0; i < sizeof(forms) / sizeof(forms[0]); i++) {
+		struct buf known = BUF_EMPTY;
+		const char *at = strstr(forms[i], "%s"), *answer;
+		char *text;
+
+		buf_add(&known, forms[i], (size_t)(at - forms[i]));
+		buf_add_str(&known, tag);
+		buf_add_str(&known, at + 2);
+		text = buf_take(&known);
+		answer = answer_of("poll=1&lastEventId=5", &(struct asking){ .accept = JSON, .none_match = text }, 304);
+		expect_text(answer, "\r\nETag: W/\"");
+		expect_text(answer, tag);
+		assert_string_equal(strstr(answer, "\r\n\r\n"), "\r\n\r\n");
+		assert_null(strstr(answer, "\nContent-Type"));
+		free(text);
+	}
+	answer_of("poll=1&lastEventId=5", &(struct asking){ .accept = JSON, .none_match = "\"0\"" }, 200);
+	free(tag);
+}
+
+/* differs: with the tag of the one, the other is answered. */
+static void
+differs(const char *query, const struct asking *one, struct asking other, const char *then)
+{
+	char *tag = tag_of(query, one), *known = mem_printf("W/\"%s\"", tag);
+
+	if (then != NULL)
+		table_run(&table, then);
+	other.none_match = known;
+	answer_of(query, &other, 200);
+	free(known);
+	free(tag);
+}
+
+TEST(whatever_changes_the_answer_changes_its_tag)
+{
+	const char *query = "poll=1&lastEventId=5";
+	struct asking json = { .accept = JSON };
+	char *other = bearer_of(&rowcast, "43", NULL);
+
+	differs(query, &json, (struct asking){ .accept = LINES }, NULL);
+	differs(query, &json, (struct asking){ .accept = JSON, .authorization = other }, NULL);
+	/* The header wins, and is not in the address. */
+	differs(query, &json, (struct asking){ .accept = JSON, .last_event_id = "6" }, NULL);
+	differs("poll=1", &json, (struct asking){ .accept = JSON, .last_event_id = "x" }, NULL);
+	differs("poll=1", &(struct asking){ .accept = JSON, .last_event_id = "x" },
+	    (struct asking){ .accept = JSON, .last_event_id = "y" }, NULL);
+	/* With no new id: what is erased, and what retention deletes. */
+	table_run(&table, "INSERT INTO message(data, created_at) VALUES('nine', 1900000008), ('ten', 1900000009)");
+	differs(query, &json, json, "DELETE FROM message WHERE id = 9");
+	differs("poll=1&lastEventId=4", &json, json,
+	    "BEGIN; DELETE FROM message WHERE id <= 7; UPDATE rowcast_state SET trimmed = 7; COMMIT");
+	differs(query, &json, json, "INSERT INTO message(user, data) VALUES('43', 'eleven')");
+	free(other);
+}
+
+TEST(a_poll_has_nothing_that_the_token_does_not_grant)
+{
+	char *other = bearer_of(&rowcast, "43", NULL);
+	const char *answer;
+
+	answer_of("poll=1&topic=other", &(struct asking){ .accept = JSON }, 403);
+	answer_of("poll=1&topic=rowcast.status", &(struct asking){ .accept = JSON }, 403);
+	answer_of("poll=1&topic=news", &(struct asking){ .accept = JSON, .authorization = other }, 403);
+	answer_of("poll=1", &(struct asking){ .accept = JSON, .authorization = "Bearer x" }, 401);
+	table_run(&table, "INSERT INTO message(user, topic, data) VALUES('43', NULL, 'secret'), ('43', 'news', 'secret'),"
+	    " (NULL, 'room/1', 'secret'), ('42', 'room/2', 'mine')");
+	answer = answer_of("poll=1&since=all&topic=room/2", &(struct asking){ .accept = JSON }, 200);
+	expect_text(answer, "\"data\":\"mine\"");
+	assert_null(strstr(answer, "secret"));
+	answer = answer_of("poll=1&last=1000&topic=room/2&inbox=off", &(struct asking){ .accept = JSON }, 200);
+	expect_text(answer, "{\"messages\":[\n{\"id\":15,\"user\":\"42\",\"topic\":\"room/2\",\"data\":\"mine\"");
+	assert_null(strstr(answer, "eight"));
+	free(other);
+}
+
+/* ---- lines ---- */
+
+/* expect_line: what comes next is this and a line break. */
+static void
+expect_line(struct peer *peer, const char *line)
+{
+	const char *end;
+
+	while (peer->content.len == 0
+	    || (end = memchr(peer->content.bytes + peer->at, '\n', peer->content.len - peer->at)) == NULL)
+		expect_record(peer);
+	assert_int_equal(end - (peer->content.bytes + peer->at), strlen(line));
+	assert_memory_equal(peer->content.bytes + peer->at, line, strlen(line));
+	peer->at += strlen(line) + 1;
+}
+
+TEST(a_stream_may_be_lines)
+{
+	struct asking lines = { .accept = LINES };
+	struct peer peer;
+
+	ask_as(&peer, "lastEventId=99&topic=news", &lines);
+	expect_line(&peer, "Status: 200 OK\r");
+	expect_line(&peer, "Content-Type: application/x-ndjson\r");
+	while (strncmp(peer.content.bytes + peer.at, "\r\n", 2) != 0)
+		peer.at = (size_t)(strchr(peer.content.bytes + peer.at, '\n') + 1 - peer.content.bytes);
+	expect_line(&peer, "\r");
+	expect_line(&peer, "");  /* so that the head is not held back */
+	expect_line(&peer, "{\"event\":\"rowcast.gap\",\"id\":15,\"data\":"
+	    "{\"reason\":\"ahead\",\"requested\":\"99\",\"oldest\":8,\"newest\":15}}");
+	table_run(&table, "INSERT INTO message(topic, event, data, created_at) VALUES('news', 'e', 'a' || char(10) || 'b', 5)");
+	expect_line(&peer, "{\"id\":16,\"topic\":\"news\",\"event\":\"e\",\"data\":\"a\\u000ab\",\"created_at\":5}");
+	hang_up(&peer);
+	ask_as(&peer, "cursor=event&format=json", &lines);
+	while (peer.content.len == 0 || strstr(peer.content.bytes, "\r\n\r\n") == NULL)
+		expect_record(&peer);
+	peer.at = (size_t)(strstr(peer.content.bytes, "\r\n\r\n") + 4 - peer.content.bytes);
+	expect_line(&peer, "{\"event\":\"rowcast.cursor\",\"id\":16,\"data\":{\"id\":16,\"user\":\"42\",\"heartbeat\":15}}");
+	hang_up(&peer);
+}
+
+/* ---- join= ---- */
+
+TEST(deltas_are_joined_in_each_form)
+{
+	table_run(&table, "INSERT INTO message(topic, event, data, created_at) VALUES('news', 'd', 'a', 5),"
+	    " ('news', 'd', '\"' || char(10), 6), ('news', 'd', 'c', 7), ('room/1', 'd', 'x', 8)");
+	poll_is("poll=1&join=d&lastEventId=16&topic=news&topic=room/1", JSON, "{\"messages\":[\n"
+	    "{\"id\":19,\"topic\":\"news\",\"event\":\"d\",\"data\":\"a\\\"\\u000ac\",\"created_at\":7},\n"
+	    "{\"id\":20,\"topic\":\"room/1\",\"event\":\"d\",\"data\":\"x\",\"created_at\":8}],\"cursor\":20}\n");
+	poll_is("poll=1&join=d&lastEventId=17&topic=news", LINES,
+	    "{\"id\":19,\"topic\":\"news\",\"event\":\"d\",\"data\":\"\\\"\\u000ac\",\"created_at\":7}\n"
+	    "{\"event\":\"rowcast.cursor\",\"id\":20,\"data\":{\"id\":20}}\n");
+	blocks_are("poll=1&join=d&lastEventId=16&topic=news",
+	    "\nid: 16\n\nid: 19\nevent: d\ndata: a\"\ndata: c\n\nid: 20\n\n");
+	blocks_are("poll=1&join=d&lastEventId=17&topic=news&format=json", "\nid: 17\n\nid: 19\ndata: "
+	    "{\"id\":19,\"topic\":\"news\",\"event\":\"d\",\"data\":\"\\\"\\u000ac\",\"created_at\":7}\n\nid: 20\n\n");
+}
+
+/* ---- until=end ---- */
+
+TEST(after_the_end_there_is_no_content)
+{
+	struct asking json = { .accept = JSON };
+	struct peer peer;
+
+	table_run(&table, "INSERT INTO message(topic, event, data) VALUES('room/a', NULL, 'a'),"
+	    " ('room/a', 'rowcast.end', '{}'), ('room/b', NULL, 'b')");
+	/* 21 to 23. Who has not seen it gets it first. */
+	begins(&peer, "until=end&topic=room/a&lastEventId=20", 20);
+	expect_message(&peer, 21, "a");
+	expect_event(&peer, "id: 22\nevent: rowcast.end\ndata: {}");
+	expect_event(&peer, "id: 23");
+	expect_end(&peer);
+	hang_up(&peer);
+	answer_of("until=end&topic=room/a&lastEventId=22", &(struct asking){ 0 }, 204);
+	answer_of("until=end&topic=room/a&lastEventId=23", &(struct asking){ 0 }, 204);
+	answer_of("until=end&topic=room/a", &(struct asking){ 0 }, 204);
+	answer_of("until=end&topic=room/a", &(struct asking){ .head = true }, 204);
+	answer_of("until=end&topic=room/a", &(struct asking){ .accept = LINES }, 204);
+	answer_of("until=end&topic=room/a&poll=1", &json, 204);
+	assert_null(strstr(answer_of("until=end&topic=room/a", &(struct asking){ 0 }, 204), "\nContent-Type"));
+	/* Each of them, and not those that nobody asks to wait for. */
+	begins(&peer, "until=end&topic=room/a&topic=room/b", 23);
+	table_run(&table, "INSERT INTO message(topic, event, data) VALUES('room/b', 'rowcast.end', '{}')");
+	expect_event(&peer, "id: 24\nevent: rowcast.end\ndata: {}");
+	expect_end(&peer);
+	hang_up(&peer);
+	passes("topic=room/a&lastEventId=24");
+	/* To have nothing new to say is no end. */
+	poll_is("poll=1&until=end&topic=room/c", JSON, "{\"messages\":[],\"cursor\":24}\n");
+	/* Whoever asks for what was before the end is given it, and comes to the end. */
+	ask(&peer, "until=end&topic=room/a&inbox=off&since=all");
+	expect_head(&peer);
+	expect_event(&peer, ":");
+	expect_start(&peer, 20);
+	expect_message(&peer, 21, "a");
+	expect_event(&peer, "id: 22\nevent: rowcast.end\ndata: {}");
+	expect_event(&peer, "id: 24");
+	expect_end(&peer);
+	hang_up(&peer);
+	expect("until=end", 400, "until=end needs a topic");
+	expect("inbox=off", 400, "inbox=off needs a topic");
+}
+
+/* What is no longer known to have ended is like any other. */
+TEST(an_end_that_is_forgotten_is_none)
+{
+	struct peer peer;
+
+	table_run(&table, "BEGIN; DELETE FROM message WHERE topic = 'room/a'; DELETE FROM rowcast_ended WHERE topic = 'room/a'; COMMIT");
+	begins(&peer, "until=end&topic=room/a", 24);
+	table_run(&table, "INSERT INTO message(topic, data) VALUES('room/a', 'again')");
+	expect_message(&peer, 25, "again");
+	hang_up(&peer);
+}
+
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(a_start_is_everything_a_time_or_a_number_of_messages),
 	cmocka_unit_test(topics_are_names_that_the_token_grants),
@@ -457,6 +783,16 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(an_id_of_its_own_wins),
 	cmocka_unit_test(what_was_deleted_is_no_gap_for_who_has_no_id),
 	cmocka_unit_test(a_start_in_each_form_of_cursor),
+	cmocka_unit_test(a_poll_is_an_answer_in_the_form_that_is_asked_for),
+	cmocka_unit_test(the_form_is_the_one_that_is_named_first),
+	cmocka_unit_test(a_poll_tells_the_gap_in_each_form),
+	cmocka_unit_test(who_has_the_answer_is_not_sent_it_again),
+	cmocka_unit_test(whatever_changes_the_answer_changes_its_tag),
+	cmocka_unit_test(a_poll_has_nothing_that_the_token_does_not_grant),
+	cmocka_unit_test(a_stream_may_be_lines),
+	cmocka_unit_test(deltas_are_joined_in_each_form),
+	cmocka_unit_test(after_the_end_there_is_no_content),
+	cmocka_unit_test(an_end_that_is_forgotten_is_none),
 };
 
 int

@@ -90,7 +90,7 @@ static const char *const families[] = {
 	" reason=client,expired,drain,kicked,revoked,ended,write,store",
 	"rowcast_streams_refused_total counter reason=max_streams,max_streams_per_user,descriptors",
 	"rowcast_requests_total counter path=/events,/msg,/healthz,/metrics,/status,/presence,other"
-	" code=200,201,204,400,401,403,404,405,408,409,413,415,429,503",
+	" code=200,201,204,304,400,401,403,404,405,408,409,413,415,429,503",
 	"rowcast_auth_failures_total counter"
 	" reason=missing,invalid,expired,not_yet,user,audience,issuer,revoked,scope,topic,origin",
 	"rowcast_messages_total counter way=http,table,upstream",
