@@ -20,6 +20,7 @@
 #include "app/command/command.h"
 #include "app/command/outlet.h"
 #include "app/command/manual.h"
+#include "app/command/relay.h"
 #include "app/publish/field.h"
 #include "app/store/store.h"
 #include "lib/buf.h"
@@ -31,7 +32,7 @@
 struct arguments {
 	struct command_conf conf;
 	struct command_list user, topic, event, key, ttl;  /* of each one; the rules of /msg say so */
-	bool all;
+	bool all, sse;
 	const char *data;
 };
 
@@ -47,6 +48,8 @@ static const struct manual_option options[] = {
 	    offsetof(struct arguments, key), true },
 	{ "ttl", "T", "how long it may be sent, such as 30s, 10m or 1h", offsetof(struct arguments, ttl),
 	    true },
+	{ "sse", NULL, "stdin is an event stream: each event is stored as it comes, and the topic ends"
+	    " with it", offsetof(struct arguments, sse), false },
 	{ 0 },
 };
 
@@ -304,17 +307,32 @@ throw_away(struct publisher *p)
 	free(bytes);
 }
 
+/* copy_stream copies stdin as an event stream. -1: logged. */
+static int
+copy_stream(struct publisher *p, const struct arguments *given, const struct conf *conf)
+{
+	if (take_options(p, given) != 0)
+		return -1;
+	p->like.message.event = mem_strdup(MESSAGE_EVENT_END);
+	if (field_check_end(&p->options, &p->like.message) == 0)
+		return relay_run(conf, p->like.message.topic);
+	log_errorx("publish: %s", p->error);
+	return -1;
+}
+
 /* publish publishes data, or where that is NULL the lines of stdin. -1: logged. */
 static int
 publish(struct publisher *p, const struct arguments *given)
 {
 	struct conf conf;
-	int rc = take_options(p, given);
+	int rc = given->sse ? 0 : take_options(p, given);
 
 	if (command_conf_load(&given->conf, &conf) < 0)
 		return -1;
 	p->max_message_bytes = conf.max_message_bytes;
-	if (rc == 0) {
+	if (given->sse) {
+		rc = copy_stream(p, given, &conf);
+	} else if (rc == 0) {
 		rc = outlet_open(&p->outlet, "publish", &conf);
 		if (rc == 0)
 			rc = given->data != NULL ? publish_one(p, given->data) : publish_stdin(p);
@@ -338,9 +356,15 @@ run(int argc, char *argv[])
 		manual_free(&manual_publish, &arguments);
 		return manual_misused(&manual_publish, "--all is everyone, without --user and --topic");
 	}
+	if (arguments.sse && (arguments.topic.n == 0 || arguments.user.n > 0 || arguments.all
+	    || arguments.event.n > 0 || arguments.key.n > 0 || arguments.ttl.n > 0
+	    || arguments.data != NULL)) {
+		manual_free(&manual_publish, &arguments);
+		return manual_misused(&manual_publish, "--sse needs --topic, and takes nothing else");
+	}
 	signal(SIGPIPE, SIG_IGN);  /* nobody may want the ids: the rest is published all the same */
 	rc = publish(&p, &arguments);
-	if (arguments.data == NULL)
+	if (arguments.data == NULL && !arguments.sse)
 		throw_away(&p);
 	message_free(&p.like.message);
 	free(p.waiting);
@@ -353,18 +377,21 @@ const struct manual manual_publish = {
 	.name = "publish",
 	.run = run,
 	.summary = "stores DATA, or each line of stdin, and prints the ids",
-	.synopsis = "[--user U] [--topic T] [--all] [--event E] [--key K] [--ttl T] [DATA]",
+	.synopsis = "[--user U] [--topic T] [--all] [--event E] [--key K] [--ttl T] [DATA]\n"
+	    "--sse --topic T",
 	.description = "Stores a message, or without DATA each line of stdin as one, and prints the id of"
 	    " each. Whom it is for has to be said: --user, --topic, both, or --all. A line that is no"
 	    " message (not UTF-8, too long) is named, and repaired or skipped; the others are stored, and"
 	    " stdin is read to its end. No rowcast has to be running; where several machines share a log,"
-	    " that is published to.",
+	    " that is published to. With --sse stdin is an event stream: data and name of each event are"
+	    " stored as they come, and the topic ends at [DONE] or rowcast.end, or as aborted where the"
+	    " stream breaks off before.",
 	.options = options,
 	.operand = { "DATA", "DATA", "the message; without it each line of stdin is one",
 	    offsetof(struct arguments, data), false },
 	.exits = (const struct manual_exit[]){
 		{ 0, "all of it is stored, or was by its key" },
-		{ 1, "something was not, or was repaired; what it was stands on stderr" },
+		{ 1, "something was not, or was repaired, or a stream broke off; what it was stands on stderr" },
 		{ 2, "it was wrongly used, and nothing is stored" },
 		{ 0 },
 	},
@@ -372,8 +399,8 @@ const struct manual manual_publish = {
 		{ "rowcast publish --user 42 --event order --key order-9 '{\"id\":9}'",
 		    "to user 42, once, however often it is run" },
 		{ "make 2>&1 | rowcast publish --topic build", "each line, to whoever has asked for the topic" },
-		{ "rowcast publish --all --ttl 1h 'maintenance at 5pm'",
-		    "to everyone, also to who comes within an hour" },
+		{ "curl -N http://127.0.0.1:8000/answer | rowcast publish --sse --topic run:7",
+		    "an answer, durable from its first token on; who comes late gets all of it" },
 		{ 0 },
 	},
 };

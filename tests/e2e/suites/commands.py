@@ -575,7 +575,7 @@ def help_and_version_say_what_there_is(site):
             expect.equal((done.returncode, done.stdout, done.stderr), (0, page.stdout, ''), f'{command} {words}')
         pages.add(page.stdout)
     expect.equal(len(pages), 8, 'each has its own')
-    for command, options in (('publish', ['--user U', '--topic T', '--all', '--event E', '--key K', '--ttl T', 'DATA']),
+    for command, options in (('publish', ['--user U', '--topic T', '--all', '--event E', '--key K', '--ttl T', '--sse', 'DATA']),
                              ('token', ['--user U', '--topic T', '--scope S', '--ttl T', '--check TOKEN']),
                              ('tail', ['--after ID', '--user U', '--topic T']), ('status', ['--streams', '--json'])):
         page = rowcast(site, command, '--help').stdout
