@@ -57,7 +57,12 @@ export type State = 'connecting' | 'live' | 'reconnecting' | 'offline' | 'refuse
 export type TokenReason = 'connect' | 'renew' | 'expired' | 'refused' | 'revoked';
 
 export interface Options {
-	/** Of `/events`, against the page's base; `msg` is taken to be beside it. Default `events`. */
+	/**
+	 * Of `/events`, against the page's base; `msg` is taken to be beside it. Default `events`.
+	 * Its query is kept, and names whatever else the server is asked for:
+	 * `events?inbox=off&join=token&until=end` reads an answer that ends. A stream comes back
+	 * once after its end, and is `ended` then; close it at `end`, and it need not.
+	 */
 	url?: string | URL;
 	/** A token that is not renewed. Without it and `getToken` the cookie counts. */
 	token?: string;

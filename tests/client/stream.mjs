@@ -300,6 +300,27 @@ streaming('204 ends it', {}, async (server, open) => {
   await until(() => stream.state === 'ended', 'ended');
 });
 
+/* What /events takes and the client has no option for. */
+streaming('the query of url is kept, and the stream ends with its topic', {}, async (server, open) => {
+  server.publish({ topic: 'run:7', data: 'a' });
+  const url = `${server.url}?inbox=off&join=token&until=end`;
+  const stream = await open.live({ url, topics: ['run:7'], since: 'all' }), ends = [];
+  stream.addEventListener('end', (e) => ends.push([e.topic, e.data]));
+  await has(stream, 'a');
+  server.publish({ topic: 'run:7', event: 'rowcast.end', data: '{"reason":"done"}' });
+  await until(() => ends.length, 'the end');
+  server.answers.push((request, response) => {
+    assert.match(request.url, /\?inbox=off&join=token&until=end&.*&lastEventId=2$/);
+    response.writeHead(204).end();
+  });
+  server.cut();
+  await until(() => stream.state === 'ended', 'ended');
+  assert.match(server.opened[0], /^inbox=off&join=token&until=end&.*topic=run%3A7&since=all$/);
+  assert.deepEqual(ends, [['run:7', '{"reason":"done"}']]);
+  assert.deepEqual([stream.states.at(-1), stream.reason, stream.retryAt, stream.got], ['ended', null, null, ['a']]);
+  await stream.send({ topic: 'run:8', msg: 'x' });   // that is over, and this page may write elsewhere
+});
+
 for (const status of [408, 429, 500, 502, 503]) {
   streaming(`${status} is tried again`, {}, async (server, open) => {
     server.answers.push((_, response) => response.writeHead(status).end('<html>'));
