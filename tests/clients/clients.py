@@ -58,7 +58,7 @@ class InPage:
         window.facts ??= {};
         window.sources ??= {};
         const facts = window.facts[key] = [], events = window.sources[key] = new EventSource(url, headers);
-        for (const name of ['message', 'order', 'rowcast.gap', 'rowcast.busy', 'rowcast.expired', 'rowcast.cursor'])
+        for (const name of ['message', 'order', 'rowcast.gap', 'rowcast.busy', 'rowcast.expired', 'rowcast.cursor', 'rowcast.end'])
             events.addEventListener(name, e => facts.push({event: e.type, data: e.data, id: e.lastEventId}));
         events.onerror = () => events.readyState === 2 && facts.push({closed: true});
     """
@@ -97,9 +97,9 @@ class Client:
     def prepare(self, line, folder):
         self.line, self.folder = line, folder
 
-    def start(self, tag, token, via=None, plain=False):
+    def start(self, tag, token, via=None, plain=False, more=''):
         via = via or self.via
-        query = f'_={tag}' + ('' if plain else self.query)
+        query = f'_={tag}' + ('' if plain else self.query) + more
         if via == 'query':
             query += '&token=' + token
         url = f'{self.line.url}/events?{query}'

@@ -32,14 +32,14 @@ def name(client):
     return f'`{bare.split(" ")[0]}` {version.rpartition("@")[2]}' if version else client.name
 
 
-HEAD = ['client', 'token in a header', 'a block without data', 'clean end', '401', '503', 'needs']
+HEAD = ['client', 'token in a header', 'a block without data', 'clean end', '204', '401', '503', 'needs']
 
 
 def row(one):
     found = one.found
     block = 'raised' if found['raises empty'] else '' if found['keeps cursor'] else 'its id is lost'
     return [name(one.client), 'yes' if found['header'] else 'no', block, 'comes back' if found['clean end'] == 'yes' else 'gives up',
-            found[401], found[503], one.client.advice]
+            found[204], found[401], found[503], one.client.advice]
 
 
 def table(trials):

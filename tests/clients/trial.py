@@ -24,7 +24,7 @@ class Trial:
         self.token = site.token(self.user)
         self.found = {}
         self.problems = []
-        self.main = self.plain = None
+        self.main = self.plain = self.answer = None
         self.away = False  # has it gone for good, until it is started anew?
         self.others = []
         self.expected = []
@@ -37,7 +37,7 @@ class Trial:
         self.expected = []
 
     def close(self):
-        for one in [self.main, self.plain, *self.others]:
+        for one in [self.main, self.plain, self.answer, *self.others]:
             if one is not None:
                 one.kill()
         self.client.close()
@@ -112,7 +112,7 @@ class Act:
             list(pool.map(self.prepare, self.all))
         for act in (self.carry_the_token, self.begin, self.cut_before_the_first_message, self.read_texts, self.restart_rowcast,
                     self.kill_the_web_server, self.cut_under_load, self.keep_retry, self.be_refused_for_a_moment,
-                    self.lose_history, self.get_503, self.get_401):
+                    self.lose_history, self.read_an_answer, self.get_503, self.get_401):
             began = time.monotonic()
             act()
             print(f'# {act.__name__.replace("_", " ")}: {time.monotonic() - began:.1f} s', flush=True)
@@ -135,7 +135,7 @@ class Act:
         waiting, deadline = list(self.trials if trials is None else trials), time.monotonic() + limit_s * self.site.slow
         while waiting and time.monotonic() < deadline:
             for one in waiting:
-                for running in filter(None, (one.main, one.plain)):
+                for running in filter(None, (one.main, one.plain, one.answer)):
                     running.look()
             waiting = [one for one in waiting if not condition(one)]
             time.sleep(0.02)
@@ -346,6 +346,46 @@ class Act:
             one.judge()
             if one.raised_empty(one.main) and not one.found['raises empty']:
                 one.problems.append('a message without data was raised after all')
+
+    def read_an_answer(self):
+        """A topic that ends, with until=end: each comes back once, from the end's id, and is
+        told 204. Does it come a second time?"""
+        def insert(*rows):
+            with sqlite3.connect(self.site.db, timeout=60) as connection:
+                connection.executemany('INSERT INTO message(topic, event, data) VALUES(?, ?, ?)',
+                                       [(topic(one), *row) for one in self.trials for row in rows])
+            connection.close()
+
+        def topic(one):
+            return f'run:{one.user}'
+
+        def of(one):
+            return one.line.of('answer')
+
+        def told(one):
+            return [fact['data'] for fact in one.answer.facts if fact.get('event') in ('message', 'rowcast.end') and fact['data']]
+
+        def came_after_204(one):
+            return any(request.status == 204 for request in of(one)[:-1])
+        insert((None, 'Hello'))
+        for one in self.trials:
+            one.answer = one.client.start('answer', self.site.token(one.user, topics=[topic(one)]),
+                                          more=f'&topic={topic(one)}&inbox=off&until=end&since=all')
+        self.each(lambda one: told(one) == ['Hello'], 'it has read the beginning of an answer')
+        for one in self.trials:
+            one.line.cut('answer')
+        self.each(lambda one: len(of(one)) > 1 and of(one)[-1].stands or one.found['cut'] == 'no', 'it is back after a cut')
+        insert((None, ' world'), ('rowcast.end', '{"reason":"done"}'))
+        self.each(lambda one: told(one)[1:] == [' world', '{"reason":"done"}'], 'it has read the end of an answer')
+        self.until(lambda one: came_after_204(one) or one.answer.closed, limit_s=NEVER_S)
+        for one in self.trials:
+            if told(one) != ['Hello', ' world', '{"reason":"done"}']:
+                one.problems.append(f'of an answer it has read {told(one)}')
+            if not any(request.status == 204 for request in of(one)):
+                one.problems.append('it did not come back to be told 204')
+            one.found[204] = 'comes back' if came_after_204(one) else 'stops'
+            one.answer.kill()
+            one.answer = None
 
     def get_503(self):
         for one in self.trials:

@@ -36,8 +36,8 @@ while :; do
 		case $line in *:status\ ???) status=${line##*:status } ;; esac
 	done < <(curl -sN -H 'Accept: text/event-stream' ${last_id:+-H "Last-Event-ID: $last_id"} "${carried[@]}" \
 		-w ':status %{http_code}' "$url")
-	# 200 has ended, 000 was cut before it began; a refusal stays one.
-	case $status in 4??) break ;; esac
+	# 200 has ended, 000 was cut before it began; a refusal stays one, and 204 is the end.
+	case $status in 204 | 4??) break ;; esac
 	sleep "$((retry / 1000)).$(printf %03d $((retry % 1000)))"
 done
 echo '{"closed": true}'

@@ -14,4 +14,4 @@ exports.headersOf = (via, token) => ({
 	none: {},
 })[via]
 
-exports.NAMES = ['message', 'order', 'rowcast.gap', 'rowcast.busy', 'rowcast.expired', 'rowcast.cursor']
+exports.NAMES = ['message', 'order', 'rowcast.gap', 'rowcast.busy', 'rowcast.expired', 'rowcast.cursor', 'rowcast.end']
