@@ -49,11 +49,28 @@ struct store *store_open(const char *name, enum store_access access);
  * anywhere, and leaves nothing of it to whatever has its name. */
 void store_close(struct store *store);
 
+/* A last will: that its topic is to end, since what somebody writes to it may break off
+ * (app/publish/following.h). It stands in the store so that it outlives the process. */
+struct store_will {
+	int64_t life;       /* of the process that wrote it */
+	int64_t number;     /* of the will; only within that life */
+	const char *topic;  /* lent */
+};
+
+enum store_will_change {
+	STORE_WILL_KEEP,    /* nothing */
+	STORE_WILL_WRITE,   /* it stands from now on */
+	STORE_WILL_REVOKE,  /* no more; topic need not be set */
+	STORE_WILL_CHANGES,
+};
+
 /* What one publisher asks to be appended: all of it or nothing. */
 struct append {
 	struct message *messages;  /* lent; n of them; id is filled in */
 	size_t n;
 	const char *publisher;     /* keys are unique for a publisher, not for all */
+	enum store_will_change will_change;  /* together with the messages, which may be none */
+	struct store_will will;    /* whose; of a life of the caller's, or one that is over */
 	bool existed;              /* out: a key was there already: its id, nothing inserted */
 	size_t n_existed;          /* out: of the messages, those with such a key */
 	bool refused;              /* out: the store itself refused it, the others stand */
@@ -235,6 +252,19 @@ void store_wait(struct store *store, int wake_fd);
  * where there is no more to do for now, or -1 (logged, unless merely busy). */
 int store_trim(struct store *store, int64_t keep_for_s, int64_t keep_rows, int max_rows);
 
+/* ---- last wills ---- */
+
+/* store_live begins a life, if the handle has none, and returns it: it lasts until
+ * store_close, or the end of the process, whatever ends that. An owner's handle, or one of a
+ * copy; what the latter commits from then on survives a power failure, too. */
+int64_t store_live(struct store *store);
+
+typedef void store_will_row(void *context, const struct store_will *will);
+
+/* store_read_wills passes the wills of lives that are over, and returns how many there are of
+ * others that last, without those of that one; or -1 (logged). */
+int store_read_wills(struct store *store, int64_t life, store_will_row *take, void *context);
+
 /* ---- a copy ----
  *
  * Where several machines share a log (app/upstream/upstream.h), each machine's store
@@ -306,6 +336,10 @@ int store_write_back(struct store *store, size_t *n_bytes);
  * seconds (0: until upto is higher). Returns how many, or -1 (logged, unless merely
  * busy). */
 int store_trim_copy(struct store *store, int64_t upto, int64_t keep_for_s, int max_rows);
+
+/* store_write_wills does what the appends say of wills, in one transaction, and nothing
+ * else: their messages go to the log. As store_follow. */
+int store_write_wills(struct store *store, struct append *const appends[], size_t n);
 
 struct store_revocation {
 	const char *user;

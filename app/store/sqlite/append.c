@@ -12,6 +12,7 @@
 #include "app/store/sqlite/fault.h"
 #include "app/store/sqlite/handle.h"
 #include "app/store/sqlite/replaced.h"
+#include "app/store/sqlite/will.h"
 #include "lib/buf.h"
 #include "lib/log.h"
 #include "lib/mem.h"
@@ -195,6 +196,8 @@ append_together(struct store *store, struct append *appends[], size_t n)
 	for (size_t i = 0; i < n; i++) {
 		struct append *append = appends[i];
 
+		if (!append->refused && outcome == 0)
+			outcome = will_change(store, append);
 		for (size_t k = 0; k < append->n && !append->refused && outcome == 0; k++) {
 			struct message *m = &append->messages[k];
 
@@ -263,6 +266,7 @@ append_one(struct store *store, struct append *append)
 		return outcome;
 	append->existed = false;
 	append->n_existed = 0;
+	outcome = will_change(store, append);
 	for (size_t i = 0; i < append->n && outcome == 0; i++) {
 		struct message *m = &append->messages[i];
 

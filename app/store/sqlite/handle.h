@@ -52,6 +52,7 @@ struct store {
 	struct sql_statement *insert, *insert_run, *by_key;
 	struct sql_statement *bounds, *read_all, *first_segment, *next_segment, *data_version;
 	struct sql_statement *revoke[2], *read_revoked, *ended, *any_ended, *end;
+	struct sql_statement *will[STORE_WILL_CHANGES];  /* will.c; of STORE_WILL_KEEP none */
 	struct read_runs filtered;     /* read.c */
 
 	/* learn.c: prepared when it is first asked */
@@ -77,6 +78,10 @@ struct store {
 		int outcome;
 		mono_us logged_at;
 	} fault;
+
+	/* will.c */
+	int64_t life;                  /* 0: none */
+	int life_fd;                   /* of the -wal, with the life's lock; -1: none */
 
 	/* wait.c */
 	struct filewatch watch;        /* fd -1 until store_wait is first called */

@@ -35,6 +35,7 @@
 #include "app/store/sqlite/replaced.h"
 #include "app/store/sqlite/revoked.h"
 #include "app/store/sqlite/schema.h"
+#include "app/store/sqlite/will.h"
 #include "lib/filewatch.h"
 #include "lib/log.h"
 #include "lib/mem.h"
@@ -62,8 +63,8 @@ store_open(const char *name, enum store_access access)
 	char *pragmas;
 	int outcome;
 
-	store->watch.fd = -1;
 	store->learned = -1;
+	store->watch.fd = store->life_fd = -1;
 	if (strncmp(name, scheme, strlen(scheme)) != 0) {
 		store->path = mem_strdup(name);
 		log_errorx("store: %s: must begin with %s", name, scheme);
@@ -101,6 +102,8 @@ store_open(const char *name, enum store_access access)
 	if (place_begin(store) < 0 || read_prepare(store) < 0
 	    || revoked_prepare(store) < 0 || ended_prepare(store) < 0)
 		goto fail;
+	if (writes && will_prepare(store) < 0)
+		goto fail;
 	if (access == STORE_OWNER && append_prepare(store) < 0)
 		goto fail;
 	if (access == STORE_COPY && copy_prepare(store) < 0)
@@ -123,6 +126,7 @@ store_close(struct store *store)
 	filewatch_close(&store->watch);
 	sql_close(store->sql);
 	sieve_free(&store->sieve);
+	will_end(store);
 	free(store->path);
 	free(store);
 }

@@ -27,6 +27,7 @@
 #include "app/store/sqlite/revoked.h"
 #include "app/store/sqlite/schema_copy.h"
 #include "app/store/sqlite/segment.h"
+#include "app/store/sqlite/will.h"
 #include "lib/clock.h"
 #include "lib/log.h"
 #include "lib/mem.h"
@@ -159,6 +160,7 @@ static const char *const schema_steps[] = {
 	"END;\n"
 	"DROP TRIGGER IF EXISTS message_revokes;\n"
 	ENDED_TABLE
+	WILL_TABLE
 	/* What holds longer than the message is noted by one trigger, since each is a program
 	 * of its own that is begun for every row. No UPSERT, and no INSERT OR anything: the
 	 * conflict clause of the statement that set it off would hold in its place. Rows of the

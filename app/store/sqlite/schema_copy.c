@@ -21,6 +21,7 @@
 #include "app/store/sqlite/refusal.h"
 #include "app/store/sqlite/revoked.h"
 #include "app/store/sqlite/segment.h"
+#include "app/store/sqlite/will.h"
 #include "lib/buf.h"
 #include "lib/log.h"
 #include "lib/sql.h"
@@ -151,6 +152,7 @@ static const char copy_schema[] =
 	"UPDATE rowcast_state SET name = lower(hex(randomblob(16)));\n"
 	/* Topics that ended here, in messages that are gone, mean nothing to the log. */
 	"DELETE FROM rowcast_ended;\n"
+	"DELETE FROM rowcast_following;\n"
 	COPY_GAPS;
 
 bool
@@ -248,7 +250,8 @@ schema_copy_step(int64_t version)
 {
 	static const char *const steps[] = {
 		REVOKED_TABLE "UPDATE rowcast_schema SET version = 5;\n",
-		"DROP TRIGGER IF EXISTS rowcast_copy_revokes;\n" ENDED_TABLE COPY_GAPS OUTBOX_ENDS "DROP TRIGGER rowcast_outbox_new;\n" OUTBOX_NEW
+		"DROP TRIGGER IF EXISTS rowcast_copy_revokes;\n" ENDED_TABLE WILL_TABLE
+		COPY_GAPS OUTBOX_ENDS "DROP TRIGGER rowcast_outbox_new;\n" OUTBOX_NEW
 		"UPDATE rowcast_schema SET version = 6;\n",
 	};
 

@@ -474,6 +474,7 @@ back_to_version_3(void)
 	store_close(store);
 	store = NULL;
 	does("DROP TRIGGER message_noted; DROP TRIGGER message_new; DROP TABLE rowcast_ended;"
+	    " DROP TABLE rowcast_following;"
 	    " DROP TABLE rowcast_revoked;"
 	    " ALTER TABLE rowcast_state DROP COLUMN name; UPDATE rowcast_schema SET version = 3;"
 	    " PRAGMA user_version = 3");
@@ -506,6 +507,7 @@ TEST(a_copy_of_version_4_is_upgraded_and_then_knows_who_is_revoked)
 	store_close(store);
 	store = NULL;
 	does("DROP INDEX rowcast_copy_gap; DROP INDEX rowcast_outbox_end; DROP TABLE rowcast_ended;"
+	    " DROP TABLE rowcast_following;"
 	    " DROP TABLE rowcast_revoked;"
 	    " UPDATE rowcast_schema SET version = 4; PRAGMA user_version = 4");
 	open_as(STORE_COPY);

@@ -117,6 +117,7 @@ lookalike(const char *name, const char *sql)
 	all = mem_printf("CREATE TABLE rowcast_state(trimmed, name); CREATE TABLE rowcast_schema(version INTEGER);"
 	    "CREATE TABLE rowcast_revoked(number, user, until);"
 	    "CREATE TABLE rowcast_ended(topic, id);"
+	    "CREATE TABLE rowcast_following(life, number, topic);"
 	    "INSERT INTO rowcast_schema VALUES(%d); %s", sqlite3_column_int(version, 0), sql);
 	sqlite3_finalize(version);
 	store_name = file_with(name, all);
