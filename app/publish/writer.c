@@ -9,7 +9,7 @@
  *
  * Any thread may submit, count and reload: what they share with it is the mailbox
  * and the atomics in struct writer. What it needs of a request comes with the
- * write, so the thread that submitted never waits for a commit. */
+ * order, so the thread that submitted never waits for a commit. */
 
 #include "app/publish/writer.h"
 
@@ -33,21 +33,18 @@ enum {
 
 /* One publication, from submit to answer. */
 struct write {
-	struct mail mail;
+	struct writer_order order;
 	struct publication publication;
 	struct message *messages;  /* of the publication, in one array */
 	char *publisher;
 	struct reply reply;
-	size_t n_bytes;
-	mono_us submitted_at;
-	struct append append;
 };
 
 /* Where the writer commits to. */
 struct sink {
 	mono_us patience;            /* how long who publishes waits; 0: as long as append does */
 
-	/* append commits the group, whose oldest write has waited since then. 0, or an
+	/* append commits the group, whose oldest order has waited since then. 0, or an
 	 * outcome for which `sentence` says what is to be answered. */
 	int (*append)(struct writer *writer, struct append *appends[], size_t n, mono_us since);
 	const char *(*sentence)(int outcome);
@@ -64,8 +61,9 @@ struct sink {
 
 struct writer {
 	const struct sink *sink;
-	struct store *store;         /* one of the two, by the sink */
-	struct upstream *log;
+	struct store *store;         /* beside a log the copy, or NULL */
+	struct upstream *log;        /* NULL: the store is the sink */
+	int64_t life;
 	writer_seen *seen;
 	struct origin *origin;       /* lent, or NULL */
 	struct mailbox submitted;
@@ -86,13 +84,10 @@ struct writer {
 	pthread_t thread;
 };
 
-static void
-write_free(struct write *w)
+static struct writer_order *
+order_of(struct mail *mail)
 {
-	publication_free(&w->publication);
-	free(w->messages);
-	free(w->publisher);
-	free(w);
+	return CONTAINER_OF(mail, struct writer_order, mail);
 }
 
 /* ---- answers ---- */
@@ -100,36 +95,62 @@ write_free(struct write *w)
 static void
 answer_stored(struct write *w)
 {
+	const struct append *append = &w->order.append;
 	struct buf json = BUF_EMPTY;
 	char *text;
 
 	if (w->publication.many) {
 		buf_add_str(&json, "{\"ids\":[");
-		for (size_t i = 0; i < w->append.n; i++)
+		for (size_t i = 0; i < append->n; i++)
 			buf_printf(&json, "%s%lld", i > 0 ? "," : "", (long long)w->messages[i].id);
 		buf_add_str(&json, "]}");
 	} else {
 		buf_printf(&json, "{\"id\":%lld}", (long long)w->messages[0].id);
 	}
 	text = buf_take(&json);
-	reply_json(&w->reply, w->append.existed && !w->publication.many ? 200 : 201, NULL, text);
+	reply_json(&w->reply, append->existed && !w->publication.many ? 200 : 201, NULL, text);
 	free(text);
 }
 
 static void
-answer(struct writer *writer, struct write *w, int outcome)
+answer(struct write *w)
 {
-	if (w->reply.conn == NULL)
-		return;
-	if (!w->append.stored && !w->append.refused)
-		reply_error(&w->reply, 503, "Retry-After: 1\r\n", writer->sink->sentence(outcome));
-	else if (w->append.ended)
+	switch (w->order.fate) {
+	case WRITER_STORED:
+		answer_stored(w);
+		break;
+	case WRITER_ENDED:
 		reply_error(&w->reply, 409, NULL, "the topic has ended");
-	else if (w->append.refused)
+		break;
+	case WRITER_REFUSED:
 		reply_error(&w->reply, 400, NULL,
 		    "nothing was stored: the table refuses the message; see the log");
-	else
-		answer_stored(w);
+		break;
+	case WRITER_FAILED:
+		reply_error(&w->reply, 503, "Retry-After: 1\r\n", w->order.sentence);
+	}
+}
+
+/* write_done answers a request, and frees what it has brought. */
+static void
+write_done(struct writer_order *order)
+{
+	struct write *w = CONTAINER_OF(order, struct write, order);
+
+	if (w->reply.conn != NULL)
+		answer(w);
+	publication_free(&w->publication);
+	free(w->messages);
+	free(w->publisher);
+	free(w);
+}
+
+static enum writer_fate
+fate_of(const struct append *append)
+{
+	if (!append->stored && !append->refused)
+		return WRITER_FAILED;
+	return append->ended ? WRITER_ENDED : append->refused ? WRITER_REFUSED : WRITER_STORED;
 }
 
 /* ---- commits ---- */
@@ -144,7 +165,7 @@ has_stored(struct append *const appends[], size_t n)
 	return false;
 }
 
-/* count counts a run of writes, the outcome of which is known: the messages that are in
+/* count counts a run of orders, the outcome of which is known: the messages that are in
  * the table and were not before, but for rowcast's own. */
 static void
 count(struct writer *writer, struct mail *first, const struct mail *rest, int outcome)
@@ -152,12 +173,12 @@ count(struct writer *writer, struct mail *first, const struct mail *rest, int ou
 	size_t n_stored = 0;
 
 	for (struct mail *mail = first; mail != rest; mail = mail->next) {
-		struct write *w = CONTAINER_OF(mail, struct write, mail);
+		const struct writer_order *order = order_of(mail);
 
-		if (w->append.stored && w->reply.conn != NULL)
-			n_stored += w->append.n - w->append.n_existed;
+		if (order->append.stored && !order->is_own)
+			n_stored += order->append.n - order->append.n_existed;
 		/* Who goes on after an end is answered; nobody need look into it. */
-		if (w->append.refused && !w->append.ended)
+		if (order->append.refused && !order->append.ended)
 			failures_add(&writer->counters.failures, FAILURE_REFUSED);
 	}
 	atomic_fetch_add(&writer->counters.n_committed, n_stored);
@@ -204,14 +225,14 @@ highest_id(struct append *const appends[], size_t n)
 	return highest;
 }
 
-/* is_over: has the write waited as long as the sink lets it? */
+/* is_over: has the order waited as long as the sink lets it? */
 static bool
-is_over(const struct writer *writer, const struct write *w, mono_us now)
+is_over(const struct writer *writer, const struct writer_order *order, mono_us now)
 {
-	return writer->sink->patience > 0 && now - w->submitted_at >= writer->sink->patience;
+	return writer->sink->patience > 0 && now - order->submitted_at >= writer->sink->patience;
 }
 
-/* commit takes a run of writes off the list, as many as make a group, and
+/* commit takes a run of orders off the list, as many as make a group, and
  * commits and answers them. It returns the rest of the list. Where the commit was
  * busy there is no rest: those behind in the list have waited for the lock as long
  * as the group has, and get the same answer. Those that have waited too long make a
@@ -221,20 +242,22 @@ commit(struct writer *writer, struct mail *mail)
 {
 	struct append *appends[WRITER_GROUP_MESSAGES];
 	struct mail *first = mail, *rest, *next;
-	struct write *oldest = CONTAINER_OF(first, struct write, mail);
+	struct writer_order *oldest = order_of(first);
 	size_t n = 0, n_messages = 0, n_answered = 0, n_bytes = 0;
 	mono_us now = clock_mono_us();
 	bool stored;
 	int outcome;
 
 	for (; mail != NULL; mail = mail->next) {
-		struct write *w = CONTAINER_OF(mail, struct write, mail);
+		struct writer_order *order = order_of(mail);
 
-		if (n > 0 && (n_messages + w->append.n > WRITER_GROUP_MESSAGES
-		    || is_over(writer, w, now) != is_over(writer, oldest, now)))
+		/* There is room for so many orders, and some have no message. */
+		if (n > 0 && (n_messages + order->append.n > WRITER_GROUP_MESSAGES
+		    || n == WRITER_GROUP_MESSAGES
+		    || is_over(writer, order, now) != is_over(writer, oldest, now)))
 			break;
-		appends[n++] = &w->append;
-		n_messages += w->append.n;
+		appends[n++] = &order->append;
+		n_messages += order->append.n;
 	}
 	rest = mail;
 	origin_begin(writer->origin, ORIGIN_WRITER);
@@ -253,13 +276,14 @@ commit(struct writer *writer, struct mail *mail)
 	if (writer->sink->is_for_all(outcome))
 		rest = NULL;
 	for (mail = first; mail != rest; mail = next) {
-		struct write *w = CONTAINER_OF(mail, struct write, mail);
+		struct writer_order *order = order_of(mail);
 
 		next = mail->next;
-		n_answered += w->append.n;
-		n_bytes += w->n_bytes;
-		answer(writer, w, outcome);
-		write_free(w);
+		n_answered += order->append.n;
+		n_bytes += order->n_bytes;
+		order->fate = fate_of(&order->append);
+		order->sentence = order->fate == WRITER_FAILED ? writer->sink->sentence(outcome) : NULL;
+		order->done(order);
 	}
 	if (outcome != 0) {
 		writer->n_failed_bytes = n_bytes;
@@ -357,16 +381,59 @@ static const struct sink table_sink = {
 
 /* ---- a log as the sink ---- */
 
+/* change_wills does in the copy what the appends of that kind say of wills. 0; else they
+ * are not there, and logged. */
+static int
+change_wills(struct writer *writer, struct append *const appends[], size_t n,
+    enum store_will_change change)
+{
+	struct append *changes[WRITER_GROUP_MESSAGES];
+	size_t n_changes = 0;
+
+	for (size_t i = 0; i < n; i++)
+		if (appends[i]->will_change == change
+		    && (change == STORE_WILL_WRITE || appends[i]->stored))
+			changes[n_changes++] = appends[i];
+	return n_changes > 0 ? store_write_wills(writer->store, changes, n_changes) : 0;
+}
+
+/* take_out moves those that write a will out of the group, and returns how many are left:
+ * what has no will here must not be in the log. They are neither stored nor refused. */
+static size_t
+take_out(struct append *appends[], size_t n)
+{
+	size_t n_left = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		struct append *append = appends[i];
+
+		if (append->will_change == STORE_WILL_WRITE)
+			append->existed = append->refused = append->ended = append->stored = false;
+		else
+			appends[n_left++] = append;
+	}
+	return n_left;
+}
+
+/* A will is written before the messages are in the log, and revoked after they are: what may
+ * go wrong in between leaves an end that comes too often, and the log takes only one. */
 static int
 log_append(struct writer *writer, struct append *appends[], size_t n, mono_us since)
 {
 	mono_us until = since + writer->sink->patience;
+	struct append *group[WRITER_GROUP_MESSAGES];
+	int outcome;
 
 	/* The log may be there again, but who asks now has given up or is about to. */
 	if (clock_mono_us() >= until)
 		return UPSTREAM_AWAY;
-	return upstream_append(writer->log, appends, n, writer->seen(writer->context),
+	memcpy(group, appends, n * sizeof(group[0]));
+	if (change_wills(writer, group, n, STORE_WILL_WRITE) != 0)
+		n = take_out(group, n);
+	outcome = upstream_append(writer->log, group, n, writer->seen(writer->context),
 	    atomic_load(&writer->keep_for_s), until);
+	change_wills(writer, group, n, STORE_WILL_REVOKE);
+	return outcome;
 }
 
 static const char *
@@ -410,6 +477,7 @@ static void
 log_close(struct writer *writer)
 {
 	upstream_close(writer->log);
+	store_close(writer->store);
 }
 
 static const struct sink log_sink = {
@@ -457,6 +525,7 @@ start(struct writer *writer, const struct conf *conf, struct origin *origin,
     writer_committed *committed, void *context)
 {
 	slice_init(&writer->slice);
+	writer->life = writer->store != NULL ? store_live(writer->store) : 0;
 	writer->origin = origin;
 	writer->committed = committed;
 	writer->context = context;
@@ -478,52 +547,75 @@ writer_start(const struct conf *conf, struct store *store, struct origin *origin
 }
 
 struct writer *
-writer_start_upstream(const struct conf *conf, struct upstream *log, struct origin *origin,
-    writer_seen *seen, writer_committed *committed, void *context)
+writer_start_upstream(const struct conf *conf, struct upstream *log, struct store *copy,
+    struct origin *origin, writer_seen *seen, writer_committed *committed, void *context)
 {
 	struct writer *writer = mem_zalloc(sizeof(*writer));
 
 	writer->sink = &log_sink;
 	writer->log = log;
+	writer->store = copy;
 	writer->seen = seen;
 	return start(writer, conf, origin, committed, context);
+}
+
+int64_t
+writer_life(const struct writer *writer)
+{
+	return writer->life;
+}
+
+int
+writer_order(struct writer *writer, struct writer_order *order)
+{
+	size_t n = order->append.n;
+
+	if (atomic_fetch_add(&writer->n_waiting, n) + n > WRITER_QUEUE_MESSAGES) {
+		atomic_fetch_sub(&writer->n_waiting, n);
+		return WRITER_FULL;
+	}
+	if (atomic_fetch_add(&writer->n_waiting_bytes, order->n_bytes) + order->n_bytes
+	    > WRITER_QUEUE_BYTES) {
+		atomic_fetch_sub(&writer->n_waiting, n);
+		atomic_fetch_sub(&writer->n_waiting_bytes, order->n_bytes);
+		return WRITER_FULL;
+	}
+	order->append.existed = order->append.stored = false;
+	order->append.refused = order->append.ended = false;
+	order->submitted_at = clock_mono_us();
+	mailbox_put(&writer->submitted, &order->mail);
+	return 0;
 }
 
 int
 writer_submit(struct writer *writer, struct publication *p, const char *publisher,
     struct reply *reply)
 {
-	struct write *w;
-	size_t n_bytes = 0;
+	struct write *w = mem_zalloc(sizeof(*w));
 
-	for (size_t i = 0; i < p->n; i++)
-		n_bytes += p->drafts[i].message.data_len;
-	if (atomic_fetch_add(&writer->n_waiting, p->n) + p->n > WRITER_QUEUE_MESSAGES) {
-		atomic_fetch_sub(&writer->n_waiting, p->n);
-		return WRITER_FULL;
+	w->messages = mem_alloc(p->n * sizeof(*w->messages));
+	for (size_t i = 0; i < p->n; i++) {
+		w->messages[i] = p->drafts[i].message;
+		w->order.n_bytes += w->messages[i].data_len;
 	}
-	if (atomic_fetch_add(&writer->n_waiting_bytes, n_bytes) + n_bytes > WRITER_QUEUE_BYTES) {
-		atomic_fetch_sub(&writer->n_waiting, p->n);
-		atomic_fetch_sub(&writer->n_waiting_bytes, n_bytes);
-		return WRITER_FULL;
-	}
-	w = mem_zalloc(sizeof(*w));
 	w->publication = *p;
-	*p = (struct publication){ 0 };
 	w->publisher = mem_strdup(publisher);
 	w->reply = *reply;
-	reply->conn = NULL;
-	w->n_bytes = n_bytes;
-	w->submitted_at = clock_mono_us();
-	w->messages = mem_alloc(w->publication.n * sizeof(*w->messages));
-	for (size_t i = 0; i < w->publication.n; i++)
-		w->messages[i] = w->publication.drafts[i].message;
-	w->append = (struct append){
+	w->order.append = (struct append){
 		.messages = w->messages,
-		.n = w->publication.n,
+		.n = p->n,
 		.publisher = w->publisher,
 	};
-	mailbox_put(&writer->submitted, &w->mail);
+	w->order.is_own = reply->conn == NULL;
+	w->order.done = write_done;
+	if (writer_order(writer, &w->order) != 0) {
+		free(w->messages);
+		free(w->publisher);
+		free(w);
+		return WRITER_FULL;
+	}
+	*p = (struct publication){ 0 };
+	reply->conn = NULL;
 	return 0;
 }
 

@@ -16,6 +16,7 @@
 #include "app/store/origin.h"
 #include "app/store/store.h"
 #include "lib/histogram.h"
+#include "lib/mailbox.h"
 
 struct upstream;
 
@@ -49,9 +50,11 @@ struct writer *writer_start(const struct conf *conf, struct store *store, struct
 /* The highest id that this machine knows to have been given: the log gives higher ones. */
 typedef int64_t writer_seen(void *context);
 
-/* writer_start_upstream takes the log, to which it publishes instead of a store. */
+/* writer_start_upstream takes the log, to which it publishes instead of a store, and the
+ * copy, a STORE_COPY handle in which it keeps last wills; NULL: none are written. */
 struct writer *writer_start_upstream(const struct conf *conf, struct upstream *log,
-    struct origin *origin, writer_seen *seen, writer_committed *committed, void *context);
+    struct store *copy, struct origin *origin, writer_seen *seen, writer_committed *committed,
+    void *context);
 
 /* writer_reload takes over the retention from conf. Any thread. */
 void writer_reload(struct writer *writer, const struct conf *conf);
@@ -64,6 +67,37 @@ void writer_reload(struct writer *writer, const struct conf *conf);
  * message: nobody is answered, and it is not counted. Does not wait. Any thread. */
 int writer_submit(struct writer *writer, struct publication *p, const char *publisher,
     struct reply *reply);
+
+/* What became of an order. */
+enum writer_fate {
+	WRITER_STORED,   /* all of it */
+	WRITER_ENDED,    /* nothing: a topic of it has ended */
+	WRITER_REFUSED,  /* nothing: the table, or the log, does not take a message of it */
+	WRITER_FAILED,   /* nothing, or it is not known: order->sentence says what */
+};
+
+/* What somebody else than a request's reply waits for: messages, a last will (store.h), or
+ * both. It is the writer's from writer_order until `done` is called. */
+struct writer_order {
+	struct append append;   /* the messages, whose ids are set, and the publisher are lent */
+	size_t n_bytes;         /* of the messages' data */
+	bool is_own;            /* rowcast's own messages, which are not counted */
+
+	/* done takes the order back, in the writer's thread: it may not wait. */
+	void (*done)(struct writer_order *order);
+
+	enum writer_fate fate;
+	const char *sentence;   /* a constant, for who is answered; WRITER_FAILED alone */
+	struct mail mail;       /* the writer's; then, of who has it back */
+	mono_us submitted_at;   /* the writer's */
+};
+
+/* writer_order takes the order. WRITER_FULL: it does not, and done is not called. Does not
+ * wait. Any thread. */
+int writer_order(struct writer *writer, struct writer_order *order);
+
+/* writer_life returns the life that its wills are of; 0: it can write none. */
+int64_t writer_life(const struct writer *writer);
 
 /* For /status, /metrics and /healthz. Any thread. */
 struct writer_counters {

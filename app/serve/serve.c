@@ -280,15 +280,24 @@ start_publishing(struct service *service, const struct conf *conf, struct store 
 		.users = hub_users(service->hub), .origin = service->origin, .context = service,
 	};
 
+	struct store *copy;
+
 	if (conf->upstream.kind == SETTING_NO_UPSTREAM) {
 		service->writer = writer_start(conf, store, service->origin, committed, service);
 		return 0;
 	}
-	service->node = node_start(conf, store, &wiring);
-	if (service->node == NULL)
+	copy = store_open(conf->store, STORE_COPY);
+	if (copy == NULL) {
+		store_close(store);
 		return -1;
-	service->writer = writer_start_upstream(conf, upstream_open(conf), service->origin, seen,
-	    committed, service);
+	}
+	service->node = node_start(conf, store, &wiring);
+	if (service->node == NULL) {
+		store_close(copy);
+		return -1;
+	}
+	service->writer = writer_start_upstream(conf, upstream_open(conf), copy, service->origin,
+	    seen, committed, service);
 	return 0;
 }
 

@@ -57,7 +57,7 @@ setup(void **state __attribute__((unused)))
 	free(upstream);
 	atomic_store(&newest, 0);
 	n_askers = 0;
-	writer = writer_start_upstream(&conf, upstream_open(&conf), NULL, seen, take_id, &newest);
+	writer = writer_start_upstream(&conf, upstream_open(&conf), NULL, NULL, seen, take_id, &newest);
 	assert_non_null(writer);
 	return 0;
 }
