@@ -63,3 +63,13 @@ arrival_let_go(struct arrival *arrival, enum arrival_use use)
 		holding_set(&arrival->holding, arrival->head.capacity);
 	}
 }
+
+struct buf
+arrival_hand_over(struct arrival *arrival)
+{
+	struct buf body = arrival->body;
+
+	arrival->body = BUF_EMPTY;
+	arrival_let_go(arrival, ARRIVAL_ANSWERED);
+	return body;
+}

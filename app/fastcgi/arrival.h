@@ -42,6 +42,10 @@ void arrival_free(struct arrival *arrival);
  * the use says. */
 size_t arrival_take(struct arrival *arrival, const unsigned char *bytes, size_t n);
 
+/* arrival_hand_over gives what came of the body to the caller, who owns the conn and reads on
+ * by itself, and holds and counts nothing more. */
+struct buf arrival_hand_over(struct arrival *arrival);
+
 /* arrival_let_go frees what is held; further bytes are for this use. */
 void arrival_let_go(struct arrival *arrival, enum arrival_use use);
 

@@ -88,6 +88,16 @@ reply_frame(struct buf *out, uint16_t request_id, const char *bytes, size_t n)
 	}
 }
 
+void
+reply_done(struct reply *reply, bool is_sent)
+{
+	if (is_sent && (reply->keep || conn_is_unfinished(reply->conn)))
+		conn_keep(reply->conn);
+	else
+		conn_close(reply->conn);
+	reply->conn = NULL;
+}
+
 /* finish sends a whole response and gives the connection up. */
 static void
 finish(struct reply *reply, const struct buf *response)
@@ -100,12 +110,16 @@ finish(struct reply *reply, const struct buf *response)
 	fcgi_end(end, reply->request_id);
 	buf_add(&records, end, sizeof(end));
 	sent = send(reply->conn->fd, records.bytes, records.len, MSG_DONTWAIT | MSG_NOSIGNAL);
-	if (sent == (ssize_t)records.len && (reply->keep || conn_is_unfinished(reply->conn)))
-		conn_keep(reply->conn);
-	else
-		conn_close(reply->conn);
-	reply->conn = NULL;
+	reply_done(reply, sent == (ssize_t)records.len);
 	buf_free(&records);
+}
+
+void
+reply_head(const struct reply *reply, struct buf *out, int status, const char *content_type)
+{
+	reply_count(reply, status);
+	add_head(reply, out, status, content_type);
+	buf_add_str(out, "Cache-Control: no-store\r\n");
 }
 
 void
@@ -114,9 +128,7 @@ reply_send(struct reply *reply, int status, const char *headers,
 {
 	struct buf response = BUF_EMPTY;
 
-	reply_count(reply, status);
-	add_head(reply, &response, status, content_type);
-	buf_add_str(&response, "Cache-Control: no-store\r\n");
+	reply_head(reply, &response, status, content_type);
 	if (headers != NULL)
 		buf_add_str(&response, headers);
 	buf_add_str(&response, "\r\n");

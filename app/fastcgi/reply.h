@@ -64,6 +64,12 @@ void reply_not_modified(struct reply *reply, const char *etag);
  * stream that stays open is counted by whoever sends its head. */
 void reply_count(const struct reply *reply, int status);
 
+/* reply_head adds the header of an answer that is too long for one send, without the blank
+ * line at its end, and counts it. Who has sent all of it, the end of the response too, or
+ * gives up, calls reply_done, which gives up the connection. */
+void reply_head(const struct reply *reply, struct buf *out, int status, const char *content_type);
+void reply_done(struct reply *reply, bool is_sent);
+
 /* reply_drop gives up the connection without an answer. */
 void reply_drop(struct reply *reply);
 

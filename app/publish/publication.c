@@ -147,13 +147,22 @@ read_object(struct field_reader *reader, struct draft *draft, const char *text,
 	return status;
 }
 
-static bool
-is_blank(const char *text, size_t len)
+bool
+publication_line_is_blank(const char *text, size_t len)
 {
 	for (size_t i = 0; i < len; i++)
 		if (text[i] != ' ' && text[i] != '\t' && text[i] != '\r')
 			return false;
 	return true;
+}
+
+int
+publication_read_line(struct field_reader *reader, struct draft *draft, const char *line,
+    size_t len)
+{
+	*draft = (struct draft){ .line = reader->line };
+	reader->seen = 0;
+	return read_object(reader, draft, line, len);
 }
 
 /* read_lines reads a body of NDJSON, each line into a draft. */
@@ -172,7 +181,7 @@ read_lines(struct field_reader *reader, struct publication *p, const char *body,
 
 		next = line_end != NULL ? line_end + 1 : end;
 		reader->line++;
-		if (is_blank(body, len))
+		if (publication_line_is_blank(body, len))
 			continue;
 		if (p->n == PUBLICATION_MAX_MESSAGES) {
 			reader->line = 0;
@@ -184,9 +193,7 @@ read_lines(struct field_reader *reader, struct publication *p, const char *body,
 			p->drafts = mem_realloc(p->drafts, capacity * sizeof(p->drafts[0]));
 		}
 		draft = &p->drafts[p->n++];
-		*draft = (struct draft){ .line = reader->line };
-		reader->seen = 0;
-		if ((status = read_object(reader, draft, body, len)) != 0 ||
+		if ((status = publication_read_line(reader, draft, body, len)) != 0 ||
 		    (status = field_check(reader, draft)) != 0)
 			return status;
 	}
@@ -249,30 +256,38 @@ is_charset_known(const char *parameters)
 	return true;
 }
 
+int
+publication_type(const char *content_type, const char *const types[], size_t n)
+{
+	/* A web server may pass an empty one where the client sent none. */
+	const char *name = content_type != NULL ? content_type + strspn(content_type, " \t") : "";
+	size_t len = strcspn(name, "; \t"), type = 0;
+
+	while (type < n && (types[type] == NULL || !is_token(name, len, types[type])))
+		type++;
+	if (type < n && !is_charset_known(name + strcspn(name, ";")))
+		return -1;
+	return (int)type;
+}
+
 /* read_type sets *type to the form that the body has. 0, or the status. */
 static int
 read_type(struct field_reader *reader, const char *content_type, size_t body_len,
     enum type *type)
 {
-	const char *name;
-	size_t len;
+	bool is_given = content_type != NULL && content_type[strspn(content_type, " \t")] != '\0';
+	int found = publication_type(content_type, type_names, N_TYPES);
 
 	*type = TYPE_NONE;
-	/* A web server may pass an empty one where the client sent none. */
-	name = content_type != NULL ? content_type + strspn(content_type, " \t") : "";
-	if (name[0] == '\0' && body_len == 0)
+	if (!is_given && body_len == 0)
 		return 0;
-	len = strcspn(name, "; \t");
-	for (unsigned int i = TYPE_FORM; i < N_TYPES; i++)
-		if (is_token(name, len, type_names[i]))
-			*type = (enum type)i;
-	if (*type == TYPE_NONE)
+	if (found == N_TYPES)
 		return field_refuse(reader, UNSUPPORTED, "%s; send application/x-www-form-urlencoded, "
 		    "application/json, text/plain or application/x-ndjson",
-		    name[0] == '\0' ? "the body has no Content-Type" :
-		    "this Content-Type is not supported");
-	if (!is_charset_known(name + strcspn(name, ";")))
-		return field_refuse(reader, UNSUPPORTED, "the charset must be UTF-8");
+		    !is_given ? "the body has no Content-Type" : "this Content-Type is not supported");
+	if (found < 0)
+		return field_refuse(reader, UNSUPPORTED, PUBLICATION_CHARSET);
+	*type = (enum type)found;
 	return 0;
 }
 

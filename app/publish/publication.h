@@ -33,6 +33,20 @@ struct publication {
 int publication_parse(struct publication *p, const char *query, const char *content_type,
     const char *body, size_t body_len, size_t max_message_bytes);
 
+/* publication_line_is_blank: is this line of NDJSON no message? */
+bool publication_line_is_blank(const char *line, size_t len);
+
+/* publication_read_line reads one that is none into the draft, whose message is to be freed
+ * in any case. 0; or the status to answer with, and reader->error. */
+int publication_read_line(struct field_reader *reader, struct draft *draft, const char *line,
+    size_t len);
+
+/* publication_type returns the name's index among the n types if the Content-Type is one of
+ * them, in UTF-8; n where it is none; -1 where its charset is another, which
+ * PUBLICATION_CHARSET says. NULL: none is given; a type that is NULL is none. */
+#define PUBLICATION_CHARSET "the charset must be UTF-8"
+int publication_type(const char *content_type, const char *const types[], size_t n);
+
 /* publication_authorize fills in the token's own user where a message names
  * nobody, and refuses what the token may not do: `user` of another, `topic`
  * and `all` need scope rowcast:publish; a reserved topic (message.h), whoever the user

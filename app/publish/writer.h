@@ -85,6 +85,7 @@ struct writer_order {
 
 	/* done takes the order back, in the writer's thread: it may not wait. */
 	void (*done)(struct writer_order *order);
+	void *context;          /* for that; lent */
 
 	enum writer_fate fate;
 	const char *sentence;   /* a constant, for who is answered; WRITER_FAILED alone */

@@ -22,10 +22,8 @@ msg_refuse_large(struct request *request)
 	    " or fewer lines at once");
 }
 
-/* is_encoded: is there a Content-Encoding that would have to be undone
- * (RFC 9110 8.4)? Then the request is answered here. */
-static bool
-is_encoded(struct request *request)
+bool
+msg_is_encoded(struct request *request)
 {
 	if (request->content_encoding == NULL
 	    || strcasecmp(request->content_encoding, "identity") == 0)
@@ -47,7 +45,7 @@ msg_judge(struct service *service, struct request *request)
 		return judgement;
 	if (request->content_length != NULL && strtoull(request->content_length, NULL, 10) > max) {
 		msg_refuse_large(request);
-	} else if (!is_encoded(request)) {
+	} else if (!msg_is_encoded(request)) {
 		judgement.verdict = INTAKE_GATHER;
 		judgement.body_max_bytes = max;
 		judgement.user = id.user;
@@ -83,7 +81,7 @@ msg_handle(struct service *service, struct request *request)
 	if (!credentials_check(service->auth, request, is_get
 	    ? CREDENTIALS_HEADER : CREDENTIALS_HEADER | CREDENTIALS_COOKIE, &id))
 		return;
-	if (!is_get && is_encoded(request))
+	if (!is_get && msg_is_encoded(request))
 		goto done;
 	status = publication_parse(&p, request->query, is_get ? NULL : request->content_type,
 	    body, body_len, atomic_load(&service->max_message_bytes));

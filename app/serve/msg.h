@@ -12,6 +12,10 @@ handler msg_handle;
 /* msg_judge is the judge of POST /msg: a body is welcome from who has a token. */
 judge msg_judge;
 
+/* msg_is_encoded: has the body a Content-Encoding that would have to be undone
+ * (RFC 9110 8.4)? Then the request is answered here. */
+bool msg_is_encoded(struct request *request);
+
 /* msg_body_max returns the largest body that is read, in bytes: one message of
  * the largest size, every byte escaped as \uXXXX, or 1 MiB of NDJSON lines. */
 size_t msg_body_max(size_t max_message_bytes);

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "app/serve/events.h"
+#include "app/serve/follow.h"
 #include "app/serve/metrics.h"
 #include "app/serve/msg.h"
 #include "app/serve/presence.h"
@@ -153,7 +154,10 @@ route(struct service *service, struct request *request, int outcome)
 		    " many large bodies are on their way at once; send them one after the other");
 		break;
 	default:
-		routes[i].handle(service, request);
+		if (i == SERVICE_MSG && follow_is_asked(request))
+			follow_handle(service, request);
+		else
+			routes[i].handle(service, request);
 	}
 }
 
@@ -164,6 +168,10 @@ route_judge(struct service *service, struct request *request)
 
 	if (answer_by_head(service, request, &i))
 		return (struct intake_judgement){ .verdict = INTAKE_ANSWERED };
+	if (i == SERVICE_MSG && follow_is_asked(request)) {
+		follow_handle(service, request);
+		return (struct intake_judgement){ .verdict = INTAKE_ANSWERED };
+	}
 	if (strcmp(request->method, "POST") == 0)
 		return msg_judge(service, request);
 	/* The hub takes what comes on a stream's connection for the stream's end. */

@@ -22,6 +22,7 @@
 #include "app/hub/hub.h"
 #include "app/hub/tail.h"
 #include "app/node/node.h"
+#include "app/publish/following.h"
 #include "app/publish/writer.h"
 #include "app/serve/service.h"
 #include "app/serve/status.h"
@@ -343,6 +344,7 @@ serve(const struct conf *conf, const struct command_conf *cc)
 		store = NULL;
 		goto stop;
 	}
+	service.following = following_start(service.writer, conf->store, NULL);
 	at_intake = workers_service(&service);
 	intake = intake_start(listener.fd, &at_intake);
 	workers = workers_start(conf->n_workers, &service, intake);
@@ -353,6 +355,7 @@ serve(const struct conf *conf, const struct command_conf *cc)
 	log_info("serve: draining");
 	intake_stop(intake);
 	workers_stop(workers);
+	following_stop(service.following);
 	writer_stop(service.writer);
 	if (service.node != NULL)
 		node_stop(service.node);

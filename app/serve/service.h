@@ -13,6 +13,7 @@
 #include "app/fastcgi/request.h"
 #include "app/hub/tail.h"
 #include "app/node/node.h"
+#include "app/publish/following.h"
 #include "app/publish/writer.h"
 #include "app/store/origin.h"
 
@@ -34,6 +35,7 @@ struct service {
 	const struct conf *conf;   /* as read at the start; see serve.c for what SIGHUP reloads */
 	struct auth *auth;
 	struct writer *writer;
+	struct following *following;
 	struct tail *tail;
 	struct hub *hub;
 	struct node *node;         /* NULL where the machine is alone: no upstream is set */

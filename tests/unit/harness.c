@@ -619,6 +619,7 @@ rowcast_start(struct rowcast *r, const char *const lines[])
 	    NULL);
 	assert_non_null(r->service.tail);
 	r->service.writer = writer_start(&r->conf, store, r->service.origin, committed, r->service.tail);
+	r->service.following = following_start(r->service.writer, r->conf.store, NULL);
 	at_intake = workers_service(&r->service);
 	r->intake = intake_start(r->listener.fd, &at_intake);
 	r->workers = workers_start(r->conf.n_workers, &r->service, r->intake);
@@ -629,6 +630,7 @@ rowcast_stop(struct rowcast *r)
 {
 	intake_stop(r->intake);
 	workers_stop(r->workers);
+	following_stop(r->service.following);
 	writer_stop(r->service.writer);
 	tail_stop(r->service.tail);
 	hub_stop(r->service.hub);
