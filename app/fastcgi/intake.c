@@ -340,6 +340,13 @@ receive(struct intake *intake, struct conn *conn)
 		await_more(intake, conn);
 		return;
 	}
+	/* What has come of a body may be worth something even so: whoever follows it says so
+	 * when it is judged. Nobody else waits for it again. */
+	if (n <= 0 && conn->arrival != NULL && conn->arrival->use == ARRIVAL_UNJUDGED
+	    && conn->arrival->scan.state == FCGI_SCAN_BODY) {
+		judge(intake, conn);
+		return;
+	}
 	switch (n > 0 ? take_in(intake, conn, intake->bytes, (size_t)n) : TAKEN_CLOSE) {
 	case TAKEN_ON:
 		await_more(intake, conn);

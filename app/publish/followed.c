@@ -117,6 +117,12 @@ take(struct followed *followed, struct field_reader *reader, struct draft *draft
 }
 
 static void
+refuse_too_long(struct followed *followed, size_t line)
+{
+	followed_refuse(followed, FIELD_TOO_LARGE, "line %zu: longer than a message may be", line);
+}
+
+static void
 take_line(void *context, size_t number, const char *text, size_t len)
 {
 	static const char bom[] = "\xef\xbb\xbf";
@@ -128,8 +134,7 @@ take_line(void *context, size_t number, const char *text, size_t len)
 	if (followed_is_over(followed))
 		return;
 	if (text == NULL) {
-		followed_refuse(followed, FIELD_TOO_LARGE, "line %zu: longer than a message may be",
-		    number);
+		refuse_too_long(followed, number);
 		return;
 	}
 	if (number == 1 && len >= strlen(bom) && memcmp(text, bom, strlen(bom)) == 0) {
@@ -155,8 +160,7 @@ take_event(void *context, const struct eventstream_event *event)
 	if (followed_is_over(followed))
 		return;
 	if (event->data == NULL) {
-		followed_refuse(followed, FIELD_TOO_LARGE, "line %zu: longer than a message may be",
-		    event->line);
+		refuse_too_long(followed, event->line);
 		return;
 	}
 	/* By the standard that is what an event without a name is. */
@@ -210,10 +214,13 @@ followed_read(struct followed *followed, const char *bytes, size_t n)
 {
 	if (followed_is_over(followed))
 		return;
-	if (followed->form == FOLLOWED_LINES)
+	if (followed->form == FOLLOWED_LINES) {
 		lines_add(&followed->lines, bytes, n);
-	else
+		if (followed->lines.is_too_long && !followed_is_over(followed))
+			refuse_too_long(followed, followed->lines.number + 1);
+	} else {
 		eventstream_add(&followed->events, bytes, n);
+	}
 	trim(&followed->lines.begun);
 	trim(&followed->events.data);
 }

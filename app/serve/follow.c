@@ -87,9 +87,7 @@ read_query(struct request *request, struct asked *asked)
 	int outcome = query_read(request->query, "/msg?follow=1", parameters,
 	    sizeof(parameters) / sizeof(parameters[0]), asked, fault);
 	const char *sentence = outcome != 0 ? fault
-	    : asked->draft.message.topic == NULL ? "follow=1 needs a topic in the query"
-	    : message_topic_is_reserved(asked->draft.message.topic)
-	    ? "a topic that begins with rowcast. does not end, and so cannot be followed" : NULL;
+	    : asked->draft.message.topic == NULL ? "follow=1 needs a topic in the query" : NULL;
 
 	if (sentence != NULL)
 		reply_error(&request->reply, 400, NULL, sentence);
@@ -133,12 +131,17 @@ may_write(struct service *service, struct request *request, struct asked *asked,
 	return false;
 }
 
-/* is_open: false: the topic has ended, which is answered. */
+/* is_open: false: the topic has ended, or never does, which is answered. */
 static bool
 is_open(struct service *service, struct request *request, char *topic)
 {
 	int64_t end = 0;
 
+	if (message_topic_is_reserved(topic)) {
+		reply_error(&request->reply, 400, NULL, "a topic that begins with rowcast. does not end,"
+		    " and so cannot be followed");
+		return false;
+	}
 	/* Where it cannot be read, the writer is told. */
 	if (tail_ended(service->tail, &topic, 1, &end) < 0 || end == 0)
 		return true;

@@ -591,6 +591,13 @@ committed(void *tail, int64_t id)
 void
 rowcast_start(struct rowcast *r, const char *const lines[])
 {
+	rowcast_start_following(r, lines, NULL);
+}
+
+void
+rowcast_start_following(struct rowcast *r, const char *const lines[],
+    const struct following_bounds *of_bodies)
+{
 	struct intake_service at_intake;
 	struct store_bounds bounds;
 	struct store *store;
@@ -619,7 +626,7 @@ rowcast_start(struct rowcast *r, const char *const lines[])
 	    NULL);
 	assert_non_null(r->service.tail);
 	r->service.writer = writer_start(&r->conf, store, r->service.origin, committed, r->service.tail);
-	r->service.following = following_start(r->service.writer, r->conf.store, NULL);
+	r->service.following = following_start(r->service.writer, r->conf.store, of_bodies);
 	at_intake = workers_service(&r->service);
 	r->intake = intake_start(r->listener.fd, &at_intake);
 	r->workers = workers_start(r->conf.n_workers, &r->service, r->intake);

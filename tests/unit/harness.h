@@ -163,6 +163,10 @@ struct rowcast {
 /* rowcast_start starts what `rowcast serve` does, with these lines in its
  * configuration, on a unix socket in the folder. */
 void rowcast_start(struct rowcast *rowcast, const char *const lines[]);
+
+/* rowcast_start_following is the same with other bounds on bodies that are followed. */
+void rowcast_start_following(struct rowcast *rowcast, const char *const lines[],
+    const struct following_bounds *of_bodies);
 void rowcast_stop(struct rowcast *rowcast);
 
 /* call connects a web server to it. */
