@@ -20,7 +20,8 @@ struct conn {
 	struct mailbox *return_to;    /* lent: where conn_keep puts it */
 	TAILQ_ENTRY(conn) link;       /* in the one list that it is in */
 	TAILQ_ENTRY(conn) judge_link; /* intake's: in its list of those to be judged */
-	mono_us deadline;             /* intake's, while it waits for bytes */
+	mono_us deadline;             /* intake's, while it waits for bytes; who answers before the
+	                               * request's end may set a later one */
 	mono_us judge_at;             /* intake's; 0: it is not in that list */
 	bool waiting;                 /* intake's: it is in its epoll and list */
 	bool kept;                    /* its deadline runs from the end of a request before */

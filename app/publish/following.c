@@ -425,6 +425,14 @@ free_body(struct body *body)
 	atomic_fetch_sub(&following->n_bodies, 1);
 }
 
+/* part is before the connection is given up; where the body still comes, intake has it then. */
+static void
+part(struct body *body)
+{
+	watch(body, 0);
+	body->reply.conn->deadline = clock_mono_us() + (mono_us)FOLLOWING_LINGER_MS * 1000;
+}
+
 /* refuse answers that the body came to nothing, and frees it. */
 static void
 refuse(struct body *body)
@@ -432,7 +440,7 @@ refuse(struct body *body)
 	struct reply *reply = &body->reply;
 	int status = body->followed.status;
 
-	watch(body, 0);
+	part(body);
 	if (body->end == BODY_CUT)
 		reply_drop(reply);
 	else if (status == 503)
@@ -455,7 +463,7 @@ answer(struct body *body)
 		receive(body, NULL);
 	switch (body->end == BODY_CUT ? IDANSWER_BROKEN : idanswer_send(&body->answer, reply, &body->ids)) {
 	case IDANSWER_SENT:
-		watch(body, 0);
+		part(body);
 		reply_done(reply, true);
 		free_body(body);
 		return;

@@ -16,6 +16,9 @@
 enum {
 	FOLLOWING_SILENCE_MS = 300000,    /* without a byte of the body: interface of /msg */
 	FOLLOWING_ANSWER_MS = 10000,      /* an answer of which the peer takes nothing */
+	/* After an answer that did not wait for the body's end, so long more of it is read and
+	 * thrown away: Apache hears the answer only between two pieces of the body. */
+	FOLLOWING_LINGER_MS = 30000,
 	/* Bodies at once, or a quarter of the descriptors that we may have, where that is less:
 	 * streams need them too. */
 	FOLLOWING_MAX_BODIES = 4096,
