@@ -44,7 +44,8 @@ check_draft(const struct draft *draft, size_t max_bytes, wall_s before, wall_s a
 	check_name(m->event, EVENT_MAX_BYTES);
 	check_name(m->key, KEY_MAX_BYTES);
 	if (m->event != NULL)
-		REQUIRE(strpbrk(m->event, "\r\n") == NULL && strncmp(m->event, "rowcast.", 8) != 0);
+		REQUIRE(strpbrk(m->event, "\r\n") == NULL && (strncmp(m->event, "rowcast.", 8) != 0
+		    || (strcmp(m->event, "rowcast.end") == 0 && m->topic != NULL)));
 	REQUIRE(!draft->all || m->user == NULL);
 	if (m->expiry.ends)
 		REQUIRE(m->expiry.at > before && m->expiry.at <= after + TEN_YEARS_S);
