@@ -17,7 +17,7 @@ enum {
 
 struct foreign {
 	sqlite3 *db;
-	sqlite3_stmt *insert;
+	sqlite3_stmt *insert, *insert_topic, *newest;
 };
 
 static void
@@ -33,6 +33,12 @@ execute(struct foreign *f, const char *sql)
 	must(f, sqlite3_exec(f->db, sql, NULL, NULL, NULL), SQLITE_OK, sql);
 }
 
+static void
+prepare(struct foreign *f, sqlite3_stmt **statement, const char *sql)
+{
+	must(f, sqlite3_prepare_v2(f->db, sql, -1, statement, NULL), SQLITE_OK, sql);
+}
+
 struct foreign *
 foreign_open(const char *path)
 {
@@ -40,8 +46,10 @@ foreign_open(const char *path)
 
 	must(f, sqlite3_open_v2(path, &f->db, SQLITE_OPEN_READWRITE, NULL), SQLITE_OK, path);
 	sqlite3_busy_timeout(f->db, BUSY_MS);
-	must(f, sqlite3_prepare_v2(f->db, "INSERT INTO message(user, data) VALUES(?1, ?2)", -1, &f->insert, NULL),
-	    SQLITE_OK, path);
+	execute(f, "PRAGMA synchronous=FULL"); /* as rowcast has it */
+	prepare(f, &f->insert, "INSERT INTO message(user, data) VALUES(?1, ?2)");
+	prepare(f, &f->insert_topic, "INSERT INTO message(topic, event, data) VALUES(?1, ?2, ?3)");
+	prepare(f, &f->newest, "SELECT max(id) FROM message");
 	return f;
 }
 
@@ -49,6 +57,8 @@ void
 foreign_close(struct foreign *f)
 {
 	sqlite3_finalize(f->insert);
+	sqlite3_finalize(f->insert_topic);
+	sqlite3_finalize(f->newest);
 	sqlite3_close(f->db);
 	free(f);
 }
@@ -70,6 +80,42 @@ void
 foreign_insert(struct foreign *f, const char *text, size_t len)
 {
 	insert_row(f, NULL, text, len);
+}
+
+void
+foreign_begin(struct foreign *f)
+{
+	execute(f, "BEGIN IMMEDIATE");
+}
+
+void
+foreign_insert_topic(struct foreign *f, const char *topic, const char *event, const char *text, size_t len)
+{
+	sqlite3_bind_text(f->insert_topic, 1, topic, -1, SQLITE_STATIC);
+	if (event != NULL)
+		sqlite3_bind_text(f->insert_topic, 2, event, -1, SQLITE_STATIC);
+	else
+		sqlite3_bind_null(f->insert_topic, 2);
+	sqlite3_bind_text(f->insert_topic, 3, text, (int)len, SQLITE_STATIC);
+	must(f, sqlite3_step(f->insert_topic), SQLITE_DONE, "insert");
+	sqlite3_reset(f->insert_topic);
+}
+
+void
+foreign_commit(struct foreign *f)
+{
+	execute(f, "COMMIT");
+}
+
+int64_t
+foreign_newest(struct foreign *f)
+{
+	int64_t id;
+
+	must(f, sqlite3_step(f->newest), SQLITE_ROW, "newest row");
+	id = sqlite3_column_int64(f->newest, 0);
+	sqlite3_reset(f->newest);
+	return id;
 }
 
 int64_t

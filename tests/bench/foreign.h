@@ -17,6 +17,15 @@ void foreign_close(struct foreign *f);
 /* foreign_insert commits one row for everyone; it copies text. */
 void foreign_insert(struct foreign *f, const char *text, size_t len);
 
+/* foreign_insert_topic adds a row of a topic to the transaction that foreign_begin has
+ * begun; it copies. event may be NULL. */
+void foreign_begin(struct foreign *f);
+void foreign_insert_topic(struct foreign *f, const char *topic, const char *event, const char *text, size_t len);
+void foreign_commit(struct foreign *f);
+
+/* foreign_newest returns the id of the newest row; 0: there is none. */
+int64_t foreign_newest(struct foreign *f);
+
 /* foreign_fill adds rows messages of size bytes, numbered from 1, for replay.
  * With users 0 they are for everyone. Else `each` of them are for each of the
  * users u0, u1, ..., in turn, and the rest is for a thousand others; the users'

@@ -2,7 +2,7 @@
  * publishes messages that carry the time they were sent, and prints what came
  * of it as one JSON object.
  *
- * One thread around one epoll descriptor. Nothing is kept of a message beyond
+ * One thread around one epoll descriptor, and one more where answers are written (scribe.h). Nothing is kept of a message beyond
  * the read it came in: each stream is a small state machine over the bytes
  * (http.c, sse.c) that notes numbers in a window of bits. The client measures
  * what it costs itself (client_busy), as it shares the machine with the server
@@ -42,8 +42,8 @@ run_mark(struct run *r, struct mark *m, int with_memory)
 	m->at = clock_mono_us();
 }
 
-static void
-turn_until(mono_us end)
+void
+run_turn_until(mono_us end)
 {
 	mono_us now;
 
@@ -56,7 +56,7 @@ open_streams(struct run *r)
 {
 	run_mark(r, &r->empty, 1);
 	r->opening_us = swarm_open_all(&r->swarm, OPEN_LIMIT_S);
-	turn_until(clock_mono_us() + SETTLE_US);
+	run_turn_until(clock_mono_us() + SETTLE_US);
 	run_mark(r, &r->opened, 1);
 }
 
@@ -66,7 +66,7 @@ hold(struct run *r)
 {
 	open_streams(r);
 	run_mark(r, &r->from, 0);
-	turn_until(r->from.at + (mono_us)(r->options.seconds * 1e6));
+	run_turn_until(r->from.at + (mono_us)(r->options.seconds * 1e6));
 	run_mark(r, &r->to, 0);
 }
 
@@ -75,6 +75,13 @@ traffic(struct run *r)
 {
 	open_streams(r);
 	traffic_run(r);
+}
+
+static void
+answers(struct run *r)
+{
+	open_streams(r);
+	answers_run(r);
 }
 
 /* by_hand: each row is sent off when the one before has arrived everywhere,
@@ -90,7 +97,7 @@ by_hand(struct run *r, struct foreign *table, struct xadd *log)
 		mono_us now;
 		uint32_t number;
 
-		turn_until(clock_mono_us() + 5000 + (mono_us)k * 7919 % 20000);
+		run_turn_until(clock_mono_us() + 5000 + (mono_us)k * 7919 % 20000);
 		now = clock_mono_us();
 		number = flights_add(&r->flights, FLIGHT_TO_ALL, r->options.n_streams, now);
 		message_write(r->message, r->options.size, number, now);
@@ -226,7 +233,7 @@ set_limits(const struct options *o)
 		files.rlim_cur = files.rlim_max;
 		setrlimit(RLIMIT_NOFILE, &files);
 	}
-	if (files.rlim_cur < (rlim_t)o->n_streams + o->n_publishers + 16)
+	if (files.rlim_cur < (rlim_t)o->n_streams + o->n_publishers + o->answers + 16)
 		errx(1, "%u streams need more descriptors than the %lu that `ulimit -n` allows", o->n_streams,
 		    (unsigned long)files.rlim_cur);
 	signal(SIGPIPE, SIG_IGN);
@@ -252,6 +259,7 @@ main(int argc, char **argv)
 {
 	static const struct { const char *name; void (*run)(struct run *r); } modes[] = {
 		{ "lone", traffic }, { "load", traffic }, { "users", traffic }, { "bulk", traffic },
+		{ "post", traffic }, { "answers", answers },
 		{ "hold", hold }, { "foreign", foreign }, { "xadd", xadd }, { "storm", storm },
 		{ "replay", replay },
 	};

@@ -7,7 +7,7 @@
 
 enum { LOOP_BATCH = 256 }; /* events a turn; picked so that publishers, who share the turn, never wait long */
 
-static int epoll_fd = -1;
+static _Thread_local int epoll_fd = -1;
 
 void
 loop_open(void)
@@ -15,6 +15,13 @@ loop_open(void)
 	epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	if (epoll_fd == -1)
 		err(1, "epoll_create1");
+}
+
+void
+loop_end(void)
+{
+	close(epoll_fd);
+	epoll_fd = -1;
 }
 
 static void

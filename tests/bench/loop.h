@@ -1,4 +1,5 @@
-/* The one event loop of the load client: epoll, level-triggered, one thread. */
+/* The event loop of a thread of the load client: epoll, level-triggered. What a thread watches
+ * is its own, and only that thread calls any of these for it. */
 #ifndef BENCH_LOOP_H
 #define BENCH_LOOP_H
 
@@ -13,6 +14,9 @@ struct watch {
 
 /* loop_open makes the epoll descriptor; it ends the program where it cannot. */
 void loop_open(void);
+
+/* loop_end closes it again. */
+void loop_end(void);
 
 /* loop_watch starts or, with again, changes what w->fd is watched for. */
 void loop_watch(struct watch *w, uint32_t events);

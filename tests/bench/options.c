@@ -9,16 +9,22 @@
 
 #include "lib/mem.h"
 #include "tests/bench/sse.h"
+#include "tests/bench/written.h"
+
+enum { LENGTH_BYTES = 60 << 20 }; /* below server.max-request-size of conf/lighttpd.conf */
 
 static const char usage_text[] =
     "usage: load MODE [option]...\n"
     "\n"
-    "modes   lone load users bulk   traffic; they differ in their defaults only\n"
+    "modes   lone load users bulk post\n"
+    "                               traffic; they differ in their defaults only\n"
     "        hold                   opens the streams and holds them for --seconds\n"
     "        foreign                inserts into --db by an own connection\n"
     "        xadd                   adds to --redis by an own connection\n"
     "        storm                  all streams cut, --rows published, all back\n"
     "        replay                 streams that replay --rows rows each\n"
+    "        answers                --answers texts, written a token at a time by --way,\n"
+    "                               read by the streams in turn\n"
     "        fill                   --rows rows into --db, for replay: --count for each\n"
     "                               of --users, the newest or (--spread) among others\n"
     "\n"
@@ -35,13 +41,17 @@ static const char usage_text[] =
     "--size BYTES         --seconds S         --warmup S         --limit S\n"
     "--opening N          --rows N            --users N          --count N\n"
     "--after ID           --db FILE           --pid NAME=PID     (repeatable)\n"
-    "In a template T {i} is the user's number, {token} the token, {msg} the message.\n";
+    "--answers N          --rate TOKENS a second of each; 0: as fast as they are taken\n"
+    "--length BYTES       that a body announces, at most; then comes the next\n"
+    "--way follow|insert  bodies of POST that stay open, or rows by an own connection\n"
+    "In a template T {i} is the user's number, {token} the token, {a} the\n"
+    "answer that is read or written, {msg} the message.\n";
 
 enum option_key {
 	KEY_GET = 256, KEY_GET_PATH, KEY_GET_HEADER, KEY_POST, KEY_POST_PATH, KEY_POST_HEADER, KEY_BODY,
 	KEY_TOKENS, KEY_STREAMS, KEY_PUBLISHERS, KEY_UNFINISHED, KEY_LINES, KEY_SIZE, KEY_SECONDS, KEY_WARMUP,
 	KEY_LIMIT, KEY_OPENING, KEY_ROWS, KEY_USERS, KEY_COUNT, KEY_AFTER, KEY_DB, KEY_SPREAD, KEY_PID, KEY_BACK, KEY_FIRST, KEY_REDIS,
-	KEY_REDIS_LOGIN, KEY_REDIS_KEY, KEY_TO, KEY_HELP
+	KEY_REDIS_LOGIN, KEY_REDIS_KEY, KEY_TO, KEY_ANSWERS, KEY_RATE, KEY_LENGTH, KEY_WAY, KEY_HELP
 };
 
 static const struct option long_options[] = {
@@ -74,6 +84,10 @@ static const struct option long_options[] = {
 	{ "redis-login", required_argument, NULL, KEY_REDIS_LOGIN },
 	{ "redis-key", required_argument, NULL, KEY_REDIS_KEY },
 	{ "to", required_argument, NULL, KEY_TO },
+	{ "answers", required_argument, NULL, KEY_ANSWERS },
+	{ "rate", required_argument, NULL, KEY_RATE },
+	{ "length", required_argument, NULL, KEY_LENGTH },
+	{ "way", required_argument, NULL, KEY_WAY },
 	{ "pid", required_argument, NULL, KEY_PID },
 	{ "help", no_argument, NULL, KEY_HELP },
 	{ NULL, 0, NULL, 0 }
@@ -99,6 +113,16 @@ read_seconds(const char *text)
 	if (end == text || *end != '\0' || s < 0 || s > 86400)
 		errx(2, "%s: not a number of seconds", text);
 	return s;
+}
+
+static const struct way *
+read_way(const char *text)
+{
+	if (strcmp(text, "follow") == 0)
+		return &way_follow;
+	if (strcmp(text, "insert") == 0)
+		return &way_insert;
+	errx(2, "%s: neither follow nor insert", text);
 }
 
 /* read_address takes 127.x.x.x:PORT and nothing else: a load like this one has
@@ -188,6 +212,10 @@ set_option(struct options *o, int key, const char *value)
 	case KEY_REDIS_LOGIN: o->log.login = value; break;
 	case KEY_REDIS_KEY: o->log.key = value; break;
 	case KEY_TO: o->log.user = value; break;
+	case KEY_ANSWERS: o->answers = read_count(value, 10000); break;
+	case KEY_RATE: o->rate = read_count(value, 10000000); break;
+	case KEY_LENGTH: o->length = read_count(value, 1 << 30); break;
+	case KEY_WAY: o->way = read_way(value); break;
 	case KEY_PID:
 		if (o->n_processes == USAGE_PIDS)
 			errx(2, "more than %d processes", USAGE_PIDS);
@@ -224,6 +252,14 @@ set_defaults(struct options *o, const char *mode)
 		o->n_publishers = 4;
 		o->unfinished = 0;
 		o->lines = 1000;
+	} else if (strcmp(mode, "post") == 0) {
+		o->n_streams = 0;
+		o->unfinished = 0;
+	} else if (strcmp(mode, "answers") == 0) {
+		o->answers = 1;
+		o->length = LENGTH_BYTES;
+		o->first = 0;
+		o->way = &way_follow;
 	} else if (strcmp(mode, "replay") == 0) {
 		o->count = 1;
 	} else if (strcmp(mode, "storm") == 0) {
@@ -236,7 +272,7 @@ void
 options_read(struct options *o, int argc, char **argv)
 {
 	static const char *const modes[] = {
-		"lone", "load", "users", "bulk", "hold", "foreign", "storm", "xadd", "replay", "fill"
+		"lone", "load", "users", "bulk", "post", "answers", "hold", "foreign", "storm", "xadd", "replay", "fill"
 	};
 	bool is_mode = false;
 	int key;
@@ -263,7 +299,11 @@ options_read(struct options *o, int argc, char **argv)
 		errx(2, "--lines, --opening and --publishers: at least 1");
 	if (strcmp(o->mode, "fill") != 0 && o->get.host == NULL)
 		errx(2, "--get HOST:PORT is missing");
-	if ((strcmp(o->mode, "fill") == 0 || strcmp(o->mode, "foreign") == 0) && o->db == NULL)
+	if (strcmp(o->mode, "answers") == 0 && o->answers == 0)
+		errx(2, "--answers: at least 1");
+	if (o->answers > 0 && o->length < 2 * (o->size + strlen(o->body)))
+		errx(2, "--length: at least that of two messages");
+	if ((strcmp(o->mode, "fill") == 0 || strcmp(o->mode, "foreign") == 0 || o->answers > 0) && o->db == NULL)
 		errx(2, "--db FILE is missing");
 	if (strcmp(o->mode, "xadd") == 0 && o->log.address.sin_port == 0)
 		errx(2, "--redis HOST:PORT is missing");
@@ -279,6 +319,9 @@ template_add(struct buf *out, const struct options *o, const char *text, uint32_
 
 		if (strncmp(text, "{i}", 3) == 0) {
 			buf_printf(out, "%u", user);
+			n = 3;
+		} else if (strncmp(text, "{a}", 3) == 0 && o->answers > 0) {
+			buf_printf(out, "%u", user % o->answers);
 			n = 3;
 		} else if (strncmp(text, "{token}", 7) == 0 && o->n_tokens > 0) {
 			buf_add_str(out, o->tokens[user % o->n_tokens]);

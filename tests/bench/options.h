@@ -10,11 +10,13 @@
 #include "lib/buf.h"
 #include "tests/bench/usage.h"
 
+struct way;
+
 enum { MAX_ADDRESSES = 16 };
 
 /* One side of the server: where it listens and what a request to it looks
  * like; where it is several machines, streams and publishers take turns. In templates {i} is the number of the stream or of the user meant,
- * {token} that user's line of the token file, {msg} the message. */
+ * {token} that user's line of the token file, {a} the answer that the stream reads, {msg} the message. */
 struct side {
 	struct sockaddr_in addresses[MAX_ADDRESSES];
 	uint32_t n_addresses;
@@ -49,6 +51,10 @@ struct options {
 	uint32_t first;       /* number of the first message; those below are another client's */
 	uint32_t users;       /* fill: users that get rows */
 	uint32_t count;       /* foreign, xadd: inserts; replay: times; fill: rows a user gets */
+	uint32_t answers;     /* answers: how many are written at a time; 0 elsewhere */
+	double rate;          /* answers: tokens a second of each; 0: as fast as they are taken */
+	uint32_t length;      /* answers: bytes announced of a body that is followed, at most */
+	const struct way *way; /* answers: how they are written */
 	bool spread;          /* fill: the users' rows lie among others', else they are the newest */
 	int64_t after;        /* replay: the id to replay after */
 	size_t size;          /* bytes of a message */

@@ -131,6 +131,8 @@ report_print(const struct run *r)
 	print_count("unfinished", o->unfinished);
 	print_count("lines", o->lines);
 	print_count("size", o->size);
+	print_count("first", o->first);
+	print_count("answers", o->answers);
 	printf(", \"open_seconds\": %.4f", (double)r->opening_us / 1e6);
 	print_rate("open_per_s", o->n_streams, r->opening_us);
 	printf(", \"task_seconds\": %.4f", (double)r->task_us / 1e6);
@@ -151,6 +153,8 @@ report_print(const struct run *r)
 	print_count("refused", r->crew.refused);
 	print_count("bad_status", (uint64_t)r->crew.last_bad_status);
 	print_count("reconnected", r->crew.reconnected);
+	print_count("transactions", r->transactions);
+	print_count("wrong_ids", r->wrong_ids);
 
 	printf(", \"seconds\": %.3f", (double)measured / 1e6);
 	print_rate("deliveries_per_s", received, measured);
@@ -158,6 +162,7 @@ report_print(const struct run *r)
 	print_rate("stream_bytes_per_s", (double)r->swarm.bytes, r->to.at - r->opened.at);
 	print_times("latency_ms", &r->latency);
 	print_times("ack_ms", &r->ack);
+	print_times("late_ms", &r->late);
 	print_figure(r, "cpu_us_per_delivery", cpu_us_per_delivery);
 	print_figure(r, "cpu_us_per_message", cpu_us_per_message);
 	print_figure(r, "cpu_percent", cpu_percent);
@@ -169,5 +174,6 @@ report_print(const struct run *r)
 	printf(", \"idle_percent\": %.1f",
 	    100 * ratio((double)(r->to.machine.idle_us - r->from.machine.idle_us), (double)measured));
 	printf(", \"client_busy\": %.3f", ratio(client_us, (double)measured));
+	printf(", \"client_us_per_message\": %.3f", ratio(client_us, (double)(r->to.acked - r->from.acked)));
 	printf(", \"client_us_per_delivery\": %.3f}\n", ratio(client_us, received));
 }

@@ -15,6 +15,9 @@ from works import GOALS, WORST_RATIO
 FIGURES = {
     'deliveries_per_s': ('deliveries/s', '{:,.0f}'),
     'messages_per_s': ('messages/s acknowledged', '{:,.0f}'),
+    'rows_per_s': ('rows/s durable', '{:,.0f}'),
+    'rows_per_commit': ('rows in a transaction', '{:,.1f}'),
+    'late_ms.p99': ('written after it was due p99, ms', '{:,.2f}'),
     'latency_ms.p50': ('delivery p50, ms', '{:,.2f}'),
     'latency_ms.p99': ('delivery p99, ms', '{:,.2f}'),
     'latency_ms.max': ('delivery max, ms', '{:,.2f}'),
@@ -26,6 +29,8 @@ FIGURES = {
     'cpu_us_per_delivery.redis': ("of it Redis's", '{:,.2f}'),
     'cpu_us_per_message.redis': ("of it Redis's", '{:,.1f}'),
     'cpu_us_per_message.rowcast': ("of it rowcast's own", '{:,.1f}'),
+    'cpu_us_per_message.lighttpd': ("of it the web server's", '{:,.1f}'),
+    'client_us_per_message': ('client CPU a message, µs', '{:,.1f}'),
     'cpu_us_per_message.total': ('server CPU a message, µs', '{:,.1f}'),
     'cpu_percent.total': ('server CPU, % of a core', '{:,.2f}'),
     'memory_per_stream.total': ('memory a stream, bytes', '{:,.0f}'),
@@ -49,13 +54,18 @@ TRAFFIC = ['deliveries_per_s', 'latency_ms.p50', 'latency_ms.p99', 'latency_ms.m
            'cpu_us_per_delivery.total', 'cpu_us_per_delivery.rowcast', 'cpu_us_per_delivery.redis', 'completeness',
            'client_busy', 'others_percent']
 
-# What is told of each mode of the load client.
+# What is told of each mode of the load client, and of single messages that nobody reads.
 SHOWN = {
     'lone': TRAFFIC,
     'load': ['messages_per_s'] + TRAFFIC,
     'users': TRAFFIC,
     'bulk': ['messages_per_s', 'ack_ms.p50', 'ack_ms.p99', 'cpu_us_per_message.total', 'cpu_us_per_message.rowcast',
              'cpu_us_per_message.redis', 'completeness', 'client_busy', 'others_percent'],
+    'answers': ['rows_per_s', 'latency_ms.p50', 'latency_ms.p99', 'latency_ms.max', 'late_ms.p99', 'deliveries_per_s',
+                'rows_per_commit', 'cpu_us_per_message.total', 'cpu_us_per_message.rowcast', 'cpu_us_per_message.lighttpd',
+                'client_us_per_message', 'completeness', 'client_busy', 'others_percent'],
+    'single': ['rows_per_s', 'ack_ms.p50', 'ack_ms.p99', 'rows_per_commit', 'cpu_us_per_message.total', 'cpu_us_per_message.rowcast',
+             'cpu_us_per_message.lighttpd', 'client_us_per_message', 'client_busy', 'others_percent'],
     'foreign': ['latency_ms.p50', 'latency_ms.p99', 'latency_ms.max', 'ack_ms.p50', 'completeness', 'others_percent'],
     'hold': ['memory_per_stream.total', 'memory_per_stream.rowcast', 'open_per_s', 'cpu_percent.total',
              'others_percent'],
@@ -73,7 +83,8 @@ CLIENT_BUSY, CORES_IDLE = 0.9, 0.1
 
 # What should never happen; of several turns the worst is told.
 FAULTS = {'missing': 'missing', 'duplicates': 'duplicates', 'out_of_order': 'out of order',
-          'misdelivered': 'misdelivered', 'streams_ended': 'streams ended', 'refused': 'messages refused'}
+          'misdelivered': 'misdelivered', 'streams_ended': 'streams ended', 'refused': 'messages refused',
+          'rows_wrong': 'rows missing, double or out of order', 'wrong_ids': 'ids missing, double or out of order'}
 
 
 def middle(turns, key=''):
@@ -101,9 +112,14 @@ def written(figures, path):
     return '' if value is None else FIGURES[path][1].format(value)
 
 
+def losses(figures):
+    """What should never happen and did, as text."""
+    return ', '.join(f'{figures[key]:,.0f} {text}' for key, text in FAULTS.items() if figures.get(key))
+
+
 def faults(figures):
-    """What should not have happened, as text."""
-    found = [f'{figures[key]:,.0f} {text}' for key, text in FAULTS.items() if figures.get(key)]
+    """The same, and where it is the client that limits."""
+    found = [losses(figures)] if losses(figures) else []
     if figures.get('client_busy', 0) > CLIENT_BUSY and figures['idle_percent'] > 100 * CORES_IDLE:
         found.append('client at its limit')
     return ', '.join(found)
@@ -111,7 +127,7 @@ def faults(figures):
 
 def summary(work, figures):
     """The line of progress: the first figures, and whatever is wrong."""
-    parts = [f'{written(figures, path)} {FIGURES[path][0]}' for path in SHOWN[work.mode][:3]]
+    parts = [f'{written(figures, path)} {FIGURES[path][0]}' for path in SHOWN[work.told][:3] if figure(figures, path)]
     if figures.get('others_percent', 0) >= 10:
         parts.append(f'others took {figures["others_percent"]:.0f}% of a core')
     if faults(figures):
@@ -206,8 +222,8 @@ def markdown(about_run, works, medians, worst, failures):
         if not of:
             continue
         here = [name for name in names if name in of]
-        rows = [[FIGURES[path][0]] + [written(of[name], path) for name in here] for path in SHOWN[work.mode]]
-        rows = [row for row in rows if any(row[1:])]
+        rows = [[FIGURES[path][0]] + [written(of[name], path) for name in here] for path in SHOWN[work.told]
+                if any(figure(of[name], path) for name in here)]
         notes = [f'{SYSTEMS[name].title}: {faults(of[name])}.' for name in here if faults(of[name])]
         blocks += [f'### {work.name}: {work.title}', table([''] + [SYSTEMS[name].title for name in here], rows), *notes]
     if failures:
@@ -230,9 +246,27 @@ CHARTS = {
 }
 
 
+# The same of rowcast alone, a bar for each work.
+OWN_CHARTS = {
+    'publishing': ('rows_per_s', 'Single messages a second, each durable', 'one connection where nothing else is said; longer is better',
+                   {'answers-post-1': 'POST each', 'answers-post-64': 'POST each, 64 publishers',
+                    'answers-insert': 'INSERT each', 'answers-follow': 'POST /msg?follow=1'}),
+}
+
+
+def draw(folder, name, title, note, rows):
+    if rows:
+        with open(os.path.join(folder, name + '.svg'), 'w') as f:
+            f.write(svg.bars(title, note, rows))
+
+
 def charts(folder, medians):
     """Draws each chart whose figures the run has."""
     os.makedirs(folder, exist_ok=True)
+    for name, (path, title, note, works) in OWN_CHARTS.items():
+        values = {label: figure(medians.get(work, {}).get('rowcast'), path) for work, label in works.items()}
+        draw(folder, name, title, note, [(label, value, f'{value:,.0f}', 'follow' in label)
+                                         for label, value in values.items() if value is not None])
     for name, (work, path, title, note, unit, divisor) in CHARTS.items():
         rows = []
         for system in SYSTEMS:
@@ -241,6 +275,4 @@ def charts(folder, medians):
                 value /= divisor
                 text = f'{value:,.0f}' if value >= 100 else f'{value:,.1f}'
                 rows.append((SYSTEMS[system].title, value, text + unit, system == 'rowcast'))
-        if rows:
-            with open(os.path.join(folder, name + '.svg'), 'w') as f:
-                f.write(svg.bars(title, note, rows))
+        draw(folder, name, title, note, rows)

@@ -30,10 +30,13 @@ struct run {
 	struct swarm swarm;
 	struct crew crew;
 	struct hist latency;    /* microseconds from sending to receiving */
+	struct hist late;       /* answers: microseconds from when a token was due until it was written */
 	struct hist ack;        /* microseconds from sending to the acknowledgement */
 	mono_us latency_from;   /* messages sent earlier are not counted in them */
 	uint64_t to_send;       /* messages still to be published */
 	uint64_t received, acked;
+	uint64_t transactions;  /* answers: our own */
+	uint64_t wrong_ids;     /* answers: of those that were acknowledged */
 	uint32_t random;        /* state of the random users; not 0 */
 	struct buf body;        /* of the POST being made */
 	char *message;          /* owned; options.size bytes */
@@ -46,6 +49,12 @@ struct run {
 
 /* run_mark takes a mark of now. */
 void run_mark(struct run *r, struct mark *m, int with_memory);
+
+/* run_turn_until turns the loop up to a moment. */
+void run_turn_until(mono_us end);
+
+/* answers_run writes answers and reads them, until all have ended (answers.c). */
+void answers_run(struct run *r);
 
 /* traffic_pump publishes whatever may be published now. */
 void traffic_pump(struct run *r);

@@ -43,6 +43,8 @@ take_data(struct sse_event *e, const char *text, size_t len)
 		text++;
 		len--;
 	}
+	if (len == sizeof ANSWER_END - 1 && memcmp(text, ANSWER_END, len) == 0)
+		e->is_end = e->is_told; /* the name stands before the data */
 	if (len < MESSAGE_HEAD || memcmp(text, MESSAGE_MARK, MESSAGE_MARK_LEN) != 0)
 		return;
 	text += MESSAGE_MARK_LEN;

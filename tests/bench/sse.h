@@ -15,6 +15,8 @@
 #define MESSAGE_MARK "rcb"
 enum { MESSAGE_MARK_LEN = 3, MESSAGE_HEAD = MESSAGE_MARK_LEN + 8 + 16 };
 
+#define ANSWER_END "{\"reason\":\"done\"}"  /* data of the rowcast.end that ends an answer */
+
 /* message_write writes a message of size bytes, at least MESSAGE_HEAD, to out. */
 void message_write(char *out, size_t size, uint32_t number, mono_us sent);
 
@@ -23,6 +25,7 @@ struct sse_event {
 	bool has_message;  /* its data are a message of the benchmark */
 	bool has_id;       /* it has an id that is a number */
 	bool is_told;      /* it has a name of rowcast's own: busy, gap, expired */
+	bool is_end;       /* it is the end of an answer that its writer ended */
 	uint32_t number;   /* of the message */
 	mono_us sent;      /* when, by the sender's monotonic clock */
 	int64_t id;

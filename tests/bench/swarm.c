@@ -34,7 +34,14 @@ swarm_init(struct swarm *s, const struct options *o, uint32_t window, swarm_take
 		s->streams[i].index = i;
 		s->streams[i].seen = s->seen + (size_t)i * (s->window / 64);
 		s->streams[i].last_id = -1;
+		s->streams[i].newest = o->answers > 0 ? i % o->answers : 0;
 	}
+}
+
+void
+swarm_take_by(struct swarm *s, swarm_take *take)
+{
+	s->take = take;
 }
 
 void
@@ -69,6 +76,39 @@ is_first(struct stream *st, uint32_t number)
 	return true;
 }
 
+/* is_next is is_first for the tokens of an answer, whose numbers are `answers` apart: none
+ * comes after one that is newer, and none after the end. */
+static bool
+is_next(struct stream *st, uint32_t number)
+{
+	struct swarm *s = st->swarm;
+	uint32_t answers = s->options->answers;
+
+	if (number % answers != st->index % answers || st->is_over) {
+		s->misdelivered++;
+		return false;
+	}
+	if (number < st->newest) {
+		s->duplicates++;
+		return false;
+	}
+	st->newest = number + answers;
+	return true;
+}
+
+/* is_new says whether a message is one to be counted, and counts what is wrong with it
+ * otherwise. */
+static bool
+is_new(struct stream *st, uint32_t number)
+{
+	if (st->swarm->options->answers > 0)
+		return is_next(st, number);
+	if (is_first(st, number))
+		return true;
+	st->swarm->duplicates++;
+	return false;
+}
+
 static void
 take_event(void *arg, const struct sse_event *e)
 {
@@ -80,13 +120,12 @@ take_event(void *arg, const struct sse_event *e)
 	if (e->has_message) {
 		if (e->has_id && e->id <= st->last_id)
 			s->out_of_order++;
-		if (is_first(st, e->number)) {
+		if (is_new(st, e->number)) {
 			st->n_messages++;
 			s->take(s->take_arg, st, e->number, e->sent, s->read_at);
-		} else {
-			s->duplicates++;
 		}
 	}
+	st->is_over |= e->is_end;
 	if (e->has_id)
 		st->last_id = e->id;
 }
@@ -107,7 +146,7 @@ leave(struct stream *st)
 
 	if (st->state == STREAM_OPEN) {
 		s->n_open--;
-		s->ended++;
+		s->ended += !st->is_over;
 	} else if (st->state != STREAM_CLOSED) {
 		s->n_opening--;
 		s->retried++;

@@ -23,9 +23,10 @@ struct stream {
 	struct swarm *swarm;
 	uint32_t index;        /* the user it belongs to */
 	enum stream_state state;
-	uint32_t newest;       /* highest number of a message it got */
+	uint32_t newest;       /* highest number of a message it got; with answers: the next it is to get */
 	uint64_t *seen;        /* a bit for each of the last swarm->window numbers */
 	uint32_t n_messages;   /* received for the first time */
+	bool is_over;          /* its answer has ended */
 	int64_t last_id;       /* of the last event with a numeric id; -1: none yet */
 	struct http http;
 	struct sse sse;
@@ -47,13 +48,16 @@ struct swarm {
 	mono_us read_at;          /* when the bytes being read were received */
 	bool resumes;             /* sends Last-Event-ID with each stream's last id */
 	/* what went wrong, or otherwise than hoped */
-	uint64_t duplicates, out_of_order, ended, retried, told;
+	uint64_t duplicates, out_of_order, misdelivered, ended, retried, told;
 	uint64_t bytes;           /* received by all streams */
 };
 
 /* swarm_init makes the streams, all closed. window: see flights_init. */
 void swarm_init(struct swarm *s, const struct options *o, uint32_t window, swarm_take *take, void *arg);
 void swarm_free(struct swarm *s);
+
+/* swarm_take_by has another function get the messages. */
+void swarm_take_by(struct swarm *s, swarm_take *take);
 
 /* swarm_open_all opens every stream, at most options->opening at a time, and
  * returns the microseconds it took until the last had its response head; it

@@ -166,18 +166,21 @@ class Rowcast(System):
 
     def make_tokens(self, folder):
         self.key_file = os.path.join(folder, 'key')
-        secret = secrets.token_urlsafe(48).encode()
+        self.secret = secret = secrets.token_urlsafe(48).encode()
         with open(os.open(self.key_file, os.O_WRONLY | os.O_CREAT, 0o600), 'wb') as f:
             f.write(secret)
         self.tokens = os.path.join(folder, 'tokens')
-        expires = int(time.time()) + 7200
-        with open(self.tokens, 'w') as f:
-            f.writelines(jwt.sign(secret, {'sub': f'u{k}', 'exp': expires}) + '\n' for k in range(N_USERS))
+        self.expires = expires = int(time.time()) + 7200
+        self.write_tokens(self.tokens)
         self.publisher = jwt.sign(secret, {'sub': 'publisher', 'scope': 'rowcast:publish', 'exp': expires})
         # Streams that are there while all others are cut.
         self.live_tokens = os.path.join(folder, 'live-tokens')
         with open(self.live_tokens, 'w') as f:
             f.write(jwt.sign(secret, {'sub': LIVE_USER, 'exp': expires}) + '\n')
+
+    def write_tokens(self, path, **claims):
+        with open(path, 'w') as f:
+            f.writelines(jwt.sign(self.secret, {'sub': f'u{k}', 'exp': self.expires, **claims}) + '\n' for k in range(N_USERS))
 
     def serve_command(self, path, db, **settings):
         settings = {'listen': 'unix:' + path, 'listen_mode': '0666', 'store': 'sqlite:' + db,
@@ -201,13 +204,21 @@ class Rowcast(System):
 
     def options(self, mode, to_users):
         kind, body = 'application/x-www-form-urlencoded', 'msg={msg}&all=1'
+        get_path, post_path, more = '/events', '/msg', []
         if mode in ('bulk', 'storm'):
             kind, body = 'application/x-ndjson', '{"msg":"{msg}","all":true}'
+        elif mode == 'answers':
+            kind, body = 'application/x-ndjson', '{"data":"{msg}"}'
+            get_path, post_path = '/events?topic=answer:{a}&inbox=off&until=end', '/msg?topic=answer:{a}&follow=1'
+            self.write_tokens(self.tokens, topics=['answer:*'])
+            more = ['--db', self.db]
+        elif mode == 'post':
+            body = 'msg={msg}&topic=answer:0'
         elif to_users:
             body = 'msg={msg}&user=u{i}'
-        return ['--get', f'127.0.0.1:{self.front.port}', '--get-path', '/events',
-                '--get-header', 'Authorization: Bearer {token}', '--tokens', self.tokens,
-                '--post-path', '/msg', '--post-header', 'Authorization: Bearer ' + self.publisher,
+        return ['--get', f'127.0.0.1:{self.front.port}', '--get-path', get_path,
+                '--get-header', 'Authorization: Bearer {token}', '--tokens', self.tokens, *more,
+                '--post-path', post_path, '--post-header', 'Authorization: Bearer ' + self.publisher,
                 '--post-header', 'Content-Type: ' + kind, '--body', body]
 
 

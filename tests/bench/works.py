@@ -18,6 +18,7 @@ PARTS = {
     'replay': 'rows read again from the table',
     'growth': 'one user among few and many streams',
     'pace': 'lone messages and load with 10 to 5,000 streams',
+    'answers': 'texts written a token at a time and read meanwhile; single messages',
     'several': 'several machines with one log in Redis',
     'worst': 'the worst inputs of each parser and encoder',
 }
@@ -42,6 +43,15 @@ class Work:
     suffix: str = ''
     live: bool = False       # streams of somebody else are served meanwhile
     slow: bool = False       # left out of a quick run
+    turns: int = 0           # at most, however many the run has; 0: as many
+
+    @property
+    def told(self):
+        """As what it is told (report.SHOWN)."""
+        return self.mode if self.streams else 'single'
+
+    def repeat(self, turns):
+        return min(turns, self.turns or turns)
 
     @property
     def name(self):
@@ -61,6 +71,16 @@ def replay(rows, suffix, spread=False, slow=False):
                 ('--rows', '1000', '--count', '20', '--after', str(0 if spread else rows - mine)), OWN,
                 settings={'keep_rows': '0', 'keep_for': '0', 'max_streams_per_user': '64'}, suffix=suffix, slow=slow,
                 fill=('--rows', str(rows), '--users', '10', '--count', '1000', *(['--spread'] * spread)))
+
+
+def answers(suffix, title, streams, *options, mode='answers', longer=0.6, slow=False):
+    """Of the part of this name, which is to take a minute in all."""
+    return Work('answers', title, mode, streams, ('--warmup', '0.5', *options), OWN, longer=longer, suffix=suffix, slow=slow, turns=2)
+
+
+# Of a body of which more than 64 KiB are still to come, lighttpd 1.4.69 writes each piece into a
+# temporary file of its own before it passes it on.
+TOKENS = ('--answers', '1000', '--rate', '100', '--length', '65536')
 
 
 WORKS = [
@@ -87,6 +107,15 @@ WORKS = [
       for n in (10, 100, 1000, 5000)),
     *(Work('pace', f'{n:,} streams, 64 publishers to all', 'load', n, (), OWN, suffix=f'load-{n}')
       for n in (10, 100, 1000, 5000)),
+    answers('one', '1,000 answers, 100 tokens/s each, one reader each', 1000, *TOKENS),
+    answers('ten', '1,000 answers, 100 tokens/s each, ten readers each', 10000, *TOKENS, slow=True),
+    answers('own', '1,000 answers, 100 tokens/s each, one reader each, inserted by another program', 1000, *TOKENS, '--way', 'insert', slow=True),
+    answers('all', '17,000 rows/s of one topic to 100 subscribers', 100, '--rate', '17000'),
+    answers('post-1', 'single messages, POSTs of one publisher', 0, mode='post', longer=0.3),
+    answers('post-64', 'single messages, POSTs of 64 publishers', 0, '--publishers', '64', mode='post', longer=0.3),
+    answers('follow', 'single messages, lines of one body that is followed', 0, longer=0.3),
+    answers('insert', 'single messages, each inserted by another program in a transaction of its own', 0, '--way', 'insert', longer=0.3,
+            slow=True),
     # In at the first machine, out at the last, but for `load`, which is everywhere.
     Work('several', '1,000 users, 16 publishers, each message to one user', 'users', 1000, (), ('rowcast', *LOGS),
          to_users=True, suffix='users'),
@@ -145,5 +174,11 @@ GOALS = [
     Goal('several-load', 'deliveries_per_s', ('rowcast', 'nchan'), beside='nchan-redis', of='log-1'),
     Goal('several-storm', 'task_seconds', 1.5, False, of='log-2'),
     Goal('several-copy', 'task_seconds', 8, False, of='log-1'),
+    Goal('answers-one', 'rows_per_s', 99000),  # of 100,000 that are due, less what is under way at the end
+    Goal('answers-one', 'latency_ms.p99', 100, False),
+    Goal('answers-all', 'latency_ms.p99', 10, False),
+    Goal('answers-follow', 'rows_per_s', 100000),
+    Goal('answers-follow', 'rows_per_s', 10, beside='answers-post-1'),
+    Goal('answers-follow', 'rows_per_s', 10, beside='answers-post-64'),
     Goal('growth-9000', 'cpu_us_per_message.total', 1.3, False, 'growth-10'),
 ]
