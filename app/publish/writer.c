@@ -446,6 +446,8 @@ log_sentence(int outcome)
 	    : outcome == UPSTREAM_REFUSED
 	    ? "nothing was stored: the log that the machines share does not take it; see rowcast's"
 	    " own log"
+	    : outcome == 0  /* the copy has not taken its will */
+	    ? "nothing was stored: the store cannot be written; see the log"
 	    : "nothing was stored: the log that the machines share cannot be reached; try again";
 }
 

@@ -6,9 +6,11 @@ import os
 import random
 import secrets
 import signal
+import subprocess
 import time
 
 import expect
+from front import which
 from tap import only_behind
 from waiting import wait_until
 from writing import Writing
@@ -187,6 +189,27 @@ def a_writer_that_is_cut_off_leaves_its_topic_aborted(site):
             expect.equal(reader.wait_event().data, 'a')
         expect.equal(_read_to_end(reader), ([], ABORTED))
         _ends(site, topic)
+
+
+def a_program_that_is_killed_leaves_its_topic_aborted(site):
+    """curl, which reads from another program: as in rowcast-protocol(7)."""
+    topic = _topic()
+    reader = _read(site, topic)
+    length = ['-H', 'Content-Length: 1000000'] if site.server == 'lighttpd' else []
+    curl = subprocess.Popen([which('curl'), '-sST', '-', '-X', 'POST', '-H', 'Authorization: Bearer ' + site.publisher(),
+                             '-H', 'Content-Type: ' + NDJSON, '-H', 'Expect:', *length,
+                             f'{site.url}/msg?topic={topic}&follow=1'], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
+    try:
+        for i in range(3):
+            curl.stdin.write(_line(f'{i}').encode())
+            curl.stdin.flush()
+            expect.equal(reader.wait_event().data, f'{i}')
+    finally:
+        curl.kill()
+        curl.wait()
+        curl.stdin.close()
+    expect.equal(_read_to_end(reader), ([], ABORTED))
+    _ends(site, topic)
 
 
 def the_web_server_killed_leaves_them_aborted(site):

@@ -8,6 +8,7 @@
 #include "tests/unit/harness.h"
 
 #include <pthread.h>
+#include <sqlite3.h>
 #include <stdatomic.h>
 
 #include "app/publish/writer.h"
@@ -559,6 +560,113 @@ TEST(beyond_so_many_bytes_the_queue_is_full)
 
 /* ---- the end ---- */
 
+/* ---- orders ---- */
+
+/* An order of one message, and whether it has come back. */
+struct asked {
+	struct writer_order order;
+	struct message message;
+	int64_t id;
+	_Atomic bool is_done;
+};
+
+static void
+come_back(struct writer_order *order)
+{
+	struct asked *asked = order->context;
+
+	atomic_store(&asked->is_done, true);
+}
+
+/* order_one orders a message on the topic (NULL: none), and waits until it has come back. */
+static enum writer_fate
+order_one(struct asked *asked, const char *topic, const char *event, enum store_will_change change)
+{
+	*asked = (struct asked){
+		.order = {
+			.append = {
+				.messages = &asked->message, .n = topic != NULL, .publisher = "u",
+				.will_change = change, .will = { writer_life(writer), 1, "t" },
+			},
+			.n_bytes = topic != NULL, .done = come_back, .context = asked,
+		},
+	};
+	if (topic != NULL)
+		asked->message = (struct message){
+			.topic = mem_strdup(topic),
+			.event = event != NULL ? mem_strdup(event) : NULL,
+			.data = mem_strdup("x"), .data_len = 1,
+		};
+	assert_int_equal(writer_order(writer, &asked->order), 0);
+	WAIT_FOR(atomic_load(&asked->is_done));
+	asked->id = asked->message.id;
+	message_free(&asked->message);
+	return asked->order.fate;
+}
+
+static int64_t
+n_wills(void)
+{
+	sqlite3_stmt *statement;
+	sqlite3 *foreign;
+	int64_t n;
+
+	assert_int_equal(sqlite3_open(table.name + strlen("sqlite:"), &foreign), SQLITE_OK);
+	assert_int_equal(sqlite3_prepare_v2(foreign, "SELECT count(*) FROM rowcast_following", -1,
+	    &statement, NULL), SQLITE_OK);
+	assert_int_equal(sqlite3_step(statement), SQLITE_ROW);
+	n = sqlite3_column_int64(statement, 0);
+	sqlite3_finalize(statement);
+	sqlite3_close(foreign);
+	return n;
+}
+
+TEST(an_order_comes_back_with_its_fate_and_its_ids)
+{
+	struct asked asked;
+
+	begin(NULL);
+	assert_true(writer_life(writer) != 0);
+	assert_int_equal(order_one(&asked, "t", NULL, STORE_WILL_WRITE), WRITER_STORED);
+	assert_int_equal(asked.id, 1);
+	assert_int_equal(n_wills(), 1);
+	assert_int_equal(counters().n_committed, 1);
+	assert_int_equal(n_of_others(1), 0);
+	assert_int_equal(order_one(&asked, "t", MESSAGE_EVENT_END, STORE_WILL_KEEP), WRITER_STORED);
+	assert_int_equal(order_one(&asked, "t", NULL, STORE_WILL_REVOKE), WRITER_ENDED);
+	assert_int_equal(n_wills(), 1);
+	/* No message, but a will to be revoked. */
+	assert_int_equal(order_one(&asked, NULL, NULL, STORE_WILL_REVOKE), WRITER_STORED);
+	assert_int_equal(n_wills(), 0);
+	capture_begin();
+	assert_int_equal(order_one(&asked, "u", "line\nbreak", STORE_WILL_WRITE), WRITER_REFUSED);
+	capture_end();
+	assert_int_equal(n_wills(), 0);
+	WAIT_FOR(counters().n_waiting == 0);
+	end();
+}
+
+TEST(an_order_that_the_store_does_not_take_comes_back_with_a_sentence)
+{
+	struct sqlite3 *foreign;
+	struct asked asked;
+
+	begin(NULL);
+	foreign = foreign_open(&table);
+	foreign_run(foreign, "BEGIN IMMEDIATE");
+	capture_begin();
+	assert_int_equal(order_one(&asked, "t", NULL, STORE_WILL_WRITE), WRITER_FAILED);
+	capture_end();
+	expect_text(asked.order.sentence, "another program keeps the store locked");
+	foreign_run(foreign, "COMMIT");
+	foreign_close(foreign);
+	/* The same order may be given again. */
+	assert_int_equal(n_wills(), 0);
+	assert_int_equal(order_one(&asked, "t", NULL, STORE_WILL_WRITE), WRITER_STORED);
+	assert_int_equal(n_wills(), 1);
+	end();
+}
+
 TEST(a_stop_commits_and_answers_what_was_submitted)
 {
 	enum { SUBMITTED = 40 };
@@ -640,6 +748,8 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(a_group_ends_at_its_bound_and_a_larger_publication_goes_alone),
 	cmocka_unit_test(beyond_so_many_messages_the_queue_is_full_and_empties_again),
 	cmocka_unit_test(beyond_so_many_bytes_the_queue_is_full),
+	cmocka_unit_test(an_order_comes_back_with_its_fate_and_its_ids),
+	cmocka_unit_test(an_order_that_the_store_does_not_take_comes_back_with_a_sentence),
 	cmocka_unit_test(a_stop_commits_and_answers_what_was_submitted),
 	cmocka_unit_test(rows_beyond_keep_rows_are_deleted_when_there_is_nothing_else_to_do),
 	cmocka_unit_test(reloaded_retention_is_in_force_from_then_on),

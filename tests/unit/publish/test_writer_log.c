@@ -7,6 +7,7 @@
 #include "tests/unit/redis.h"
 
 #include <dirent.h>
+#include <sqlite3.h>
 #include <stdatomic.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -47,9 +48,10 @@ seen(void *context)
 }
 
 static int
-setup(void **state __attribute__((unused)))
+start_with(bool keeps_wills)
 {
 	char *upstream;
+	struct store *copy = NULL;
 
 	redis_server_start(&log_server, NULL);
 	upstream = mem_printf("upstream = %s", log_server.unix_url);
@@ -57,9 +59,25 @@ setup(void **state __attribute__((unused)))
 	free(upstream);
 	atomic_store(&newest, 0);
 	n_askers = 0;
-	writer = writer_start_upstream(&conf, upstream_open(&conf), NULL, NULL, seen, take_id, &newest);
+	if (keeps_wills) {
+		copy = store_open(conf.store, STORE_COPY);
+		assert_non_null(copy);
+	}
+	writer = writer_start_upstream(&conf, upstream_open(&conf), copy, NULL, seen, take_id, &newest);
 	assert_non_null(writer);
 	return 0;
+}
+
+static int
+setup(void **state __attribute__((unused)))
+{
+	return start_with(false);
+}
+
+static int
+setup_with_copy(void **state __attribute__((unused)))
+{
+	return start_with(true);
 }
 
 static int
@@ -280,6 +298,128 @@ TEST(a_log_without_room_stores_nothing_and_that_is_said)
 	assert_int_equal(log_length(), 2);
 }
 
+/* ---- last wills, in the copy ---- */
+
+struct asked {
+	struct writer_order order;
+	struct message message;
+	int64_t id;
+	_Atomic bool is_done;
+};
+
+static void
+come_back(struct writer_order *order)
+{
+	struct asked *asked = order->context;
+
+	atomic_store(&asked->is_done, true);
+}
+
+/* order begins one of a message; finish waits until it has come back. */
+static void
+order(struct asked *asked, const char *topic, enum store_will_change change)
+{
+	*asked = (struct asked){
+		.order = {
+			.append = {
+				.messages = &asked->message, .n = topic != NULL, .publisher = "u",
+				.will_change = change, .will = { writer_life(writer), 1, "t" },
+			},
+			.n_bytes = 1, .done = come_back, .context = asked,
+		},
+	};
+	if (topic != NULL)
+		asked->message = (struct message){
+			.topic = mem_strdup(topic), .data = mem_strdup("x"), .data_len = 1,
+		};
+	assert_int_equal(writer_order(writer, &asked->order), 0);
+}
+
+static enum writer_fate
+finish(struct asked *asked)
+{
+	WAIT_FOR(atomic_load(&asked->is_done));
+	asked->id = asked->message.id;
+	message_free(&asked->message);
+	return asked->order.fate;
+}
+
+static int64_t
+n_wills(void)
+{
+	sqlite3_stmt *statement;
+	sqlite3 *foreign;
+	int64_t n;
+
+	assert_int_equal(sqlite3_open(conf.store + strlen("sqlite:"), &foreign), SQLITE_OK);
+	sqlite3_busy_timeout(foreign, 10000);
+	assert_int_equal(sqlite3_prepare_v2(foreign, "SELECT count(*) FROM rowcast_following", -1,
+	    &statement, NULL), SQLITE_OK);
+	assert_int_equal(sqlite3_step(statement), SQLITE_ROW);
+	n = sqlite3_column_int64(statement, 0);
+	sqlite3_finalize(statement);
+	sqlite3_close(foreign);
+	return n;
+}
+
+TEST(a_will_stands_in_the_copy_while_its_messages_go_to_the_log)
+{
+	struct asked asked;
+
+	order(&asked, "t", STORE_WILL_WRITE);
+	assert_int_equal(finish(&asked), WRITER_STORED);
+	assert_true(asked.id > 0);
+	assert_int_equal(n_wills(), 1);
+	assert_int_equal(log_length(), 1);
+	order(&asked, NULL, STORE_WILL_REVOKE);
+	assert_int_equal(finish(&asked), WRITER_STORED);
+	assert_int_equal(n_wills(), 0);
+	assert_int_equal(log_length(), 1);
+}
+
+/* Whether the log has it is not known: then it is better that it stands. */
+TEST(a_will_stands_where_the_log_does_not_answer)
+{
+	struct asked asked;
+
+	expect_reply(submit_form("msg=a"), 201);
+	redis_server_hang(&log_server);
+	capture_begin();
+	order(&asked, "t", STORE_WILL_WRITE);
+	WAIT_FOR(n_wills() == 1 && is_writer_asleep());
+	clock_ahead_us += 10100000;
+	assert_int_equal(finish(&asked), WRITER_FAILED);
+	assert_int_equal(n_wills(), 1);
+	redis_server_wake(&log_server);
+	order(&asked, NULL, STORE_WILL_REVOKE);
+	assert_int_equal(finish(&asked), WRITER_STORED);
+	capture_end();
+	assert_int_equal(n_wills(), 0);
+}
+
+TEST(what_has_no_will_in_the_copy_is_not_in_the_log_and_others_are)
+{
+	struct table copy = { .name = conf.store };
+	struct sqlite3 *foreign = foreign_open(&copy);
+	struct asked asked;
+	struct peer *asker;
+
+	expect_reply(submit_form("msg=a"), 201);
+	foreign_run(foreign, "BEGIN IMMEDIATE");
+	capture_begin();
+	order(&asked, "t", STORE_WILL_WRITE);
+	asker = submit_form("msg=b");
+	assert_int_equal(finish(&asked), WRITER_FAILED);
+	capture_end();
+	assert_string_equal(asked.order.sentence,
+	    "nothing was stored: the store cannot be written; see the log");
+	expect_reply(asker, 201);
+	foreign_run(foreign, "COMMIT");
+	foreign_close(foreign);
+	assert_int_equal(n_wills(), 0);
+	assert_int_equal(log_length(), 2);
+}
+
 #define LOG_TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 static const struct CMUnitTest tests[] = {
@@ -291,5 +431,9 @@ static const struct CMUnitTest tests[] = {
 	LOG_TEST(who_has_waited_behind_others_is_answered_when_his_time_is_over),
 	LOG_TEST(where_the_log_is_away_nothing_is_stored_and_that_is_said),
 	LOG_TEST(a_log_without_room_stores_nothing_and_that_is_said),
+#define COPY_TEST(name) cmocka_unit_test_setup_teardown(name, setup_with_copy, teardown)
+	COPY_TEST(a_will_stands_in_the_copy_while_its_messages_go_to_the_log),
+	COPY_TEST(a_will_stands_where_the_log_does_not_answer),
+	COPY_TEST(what_has_no_will_in_the_copy_is_not_in_the_log_and_others_are),
 };
 RUN_TESTS(tests)

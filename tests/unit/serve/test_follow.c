@@ -668,6 +668,46 @@ TEST(a_body_has_so_many_messages_at_most)
 	assert_string_equal(rows("count"), ":a\n:b\n:c\n:a\n:b\n:c\n" ABORTED);
 }
 
+/* What has not come to its end is held in memory: of one user so much. */
+TEST(a_user_s_unfinished_messages_are_bounded)
+{
+	enum { LINE_BYTES = 6 << 20, N = 3 };
+	char *text = mem_alloc(LINE_BYTES);
+	struct peer peers[N];
+	size_t n_refused = 0;
+
+	end(NULL);
+	rowcast_start(&rowcast, LIST("workers = 2", "max_message = 1M"));
+	bearer = bearer_of(&rowcast, "u", "rowcast:publish");
+	own = mem_strdup("");
+	assert_int_equal(sqlite3_open(table.name + strlen("sqlite:"), &reader), SQLITE_OK);
+	memset(text, 'x', LINE_BYTES);
+	for (int i = 0; i < N; i++) {
+		char *topic = mem_printf("heavy-%d", i);
+
+		peers[i] = follow(topic);
+		say_text(&peers[i], "{\"msg\":\"a\"}\n{\"msg\":\"");
+		say_bytes(&peers[i], text, LINE_BYTES - 1024);
+		free(topic);
+	}
+	/* A buffer is twice as large as what is in it, perhaps: one goes, or two. */
+	WAIT_FOR(following_count(rowcast.service.following) < N);
+	for (int i = 0; i < N; i++) {
+		char *topic = mem_printf("heavy-%d", i);
+
+		if (strcmp(rows(topic), ":a\n" ABORTED) == 0) {
+			is_answered(&peers[i], 503, "too many large messages are on their way at once");
+			n_refused++;
+		} else {
+			hang_up(&peers[i]);
+			has(topic, ":a\n" ABORTED);
+		}
+		free(topic);
+	}
+	assert_in_range(n_refused, 1, 2);
+	free(text);
+}
+
 /* read_long reads an answer that comes in pieces, and counts its ids. */
 static size_t
 read_long(struct peer *peer)
@@ -758,6 +798,7 @@ main(void)
 		FOLLOWED(where_somebody_else_ends_the_topic_the_next_line_is_told),
 		FOLLOWED(beyond_so_many_bodies_one_is_refused_and_nothing_ended),
 		FOLLOWED(a_body_has_so_many_messages_at_most),
+		FOLLOWED(a_user_s_unfinished_messages_are_bounded),
 		FOLLOWED(a_long_answer_waits_for_who_does_not_read),
 		FOLLOWED(a_body_gives_the_same_rows_in_any_cut),
 	};
