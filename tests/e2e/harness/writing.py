@@ -16,13 +16,13 @@ CLAIMED = 1 << 20  # bytes that lighttpd is told of
 
 class Writing:
     def __init__(self, site, topic, token=None, type='application/x-ndjson', chunked=None, query='follow=1',
-                 deadline_s=None):
+                 path='/msg', deadline_s=None):
         self.chunked = site.server != 'lighttpd' if chunked is None else chunked
         self._left = CLAIMED
         self._goes_on = site.server == 'apache'
         self._socket = socket.create_connection(('127.0.0.1', site.front.port), timeout=deadline_s or 20 * site.slow)
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        head = [f'POST /msg?topic={topic}&{query} HTTP/1.1', 'Host: x', f'Content-Type: {type}',
+        head = [f'POST {path}?topic={topic}&{query} HTTP/1.1', 'Host: x', f'Content-Type: {type}',
                 f'Authorization: Bearer {token or site.publisher()}',
                 'Transfer-Encoding: chunked' if self.chunked else f'Content-Length: {CLAIMED}']
         self._socket.sendall('\r\n'.join([*head, '', '']).encode())

@@ -195,7 +195,7 @@ def a_program_that_is_killed_leaves_its_topic_aborted(site):
     """curl, which reads from another program: as in rowcast-protocol(7)."""
     topic = _topic()
     reader = _read(site, topic)
-    length = ['-H', 'Content-Length: 1000000'] if site.server == 'lighttpd' else []
+    length = ['-H', 'Transfer-Encoding:', '-H', 'Content-Length: 1000000'] if site.server == 'lighttpd' else []
     curl = subprocess.Popen([which('curl'), '-sST', '-', '-X', 'POST', '-H', 'Authorization: Bearer ' + site.publisher(),
                              '-H', 'Content-Type: ' + NDJSON, '-H', 'Expect:', *length,
                              f'{site.url}/msg?topic={topic}&follow=1'], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)

@@ -5,12 +5,14 @@ import contextlib
 import http.client
 import os
 import re
+import secrets
 
 import expect
 from front import Front
 from harness import SOURCE
 from shell import rowcast
 from tap import only_behind
+from writing import Writing
 
 PLAIN_APACHE = '''# What Debian's apache2.conf, with the modules and the site that it enables, comes to.
 {modules}
@@ -170,6 +172,19 @@ def streams_work_at_both_paths(site):
         expect.equal((status, b'connect' in body), (200, True), 'rowcast.js')
         status, fields, body = _get(front, '/rowcast/')
         expect.equal((status, b'rowcast' in body), (200, True), 'the page')
+
+
+def what_is_written_as_it_comes_is_passed_on_as_it_comes(site):
+    with _existing(site) as front, _as_front(site, front):
+        site.wait_healthy()
+        for path in ('/msg', '/rowcast/msg'):
+            topic = 'run:' + secrets.token_hex(6)
+            reader = site.subscribe(site.user(), topics=[topic], query='inbox=off')
+            with Writing(site, topic, path=path) as body:
+                for i in range(3):
+                    body.say(f'{{"msg":"{i}"}}\n')
+                    expect.equal(reader.wait_event().data, f'{i}', path)
+            expect.equal(reader.wait_event(type='rowcast.end').data, '{"reason":"aborted"}')
 
 
 def numbers_stay_on_this_machine(site):
