@@ -31,7 +31,10 @@
 
 enum {
 	EVENTS_MAX = 64,
-	LOOK_MS = 1000,           /* between looks for the wills of who has ended meanwhile */
+	/* Between looks for the wills of who has ended meanwhile: where there are others', and
+	 * where there were none. Two processes may share the store for good. */
+	LOOK_MS = 1000,
+	LOOK_IDLY_MS = 10000,
 	DESCRIPTORS_PART = 4,
 };
 
@@ -121,7 +124,7 @@ take_will(void *context, const struct store_will *will)
 	wills_carry_out(&following->wills, will->topic, true, will, NULL);
 }
 
-/* look_for_wills carries out what others have left, and looks again while others live. */
+/* look_for_wills carries out what others have left. */
 static void
 look_for_wills(struct following *following)
 {
@@ -133,11 +136,8 @@ look_for_wills(struct following *following)
 		return;
 	n_alive = store_read_wills(following->store, writer_life(following->writer), take_will,
 	    following);
-	following->next_look = clock_mono_us() + LOOK_MS * 1000;
-	if (n_alive == 0) {
-		store_close(following->store);
-		following->store = NULL;
-	}
+	following->next_look = clock_mono_us()
+	    + (mono_us)(n_alive == 0 ? LOOK_IDLY_MS : LOOK_MS) * 1000;
 }
 
 static void
@@ -176,7 +176,8 @@ wait_us(const struct following *following)
 		return 0;
 	if (timer != NULL && timer->due < next)
 		next = timer->due;
-	if (following->store != NULL && following->next_look < next)
+	if (following->store != NULL && following->next_look < next
+	    && wills_are_done(&following->wills))
 		next = following->next_look;
 	if (following->full_until != 0 && following->full_until < next)
 		next = following->full_until;
@@ -209,6 +210,7 @@ break_off(struct following *following)
 {
 	struct body *body;
 
+	following->next_look = INT64_MAX;
 	TAILQ_FOREACH(body, &following->bodies, link) {
 		if (body->end != BODY_COMES || body->is_answering || body->waits_for_will)
 			continue;

@@ -17,7 +17,7 @@ struct following;
 
 /* following_start starts the thread. Before it returns the ends of topics that an earlier
  * life has left are on their way to the writer, before anything that comes now. store_name
- * is copied; NULL: nothing was left. bounds NULL: as above. */
+ * is copied; NULL: nobody looks for them. bounds NULL: as above. */
 struct following *following_start(struct writer *writer, const char *store_name,
     const struct following_bounds *bounds);
 

@@ -74,7 +74,7 @@ struct following {
 	int epoll_fd;
 	struct mailbox arrived, stored;
 	struct wills wills;
-	struct store *store;         /* that may have wills of others; NULL: it has none */
+	struct store *store;         /* to look for wills of others in; NULL: nobody looks */
 	mono_us next_look;
 	struct body_list bodies, running, in_line;
 	mono_us full_until;          /* the writer is asked again then; 0: it takes orders */

@@ -132,7 +132,7 @@ int
 store_read_wills(struct store *store, int64_t life, store_will_row *take, void *context)
 {
 	struct sql_statement *rows;
-	int fd, outcome, n_alive = 0;
+	int fd = -1, outcome, n_alive = 0;
 	int64_t asked = life;
 	bool over = false;
 
@@ -140,10 +140,11 @@ store_read_wills(struct store *store, int64_t life, store_will_row *take, void *
 	    " WHERE life <> ?1 ORDER BY life, number") != 0)
 		return fault_log(store, "prepare");
 	sql_bind_int64(rows, 1, life);
-	fd = open_wal(store, O_RDONLY);
 	while ((outcome = sql_step(rows)) == SQL_ROW) {
 		struct store_will will = { sql_int64(rows, 0), sql_int64(rows, 1), sql_text(rows, 2) };
 
+		if (fd < 0)
+			fd = open_wal(store, O_RDONLY);
 		if (will.life != asked)
 			over = is_over(fd, will.life);
 		asked = will.life;
