@@ -20,8 +20,8 @@ enum {
 
 	/* Read and not committed, of one body: then its socket is not read. Twice that, while
 	 * as much is being committed. */
-	FOLLOWING_BATCH_MESSAGES = 2048,
-	FOLLOWING_BATCH_BYTES = 64 << 10,
+	FOLLOWING_BATCH_MESSAGES = 4096,
+	FOLLOWING_BATCH_BYTES = 256 << 10,
 
 	/* Handed to the writer, of all bodies: two of its groups, so that it always finds one,
 	 * and whoever publishes otherwise waits for two at most. Beyond, they wait in line. */
