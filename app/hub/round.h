@@ -22,8 +22,9 @@ struct round_tally {
 };
 
 /* Is called for each stream whose write did not go out whole: outcome is one of
- * enum stream_outcome. Or 0: nothing was written, since the ring has a message in another
- * form than the stream wants, which has to read the store. Must not change the roster. */
+ * enum stream_outcome. Or 0: it did, and the stream has come to its end by that; or nothing
+ * was written, since the ring has a message in another form than the stream wants, which has
+ * to read the store. Must not change the roster. */
 typedef void round_incomplete(void *context, struct stream *s, int outcome);
 
 struct round *round_new(void);
@@ -32,7 +33,7 @@ void round_free(struct round *round);
 /* round_run sends live streams what the ring has above *sent, at most
  * STREAM_WRITE_BYTES and STREAM_WRITE_MESSAGES of it, and sets *sent to where
  * it came. A stream that is reported by `incomplete` has its cursor at the new
- * *sent; with 0 at the old one, and from_store is set. */
+ * *sent; where nothing was written at the old one, and from_store is set. */
 struct round_tally round_run(struct round *round, const struct roster *roster, const struct ring *ring,
     int64_t *sent, mono_us now, round_incomplete *incomplete, void *context);
 

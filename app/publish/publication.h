@@ -1,6 +1,6 @@
 /* A publication: what one request to /msg asks to publish, whatever form it
  * came in, and whether its token may. A plain value, of the thread that serves the
- * request, until writer_submit takes it. */
+ * request, until submission_give takes it. */
 #ifndef APP_PUBLISH_PUBLICATION_H
 #define APP_PUBLISH_PUBLICATION_H
 

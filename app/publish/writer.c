@@ -20,7 +20,6 @@
 
 #include "app/store/slice.h"
 #include "app/upstream/upstream.h"
-#include "lib/buf.h"
 #include "lib/clock.h"
 #include "lib/log.h"
 #include "lib/mailbox.h"
@@ -29,15 +28,6 @@
 
 enum {
 	PROBE_MS = 1000,       /* after a commit that failed, between tries whether one would work */
-};
-
-/* One publication, from submit to answer. */
-struct write {
-	struct writer_order order;
-	struct publication publication;
-	struct message *messages;  /* of the publication, in one array */
-	char *publisher;
-	struct reply reply;
 };
 
 /* Where the writer commits to. */
@@ -90,60 +80,7 @@ order_of(struct mail *mail)
 	return CONTAINER_OF(mail, struct writer_order, mail);
 }
 
-/* ---- answers ---- */
-
-static void
-answer_stored(struct write *w)
-{
-	const struct append *append = &w->order.append;
-	struct buf json = BUF_EMPTY;
-	char *text;
-
-	if (w->publication.many) {
-		buf_add_str(&json, "{\"ids\":[");
-		for (size_t i = 0; i < append->n; i++)
-			buf_printf(&json, "%s%lld", i > 0 ? "," : "", (long long)w->messages[i].id);
-		buf_add_str(&json, "]}");
-	} else {
-		buf_printf(&json, "{\"id\":%lld}", (long long)w->messages[0].id);
-	}
-	text = buf_take(&json);
-	reply_json(&w->reply, append->existed && !w->publication.many ? 200 : 201, NULL, text);
-	free(text);
-}
-
-static void
-answer(struct write *w)
-{
-	switch (w->order.fate) {
-	case WRITER_STORED:
-		answer_stored(w);
-		break;
-	case WRITER_ENDED:
-		reply_error(&w->reply, 409, NULL, "the topic has ended");
-		break;
-	case WRITER_REFUSED:
-		reply_error(&w->reply, 400, NULL,
-		    "nothing was stored: the table refuses the message; see the log");
-		break;
-	case WRITER_FAILED:
-		reply_error(&w->reply, 503, "Retry-After: 1\r\n", w->order.sentence);
-	}
-}
-
-/* write_done answers a request, and frees what it has brought. */
-static void
-write_done(struct writer_order *order)
-{
-	struct write *w = CONTAINER_OF(order, struct write, order);
-
-	if (w->reply.conn != NULL)
-		answer(w);
-	publication_free(&w->publication);
-	free(w->messages);
-	free(w->publisher);
-	free(w);
-}
+/* ---- commits ---- */
 
 static enum writer_fate
 fate_of(const struct append *append)
@@ -152,8 +89,6 @@ fate_of(const struct append *append)
 		return WRITER_FAILED;
 	return append->ended ? WRITER_ENDED : append->refused ? WRITER_REFUSED : WRITER_STORED;
 }
-
-/* ---- commits ---- */
 
 /* has_stored: is any of it in the table, or was it refused all of it? */
 static bool
@@ -586,38 +521,6 @@ writer_order(struct writer *writer, struct writer_order *order)
 	order->append.refused = order->append.ended = false;
 	order->submitted_at = clock_mono_us();
 	mailbox_put(&writer->submitted, &order->mail);
-	return 0;
-}
-
-int
-writer_submit(struct writer *writer, struct publication *p, const char *publisher,
-    struct reply *reply)
-{
-	struct write *w = mem_zalloc(sizeof(*w));
-
-	w->messages = mem_alloc(p->n * sizeof(*w->messages));
-	for (size_t i = 0; i < p->n; i++) {
-		w->messages[i] = p->drafts[i].message;
-		w->order.n_bytes += w->messages[i].data_len;
-	}
-	w->publication = *p;
-	w->publisher = mem_strdup(publisher);
-	w->reply = *reply;
-	w->order.append = (struct append){
-		.messages = w->messages,
-		.n = p->n,
-		.publisher = w->publisher,
-	};
-	w->order.is_own = reply->conn == NULL;
-	w->order.done = write_done;
-	if (writer_order(writer, &w->order) != 0) {
-		free(w->messages);
-		free(w->publisher);
-		free(w);
-		return WRITER_FULL;
-	}
-	*p = (struct publication){ 0 };
-	reply->conn = NULL;
 	return 0;
 }
 

@@ -9,8 +9,6 @@
 
 #include <stdint.h>
 
-#include "app/fastcgi/reply.h"
-#include "app/publish/publication.h"
 #include "app/setting/conf.h"
 #include "app/store/failure.h"
 #include "app/store/origin.h"
@@ -21,7 +19,7 @@
 struct upstream;
 
 enum {
-	/* What waits to be committed; beyond, writer_submit refuses. */
+	/* What waits to be committed; beyond, writer_order refuses. */
 	WRITER_QUEUE_MESSAGES = 100000,
 	WRITER_QUEUE_BYTES = 64 << 20,
 
@@ -58,15 +56,6 @@ struct writer *writer_start_upstream(const struct conf *conf, struct upstream *l
 
 /* writer_reload takes over the retention from conf. Any thread. */
 void writer_reload(struct writer *writer, const struct conf *conf);
-
-/* writer_submit takes what is in *p and *reply; publisher is copied. The reply
- * is sent after the commit: 201 (200 where the key was there), 409 where its topic has
- * ended, or 503 where the store could not take it, or the log, or it is not known whether
- * the log did.
- * WRITER_FULL: nothing was taken. A reply that has no connection is rowcast's own
- * message: nobody is answered, and it is not counted. Does not wait. Any thread. */
-int writer_submit(struct writer *writer, struct publication *p, const char *publisher,
-    struct reply *reply);
 
 /* What became of an order. */
 enum writer_fate {

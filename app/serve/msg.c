@@ -8,6 +8,7 @@
 #include <strings.h>
 
 #include "app/access/credentials.h"
+#include "app/publish/submission.h"
 
 size_t
 msg_body_max(size_t max_message_bytes)
@@ -89,7 +90,7 @@ msg_handle(struct service *service, struct request *request)
 		status = publication_authorize(&p, &id);
 		if (status != 0)
 			denials_add(auth_denials(service->auth), DENIAL_SCOPE);
-		if (status == 0 && writer_submit(service->writer, &p, id.user, &request->reply) == 0)
+		if (status == 0 && submission_give(service->writer, &p, id.user, &request->reply) == 0)
 			goto done;
 		if (status == 0)
 			reply_error(&request->reply, 503, "Retry-After: 1\r\n",

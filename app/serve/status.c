@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "app/access/credentials.h"
+#include "app/publish/submission.h"
 #include "app/serve/snapshot.h"
 #include "lib/buf.h"
 #include "lib/clock.h"
@@ -161,6 +162,6 @@ status_publish(struct service *service)
 	m->data_len = json.len;
 	m->data = buf_take(&json);
 	m->expiry = EXPIRY_AT(clock_wall_s() + STATUS_KEPT_S);
-	if (writer_submit(service->writer, &own, "", &nobody) != 0)
+	if (submission_give(service->writer, &own, "", &nobody) != 0)
 		publication_free(&own);
 }

@@ -11,7 +11,7 @@
 #include <sqlite3.h>
 #include <stdatomic.h>
 
-#include "app/publish/writer.h"
+#include "app/publish/submission.h"
 #include "lib/mailbox.h"
 #include "lib/mem.h"
 
@@ -113,7 +113,7 @@ submit_publication(struct publication p, const char *publisher)
 	struct reply reply = { .conn = conn_of(peer_pair(asker)), .request_id = 1 };
 
 	assert_true(n_askers <= ASKERS_MAX);
-	assert_int_equal(writer_submit(writer, &p, publisher, &reply), 0);
+	assert_int_equal(submission_give(writer, &p, publisher, &reply), 0);
 	assert_null(reply.conn);
 	assert_int_equal(p.n, 0);
 	return asker;
@@ -507,7 +507,7 @@ expect_full(const char *type, const char *body, size_t len)
 	struct publication p = parse(type, body, len);
 	size_t n = p.n;
 
-	assert_int_equal(writer_submit(writer, &p, "u", &reply), WRITER_FULL);
+	assert_int_equal(submission_give(writer, &p, "u", &reply), WRITER_FULL);
 	assert_non_null(reply.conn);
 	assert_int_equal(p.n, n);
 	reply_error(&reply, 503, NULL, "full");

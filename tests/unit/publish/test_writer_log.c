@@ -12,7 +12,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "app/publish/writer.h"
+#include "app/publish/submission.h"
 #include "app/upstream/upstream.h"
 #include "lib/mem.h"
 
@@ -101,7 +101,7 @@ submit(const char *type, const char *body)
 	assert_true(n_askers <= ASKERS_MAX);
 	if (publication_parse(&p, "", type, body, strlen(body), 2 << 20) != 0)
 		fail_msg("%s", p.error);
-	assert_int_equal(writer_submit(writer, &p, "u", &reply), 0);
+	assert_int_equal(submission_give(writer, &p, "u", &reply), 0);
 	return asker;
 }
 

@@ -6,6 +6,7 @@
 #include "tests/unit/harness.h"
 
 #include "app/publish/publication.h"
+#include "app/publish/submission.h"
 #include "lib/mem.h"
 
 enum { LARGEST = 1 << 20 };  /* max_message's own bound */
@@ -116,7 +117,7 @@ TEST(where_too_many_messages_wait_one_more_is_told_to_come_again)
 	for (int i = 0; i < N; i++) {
 		struct reply reply = { .conn = conn_of(peer_pair(&askers[i])), .request_id = 1 };
 
-		assert_int_equal(writer_submit(rowcast.service.writer, &publications[i], "u", &reply), 0);
+		assert_int_equal(submission_give(rowcast.service.writer, &publications[i], "u", &reply), 0);
 	}
 	expect_text(posted(503, own, "text/plain", "one more"), "Retry-After: 1\r\n");
 	expect_text(posted(503, own, "text/plain", "one more"), "{\"error\":\"nothing was stored: too many"
