@@ -61,7 +61,7 @@ def check_says_what_it_has_looked_at_and_makes_nothing(site):
     newest = site.insert('a message')
     oldest, n = site.sql('SELECT min(id) FROM message'), int(site.sql('SELECT count(*) FROM message'))
     rows = f'{n} row' + 's' * (n != 1)
-    says(f'store: sqlite:{site.db}: messages {oldest} to {newest}, {rows}, SIZE, schema version 5',
+    says(f'store: sqlite:{site.db}: messages {oldest} to {newest}, {rows}, SIZE, schema version 6',
          f'listen: unix:{site.rowcast.socket_path}: somebody listens there now, a rowcast or systemd', options=[])
     # None yet.
     says(f'store: sqlite:{db}: will be made', f'listen: unix:{path}: free')
@@ -72,21 +72,21 @@ def check_says_what_it_has_looked_at_and_makes_nothing(site):
         process.send_signal(signal.SIGKILL)
         process.wait()
     expect.true(os.path.exists(db + '-wal'), 'what a kill leaves')
-    says(f'store: sqlite:{db}: no messages yet, SIZE, schema version 5', f'listen: unix:{path}: free')
+    says(f'store: sqlite:{db}: no messages yet, SIZE, schema version 6', f'listen: unix:{path}: free')
     with contextlib.closing(sqlite3.connect(db)) as connection, connection:
         connection.execute("INSERT INTO message(data) VALUES('a'), ('b'), ('c')")
         connection.execute('DELETE FROM message WHERE id = 2')
     expect.equal(os.path.exists(db + '-wal'), False)
-    says(f'store: sqlite:{db}: messages 1 to 3, 2 rows, SIZE, schema version 5', f'listen: unix:{path}: free')
+    says(f'store: sqlite:{db}: messages 1 to 3, 2 rows, SIZE, schema version 6', f'listen: unix:{path}: free')
     with contextlib.closing(sqlite3.connect(db)) as connection, connection:
         connection.execute('DELETE FROM message')
-    says(f'store: sqlite:{db}: no messages after 3, SIZE, schema version 5', f'listen: unix:{path}: free')
+    says(f'store: sqlite:{db}: no messages after 3, SIZE, schema version 6', f'listen: unix:{path}: free')
     # A copy of a file in use, and its -wal: the schema has come to the file, a message not yet.
     site.sql('PRAGMA wal_checkpoint(FULL)')
     site.insert('another message')
     for end in ('', '-wal'):
         shutil.copy(site.db + end, db + end)
-    unread = f'store: sqlite:{db}: is there, SIZE, schema version 5; its -wal has more, which is read at the start'
+    unread = f'store: sqlite:{db}: is there, SIZE, schema version 6; its -wal has more, which is read at the start'
     says(unread, f'listen: unix:{path}: free')
     free = front.free_port()
     says(unread, f'listen: 127.0.0.1:{free}: free', options=['-o', 'store=sqlite:' + db, '-o', f'listen=127.0.0.1:{free}'])
@@ -102,7 +102,7 @@ def check_says_what_it_has_looked_at_and_makes_nothing(site):
                                  'CREATE TABLE rowcast_schema(version); INSERT INTO rowcast_schema VALUES(3)')
     with open(db, 'rb') as f:
         before = f.read()
-    says(f'store: sqlite:{db}: messages 1 to 1, 1 row, SIZE, schema version 3, which `rowcast serve` upgrades to 5',
+    says(f'store: sqlite:{db}: messages 1 to 1, 1 row, SIZE, schema version 3, which `rowcast serve` upgrades to 6',
          f'listen: unix:{path}: free')
     with open(db, 'rb') as f:
         expect.equal(f.read(), before, 'the file')

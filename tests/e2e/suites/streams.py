@@ -193,7 +193,7 @@ def a_parameter_that_is_not_known_is_told_what_was_meant(site):
     token = site.token(user, topics=['a'])
     for query, meant in (('topics=a', 'topic'), ('lastEventID=5', 'lastEventId'), ('last-event-id=5', 'lastEventId'),
                          ('tokens=x', 'token'), ('cursor=on', 'cursor'), ('nothing', 'topic, lastEventId, cursor'),
-                         ('topic=a&cursor=off&cursor=off', 'cursor'), ('until=end', 'lastEventId'),
+                         ('topic=a&cursor=off&cursor=off', 'cursor'), ('untill=end', 'until'),
                          ('%3Cb%3E=1', 'topic, lastEventId, cursor')):
         answer = site.curl('/events?' + query, token=token, headers={'Accept': 'text/event-stream'})
         expect.refusal(answer, 400, query)
