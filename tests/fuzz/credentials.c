@@ -91,9 +91,7 @@ static bool
 is_foreign(const struct request *request)
 {
 	const char *site = request->sec_fetch_site;
-	char *end;
-	size_t len;
-	bool same;
+	const char *host;
 
 	if (request->reply.allow_origin != NULL)
 		return false;
@@ -103,11 +101,9 @@ is_foreign(const struct request *request)
 		return false;
 	if (request->host == NULL)
 		return true;
-	end = mem_printf("://%s", request->host);
-	len = strlen(request->origin);
-	same = len >= strlen(end) && strcasecmp(request->origin + len - strlen(end), end) == 0;
-	free(end);
-	return !same;
+	/* No scheme has a colon, so the first one ends it (RFC 6454 7). */
+	host = strstr(request->origin, "://");
+	return host == NULL || strcasecmp(host + 3, request->host) != 0;
 }
 
 static void
