@@ -14,10 +14,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "app/store/sqlite/commit.h"
 #include "app/store/sqlite/ended.h"
 #include "app/store/sqlite/fault.h"
 #include "app/store/sqlite/handle.h"
-#include "app/store/sqlite/replaced.h"
 #include "app/store/sqlite/revoked.h"
 #include "app/store/sqlite/segment.h"
 #include "lib/buf.h"
@@ -288,16 +288,7 @@ store_follow(struct store *store, const struct store_news *news, size_t *n_ended
 		sql_roll_back(store->sql);
 		outcome = follow(store, news, false, n_ended);
 	}
-	if (replaced_check(store))
-		outcome = -1;
-	if (outcome == 0)
-		outcome = sql_run(store->commit);
-	if (outcome == 0)
-		return 0;
-	outcome = store->replaced ? STORE_REPLACED
-	    : fault_outcome(store, outcome, "what the log has cannot be stored");
 	/* Should a commit that failed half way come to life after a crash, it holds what
 	 * the log has, and nobody was told otherwise. */
-	sql_roll_back(store->sql);
-	return outcome;
+	return commit_end(store, outcome, "what the log has cannot be stored");
 }

@@ -6,9 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "app/store/sqlite/commit.h"
 #include "app/store/sqlite/fault.h"
 #include "app/store/sqlite/handle.h"
-#include "app/store/sqlite/replaced.h"
 #include "lib/mem.h"
 #include "lib/sql.h"
 
@@ -157,14 +157,5 @@ store_end(struct store *store, const struct store_end *ends, size_t n, int64_t f
 		outcome = ended_forget(store, forgotten);
 	for (size_t i = 0; i < n && outcome == 0; i++)
 		outcome = note(store, &ends[i]);
-	if (replaced_check(store))
-		outcome = -1;
-	if (outcome == 0)
-		outcome = sql_run(store->commit);
-	if (outcome != 0) {
-		outcome = store->replaced ? STORE_REPLACED
-		    : fault_outcome(store, outcome, "which topics have ended cannot be stored");
-		sql_roll_back(store->sql);
-	}
-	return outcome;
+	return commit_end(store, outcome, "which topics have ended cannot be stored");
 }

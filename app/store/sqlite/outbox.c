@@ -4,6 +4,7 @@
 
 #include "app/store/store.h"
 
+#include "app/store/sqlite/commit.h"
 #include "app/store/sqlite/fault.h"
 #include "app/store/sqlite/handle.h"
 #include "app/store/sqlite/replaced.h"
@@ -62,16 +63,7 @@ store_empty_outbox(struct store *store, int64_t number)
 		sql_bind_int64(store->empty_outbox, 1, number);
 		outcome = sql_run(store->empty_outbox);
 	}
-	if (replaced_check(store))
-		outcome = -1;
-	if (outcome == 0)
-		outcome = sql_run(store->commit);
-	if (outcome == 0)
-		return 0;
-	outcome = store->replaced ? STORE_REPLACED
-	    : fault_outcome(store, outcome, "its outbox cannot be emptied");
-	sql_roll_back(store->sql);
-	return outcome;
+	return commit_end(store, outcome, "its outbox cannot be emptied");
 }
 
 int64_t

@@ -4,9 +4,9 @@
 
 #include <string.h>
 
+#include "app/store/sqlite/commit.h"
 #include "app/store/sqlite/fault.h"
 #include "app/store/sqlite/handle.h"
-#include "app/store/sqlite/replaced.h"
 #include "lib/sql.h"
 
 int
@@ -69,14 +69,5 @@ store_revoke(struct store *store, const struct store_revocation *revocations, si
 
 	for (size_t i = 0; i < n && outcome == 0; i++)
 		outcome = raise_until(store, revocations[i].user, revocations[i].until);
-	if (replaced_check(store))
-		outcome = -1;
-	if (outcome == 0)
-		outcome = sql_run(store->commit);
-	if (outcome != 0) {
-		outcome = store->replaced ? STORE_REPLACED
-		    : fault_outcome(store, outcome, "who was revoked cannot be stored");
-		sql_roll_back(store->sql);
-	}
-	return outcome;
+	return commit_end(store, outcome, "who was revoked cannot be stored");
 }

@@ -17,9 +17,9 @@
 #include <sys/random.h>
 #include <unistd.h>
 
+#include "app/store/sqlite/commit.h"
 #include "app/store/sqlite/fault.h"
 #include "app/store/sqlite/handle.h"
-#include "app/store/sqlite/replaced.h"
 #include "lib/log.h"
 #include "lib/mem.h"
 #include "lib/sql.h"
@@ -61,16 +61,7 @@ store_write_wills(struct store *store, struct append *const appends[], size_t n)
 
 	for (size_t i = 0; i < n && outcome == 0; i++)
 		outcome = will_change(store, appends[i]);
-	if (replaced_check(store))
-		outcome = -1;
-	if (outcome == 0)
-		outcome = sql_run(store->commit);
-	if (outcome != 0) {
-		outcome = store->replaced ? STORE_REPLACED
-		    : fault_outcome(store, outcome, "the last will of a topic cannot be stored");
-		sql_roll_back(store->sql);
-	}
-	return outcome;
+	return commit_end(store, outcome, "the last will of a topic cannot be stored");
 }
 
 /* ---- lives ---- */
