@@ -156,8 +156,7 @@ take_event(void *context, const struct eventstream_event *event)
 		stop(relay);
 	} else {
 		m->topic = mem_strdup(relay->topic);
-		relay->has_end = relay->is_over = m->event != NULL
-		    && strcmp(m->event, MESSAGE_EVENT_END) == 0;
+		relay->has_end = relay->is_over = message_is_end(m);
 		if (relay->n_waiting == relay->capacity) {
 			relay->capacity = relay->capacity > 0 ? 2 * relay->capacity : 64;
 			relay->waiting = mem_realloc(relay->waiting,

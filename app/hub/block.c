@@ -83,7 +83,7 @@ block_add(struct block *block, const struct message *m)
 	entry->topic = add_name(block, m->topic);
 	entry->event = add_name(block, m->event);
 	entry->is_gap = message_is_gap(m);
-	entry->is_end = m->event != NULL && strcmp(m->event, MESSAGE_EVENT_END) == 0;
+	entry->is_end = message_is_end(m);
 	block->n_gaps += entry->is_gap;
 	entry->len = 0;
 	for (size_t i = 0; i < ENCODINGS; i++) {

@@ -112,12 +112,6 @@ page_free(struct page *page)
 	free(page);
 }
 
-static bool
-is(const char *event, const char *name)
-{
-	return event != NULL && strcmp(event, name) == 0;
-}
-
 static void
 note_end(struct page *page, const struct message *m)
 {
@@ -142,7 +136,7 @@ add_row(void *context, const struct message *m)
 			buf_add(&page->gap_row, m->data, m->data_len);
 		return true;
 	}
-	if (m->topic != NULL && is(m->event, MESSAGE_EVENT_END))
+	if (m->topic != NULL && message_is_end(m))
 		note_end(page, m);
 	join_add(&page->joined, page->join, page->encoding, &page->events, m);
 	if (page->first_id == 0)

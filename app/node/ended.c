@@ -8,7 +8,6 @@
 #include "app/node/ended.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 #include "lib/mem.h"
 
@@ -55,7 +54,7 @@ ended_tell(struct upstream *log, const struct upstream_news *news)
 	for (size_t i = 0; i < news->n && is_settled(outcome); i++) {
 		const struct message *m = &news->messages[i];
 
-		if (m->event == NULL || strcmp(m->event, MESSAGE_EVENT_END) != 0 || m->topic == NULL)
+		if (!message_is_end(m) || m->topic == NULL)
 			continue;
 		add(&page, &(struct store_end){ m->topic, m->id, m->created_at });
 		if (page.n == UPSTREAM_ENDS) {

@@ -251,7 +251,7 @@ field_check(struct field_reader *reader, const struct draft *draft)
 int
 field_check_end(struct field_reader *reader, const struct message *m)
 {
-	if (m->event == NULL || strcmp(m->event, MESSAGE_EVENT_END) != 0)
+	if (!message_is_end(m))
 		return 0;
 	if (m->topic == NULL)
 		return field_refuse(reader, FIELD_BAD, MESSAGE_EVENT_END " ends a topic: topic is missing");

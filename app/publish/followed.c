@@ -112,7 +112,7 @@ take(struct followed *followed, struct field_reader *reader, struct draft *draft
 		return;
 	}
 	followed->n_messages++;
-	followed->has_ended = m->event != NULL && strcmp(m->event, MESSAGE_EVENT_END) == 0;
+	followed->has_ended = message_is_end(m);
 	batch_add(&followed->batch, m, reader->line);
 }
 

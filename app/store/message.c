@@ -18,7 +18,13 @@ message_topic_is_reserved(const char *topic)
 bool
 message_is_gap(const struct message *m)
 {
-	return m->event != NULL && strcmp(m->event, "rowcast.gap") == 0;
+	return m->event != NULL && strcmp(m->event, MESSAGE_EVENT_GAP) == 0;
+}
+
+bool
+message_is_end(const struct message *m)
+{
+	return m->event != NULL && strcmp(m->event, MESSAGE_EVENT_END) == 0;
 }
 
 void

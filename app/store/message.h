@@ -48,6 +48,9 @@ bool message_topic_is_reserved(const char *topic);
  * takes no such event from anybody. */
 bool message_is_gap(const struct message *m);
 
+/* message_is_end: does it end its topic? */
+bool message_is_end(const struct message *m);
+
 /* message_free frees the strings, which the message owns, not the struct. */
 void message_free(struct message *m);
 

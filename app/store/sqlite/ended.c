@@ -4,7 +4,6 @@
 
 #include <inttypes.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "app/store/sqlite/commit.h"
 #include "app/store/sqlite/fault.h"
@@ -120,7 +119,7 @@ note(struct store *store, const struct store_end *end)
 int
 ended_topics_take(struct ended_topics *topics, const struct message *m, bool *ended)
 {
-	bool ends = m->event != NULL && strcmp(m->event, MESSAGE_EVENT_END) == 0;
+	bool ends = message_is_end(m);
 	int64_t *id;
 
 	*ended = false;
