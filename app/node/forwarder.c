@@ -6,13 +6,16 @@
  * A batch is a copy of its rows, so that no read transaction is open while the log is
  * waited for, which would let the -wal grow; and it is small, so that an outbox of an
  * hour costs no more memory than one of a second. The head of the outbox is read again
- * for each batch. */
+ * for each batch.
+ *
+ * By some rows others are refused: by keys, and by ends of topics. Such a batch stays in
+ * the outbox until the copy has it. Else there would be a moment in which this machine
+ * knows of neither, and takes a row that the log then drops. */
 
 #include "app/node/forwarder.h"
 
 #include <stdatomic.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "app/upstream/upstream.h"
 #include "lib/clock.h"
@@ -28,12 +31,17 @@ enum {
 	/* Between two looks at an outbox that was empty: each commit of the follower wakes
 	 * us, and brings nothing. Who inserts after a while of silence does not wait. */
 	LOOK_AGAIN_MS = 2,
+	/* A batch waits no longer for the copy: what the log said that it has, a failover may
+	 * have lost, and then nothing that high may come for a while. */
+	COPY_WAIT_MS = 5000,
 };
 
 struct batch {
 	struct outgoing rows[FORWARDER_BATCH_ROWS];  /* n of them; the messages' strings are owned */
 	char *once[FORWARDER_BATCH_ROWS];            /* owned: their `once` */
 	size_t n, n_bytes;
+	bool refuses;                 /* others, by a key or an end among its rows */
+	int64_t newest;               /* of its messages, once the log has them; 0: none */
 };
 
 struct forwarder {
@@ -81,6 +89,7 @@ add_row(void *context, const struct outgoing *row)
 	if (row->message.data != NULL)
 		to->message.data = mem_strndup(row->message.data, row->message.data_len);
 	batch->n_bytes += row->message.data_len;
+	batch->refuses |= row->message.key != NULL || message_is_end(&row->message);
 	return ++batch->n < FORWARDER_BATCH_ROWS;
 }
 
@@ -92,6 +101,8 @@ batch_empty(struct batch *batch)
 		message_free(&batch->rows[i].message);
 	}
 	batch->n = batch->n_bytes = 0;
+	batch->refuses = false;
+	batch->newest = 0;
 }
 
 /* ---- the thread ---- */
@@ -149,8 +160,10 @@ has_time(struct forwarder *f)
 static void
 take_ids(struct forwarder *f)
 {
-	for (size_t i = 0; i < f->ids.n; i++)
+	for (size_t i = 0; i < f->ids.n; i++) {
 		origin_given(f->wiring.origin, f->ids.runs[i].low, f->ids.runs[i].high);
+		f->batch.newest = f->ids.runs[i].high;
+	}
 	atomic_fetch_add(&f->n_messages, idruns_count(&f->ids, INT64_MAX));
 	idruns_clear(&f->ids);
 }
@@ -190,6 +203,23 @@ forward(struct forwarder *f)
 	return done;
 }
 
+static bool
+copy_is_behind(struct forwarder *f)
+{
+	struct store_position position;
+
+	return store_position(f->store, &position) == 0 && position.newest < f->batch.newest;
+}
+
+static void
+await_copy(struct forwarder *f)
+{
+	mono_us until = clock_mono_us() + (mono_us)COPY_WAIT_MS * 1000;
+
+	while (copy_is_behind(f) && !atomic_load(&f->stopping) && clock_mono_us() < until)
+		store_wait(f->store, f->wake.wake_fd);
+}
+
 /* empty deletes the batch from the outbox. false: it could not before the stop, or never
  * will; the log knows the rows when they are brought again. */
 static bool
@@ -198,6 +228,8 @@ empty(struct forwarder *f)
 	int64_t last = f->batch.rows[f->batch.n - 1].number;
 	int rc;
 
+	if (f->batch.refuses)
+		await_copy(f);
 	while ((rc = store_empty_outbox(f->store, last)) != 0) {
 		if (rc == STORE_REPLACED || atomic_load(&f->stopping))
 			return false;

@@ -87,6 +87,21 @@ insert_numbers(int first, int last)
 	free(sql);
 }
 
+/* follow has the copy take what the log has, as the follower does. */
+static void
+follow(void)
+{
+	struct upstream *log = upstream_open(&machine.conf);
+	struct store *copy = machine_store(&machine);
+	struct upstream_news news = { 0 };
+
+	assert_int_equal(upstream_read(log, 0, 0, 0, &news), 0);
+	assert_int_equal(store_follow(copy, &(struct store_news){ .messages = news.messages,
+	    .n = news.n, .newest = news.upto, .anchor = news.anchor }, NULL), 0);
+	store_close(copy);
+	upstream_close(log);
+}
+
 /* ---- tests ---- */
 
 TEST(what_is_inserted_comes_to_the_log_and_leaves_the_outbox)
@@ -97,6 +112,7 @@ TEST(what_is_inserted_comes_to_the_log_and_leaves_the_outbox)
 	table_run(&machine.table, "INSERT INTO message(user, topic, event, data, expires_at, key)"
 	    " VALUES('42', 'prices', 'tick', 'a\nb', 2000000000, 'k')");
 	WAIT_FOR(log_length() == 1);
+	follow();
 	WAIT_FOR(outbox() == 0);
 	entry = redis_cli(&log_server, LIST("XRANGE", "rowcast", "-", "+"));
 	expect_text(entry, "user\n42\n");
@@ -108,6 +124,47 @@ TEST(what_is_inserted_comes_to_the_log_and_leaves_the_outbox)
 	assert_int_equal(counters().n_forwarded, 1);
 	assert_int_equal(counters().n_dropped, 0);
 	end();
+}
+
+static void
+is_refused(const char *sql, const char *sentence)
+{
+	struct sqlite3 *foreign = foreign_open(&machine.table);
+	char *error = NULL;
+
+	if (sqlite3_exec(foreign, sql, NULL, NULL, &error) == SQLITE_OK)
+		fail_msg("%s: was done", sql);
+	assert_string_equal(error, sentence);
+	sqlite3_free(error);
+	foreign_close(foreign);
+}
+
+/* There is no moment in which neither the outbox nor the copy knows of it. */
+TEST(what_refuses_others_stays_in_the_outbox_until_the_copy_has_it)
+{
+	static const char *const rows[][2] = {
+		{ "INSERT INTO message(data, key) VALUES('1', 'k')", "UNIQUE constraint failed: message.key" },
+		{ "INSERT INTO message(topic, event, data) VALUES('t', 'rowcast.end', '2')",
+		    "the topic has ended" },
+	};
+	static const char *const others[] = {
+		"INSERT INTO message(data, key) VALUES('x', 'k')",
+		"INSERT INTO message(topic, data) VALUES('t', 'x')",
+	};
+
+	clock_stop();
+	begin();
+	for (int i = 0; i < 2; i++) {
+		table_run(&machine.table, rows[i][0]);
+		WAIT_FOR(counters().n_messages == (uint64_t)i + 1);
+		is_refused(others[i], rows[i][1]);
+		follow();
+		WAIT_FOR(outbox() == 0);
+		is_refused(others[i], rows[i][1]);
+	}
+	clock_go();
+	end();
+	expect_numbers(2);
 }
 
 /* As a follower reads it: with an entry of another machine's between ours. */
@@ -296,6 +353,7 @@ TEST(a_stop_brings_what_is_there)
 
 static const struct CMUnitTest tests[] = {
 	FORWARDER_TEST(what_is_inserted_comes_to_the_log_and_leaves_the_outbox),
+	FORWARDER_TEST(what_refuses_others_stays_in_the_outbox_until_the_copy_has_it),
 	FORWARDER_TEST(which_of_the_logs_messages_are_ours_is_told),
 	FORWARDER_TEST(what_was_inserted_while_nobody_ran_comes_in_order),
 	FORWARDER_TEST(large_messages_come_in_order_too),
