@@ -148,8 +148,8 @@ TEST(what_anybody_adds_to_the_log_comes_into_the_copy)
 	add(1, 3);
 	WAIT_FOR(count() == 3);
 	expect_numbers(1, 3);
-	assert_int_equal(atomic_load(&machine.followed),
-	    machine_ask_number(&machine, "SELECT max(id) FROM message"));
+	WAIT_FOR(atomic_load(&machine.followed)
+	    == machine_ask_number(&machine, "SELECT max(id) FROM message"));
 	WAIT_FOR(atomic_load(&machine.newest) == atomic_load(&machine.followed));
 	assert_true(counters().is_up);
 	assert_false(counters().is_failing);
@@ -284,7 +284,7 @@ TEST(what_the_log_has_no_longer_goes_when_it_was_sent)
 	WAIT_FOR(count() == 4);
 	atomic_store(&machine.sent, INT64_MAX);
 	WAIT_FOR(count() == 1);
-	assert_true(counters().n_trimmed >= 4);
+	WAIT_FOR(counters().n_trimmed >= 4);  /* counted when it is committed */
 	end();
 	expect_numbers(5, 5);
 }
