@@ -5,6 +5,7 @@
 #include "tests/unit/check.h"
 
 #include "app/commands.h"
+#include "app/setting/conf.h"
 #include "lib/mem.h"
 
 struct arguments {
@@ -285,9 +286,9 @@ TEST(each_manual_is_whole)
 			assert_true(strstr(e->line, "rowcast ") != NULL && strlen(e->does) > 5);
 		assert_in_range(n, 2, 3);
 		assert_non_null(strstr(text, mark));
-		/* No line is longer than a terminal is wide. */
+		/* No line is longer than a terminal is wide, but for a path that configure was given. */
 		for (char *line = strtok(text, "\n"); line != NULL; line = strtok(NULL, "\n"))
-			if (strlen(line) > 80)
+			if (strlen(line) > 80 && strstr(line, CONF_DEFAULT_FILE) == NULL)
 				fail_msg("%s: %s", of->name, line);
 		free(text);
 		free(mark);
