@@ -85,6 +85,7 @@ block_add(struct block *block, const struct message *m)
 	entry->is_gap = message_is_gap(m);
 	entry->is_end = message_is_end(m);
 	block->n_gaps += entry->is_gap;
+	block->n_for_many += m->user == NULL;
 	entry->len = 0;
 	for (size_t i = 0; i < ENCODINGS; i++) {
 		struct block_text *text = &block->texts[i];

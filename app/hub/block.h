@@ -44,6 +44,7 @@ struct block {
 	struct block_entry *entries;  /* owned, n of them, ids ascending */
 	size_t n;
 	size_t n_gaps;           /* of those that are no messages */
+	size_t n_for_many;       /* of those that name no user */
 	size_t capacity;
 	unsigned encodings;      /* a bit for each that it has; set before anything is added */
 	struct block_text texts[ENCODINGS];  /* empty where it has not */

@@ -12,7 +12,7 @@
 void
 news_init(struct news *news, struct mailbox *wake, int64_t sent)
 {
-	*news = (struct news){ .wake = wake, .upto = sent, .pace = PACE_INITIAL };
+	*news = (struct news){ .wake = wake, .upto = sent };
 	news->last = &news->first;
 	pthread_mutex_init(&news->lock, NULL);
 	pthread_cond_init(&news->taken, NULL);
@@ -46,6 +46,7 @@ news_put(struct news *news, struct block *block)
 	*news->last = &block->mail;
 	news->last = &block->mail.next;
 	news->n_bytes += block_size(block);
+	news->n_for_many += block->n_for_many;
 	pthread_mutex_unlock(&news->lock);
 	if (was_empty)
 		mailbox_wake(news->wake);
@@ -74,7 +75,7 @@ take_inbox(struct news *news, struct hub_state *hub, bool early)
 	news->first = NULL;
 	news->last = &news->first;
 	if (!early) {
-		news->n_bytes = 0;
+		news->n_bytes = news->n_for_many = 0;
 		pthread_cond_signal(&news->taken);
 	}
 	pthread_mutex_unlock(&news->lock);
@@ -92,6 +93,20 @@ static bool
 has_news(struct news *news, const struct hub_state *hub)
 {
 	return hub->ring.top > hub->sent || !inbox_is_empty(news);
+}
+
+/* n_waiting returns how many messages wait that name no user: others cost few writes, and most
+ * were sent meanwhile (direct.c). Where the last round did not come to the end of what it was
+ * to send, they are many. */
+static size_t
+n_waiting(struct news *news, const struct hub_state *hub)
+{
+	size_t n;
+
+	pthread_mutex_lock(&news->lock);
+	n = news->n_for_many;
+	pthread_mutex_unlock(&news->lock);
+	return hub->sent < news->upto ? n + PACE_MANY : n;
 }
 
 static void
@@ -131,7 +146,7 @@ run_round(struct news *news, struct hub_state *hub)
 	HUB_COUNT(hub, n_gaps[GAP_EXPIRED], tally.n_gaps);
 	if (tally.n_delivered > 0)
 		round_count_lag(news->round, &hub->lag, clock_mono_us());
-	pace_record(&news->pace, tally.n_written, hub->now);
+	pace_record(&news->pace, &tally.sample, tally.n_written, hub->now);
 	direct_allow(&news->direct, tally.n_written);
 	catch_up_with(hub, &hub->ahead);
 	catch_up_with(hub, &hub->unproven);
@@ -143,7 +158,7 @@ news_run(struct news *news, struct hub_state *hub)
 {
 	if (!has_news(news, hub))
 		return;
-	if (pace_allows(&news->pace, &hub->roster, hub->now)) {
+	if (pace_allows(&news->pace, n_waiting(news, hub), hub->now)) {
 		run_round(news, hub);
 	} else if (direct_may(&news->direct)) {
 		take_inbox(news, hub, true);

@@ -22,7 +22,7 @@ struct news {
 	pthread_mutex_t lock;          /* guards the inbox */
 	pthread_cond_t taken;
 	struct mail *first, **last;    /* the inbox: blocks */
-	size_t n_bytes;                /* of the inbox, and of what was taken from it early */
+	size_t n_bytes, n_for_many;  /* of the inbox, and of what was taken from it early */
 	struct mailbox *wake;          /* lent; woken when something comes */
 
 	/* The hub's thread. */

@@ -1,29 +1,61 @@
-/* The pace: how long the hub waits between two rounds, so that the web server can
- * pass on what it was sent. An embedded value of the hub's thread. */
+/* The pace: how long the hub waits between two rounds. A write costs the web server ten
+ * times what it costs us, whether it carries one message or fifty, so a round begins when
+ * the web server has taken what the last one sent, and by what is seen of that:
+ *
+ *   nothing was sent, or long ago        at once
+ *   it has taken all, one message waits  at once: nobody publishes faster than it passes on
+ *   it has taken all, more wait          in 1.6 times what it mostly needs: what comes
+ *                                        meanwhile costs it nothing
+ *   it has not                           it is looked again half a millisecond later; a few
+ *                                        whose clients are slow are not waited for
+ *   it stands still                      after four times what it mostly needs
+ *
+ * What it mostly needs is measured with each round. An embedded value of the hub's thread. */
 #ifndef APP_HUB_PACE_H
 #define APP_HUB_PACE_H
 
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "app/hub/roster.h"
 #include "lib/clock.h"
 
-struct pace {
-	mono_us next_round;   /* not before then */
-	double us_per_write;  /* what a write costs the web server, as measured */
-	size_t n_written;     /* streams written by the last round */
-	bool postponed;       /* the coming round has been put off before */
+enum {
+	PACE_SAMPLES = 16,             /* sockets asked for unread bytes; 0.2 microseconds each */
+	PACE_MANY = 2,                 /* messages: where so many came meanwhile, it pays to gather */
+	PACE_LONGEST_WAIT_US = 250000, /* of a round for what the web server has not taken */
 };
 
-#define PACE_INITIAL ((struct pace){ .us_per_write = 20 })
+/* Some of the streams that a round writes, evenly chosen. Descriptors: one that was closed
+ * meanwhile, or is another's by now, tells nothing that does harm. */
+struct pace_sample {
+	int fds[PACE_SAMPLES];
+	size_t n, n_seen, stride;
+};
 
-/* pace_allows: may a round begin now? Where the web server has not yet taken
- * what the last round sent, the round is put off a little, and next_round says
- * until when. */
-bool pace_allows(struct pace *pace, const struct roster *roster, mono_us now);
+/* pace_sample_offer offers it one more, which is about to be written. One of which the web
+ * server has not taken what was sent before is not chosen: its client is slow, and who
+ * waited for it would be as slow. All zero is an empty sample. */
+void pace_sample_offer(struct pace_sample *sample, int fd);
 
-/* pace_record records how many streams the round that has just run has written. */
-void pace_record(struct pace *pace, size_t n_written, mono_us now);
+struct pace {
+	mono_us next_round;    /* not before then, nor is it looked before */
+	mono_us began;         /* the last round */
+	size_t n_written;      /* streams that it has written */
+	struct pace_sample sample;  /* of those */
+	size_t n_unread;       /* of the sample, when it was looked last */
+	mono_us progressed;    /* when that has become fewer */
+	unsigned n_looks;      /* since the round */
+	bool is_taken;
+	double us_per_write;   /* what a write costs the web server, as measured; 0: it never was */
+};
+
+/* pace_allows: may a round begin now? n_waiting: messages that it would send to many. Where
+ * it may not, next_round says when to ask again. */
+bool pace_allows(struct pace *pace, size_t n_waiting, mono_us now);
+
+/* pace_record records the round that has just run: how many streams it has written, of
+ * which the sample is. */
+void pace_record(struct pace *pace, const struct pace_sample *sample, size_t n_written,
+    mono_us now);
 
 #endif

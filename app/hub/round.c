@@ -191,6 +191,7 @@ send_slices(struct stream *s, struct slices *slices, int64_t sent, mono_us now,
 	int outcome;
 
 	slices_told(slices, s);
+	pace_sample_offer(&tally->sample, s->fd);
 	outcome = stream_write(s, slices->iov, slices->n, slices->n_bytes, now);
 	tally->n_written++;
 	tally->n_delivered += slices->n_messages;

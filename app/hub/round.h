@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "app/hub/pace.h"
 #include "app/hub/ring.h"
 #include "app/hub/roster.h"
 #include "app/hub/stream.h"
@@ -19,6 +20,7 @@ struct round_tally {
 	size_t n_written;        /* streams */
 	uint64_t n_delivered;    /* messages, once for each stream that was sent them */
 	uint64_t n_gaps;         /* and `rowcast.gap` */
+	struct pace_sample sample;  /* of those */
 };
 
 /* Is called for each stream whose write did not go out whole: outcome is one of

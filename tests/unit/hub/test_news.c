@@ -39,7 +39,7 @@ hold_rounds(void)
 static void
 release_rounds(void)
 {
-	news.pace = PACE_INITIAL;
+	news.pace = (struct pace){ 0 };
 }
 
 static void

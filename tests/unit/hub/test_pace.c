@@ -6,150 +6,325 @@
 #include "app/hub/pace.h"
 #include "lib/mem.h"
 
-enum { N_STREAMS = 64 };
+/* A web server by hand: sockets to it, and a clock. */
+enum { N_STREAMS = 64, MS = 1000, NO_FD = 1 << 20 };
 
-/* Live streams, each a socket whose other end is the web server's. */
-struct crowd {
-	struct roster roster;
-	int web_server[N_STREAMS];
+struct site {
+	int ours[N_STREAMS], web_server[N_STREAMS];
+	mono_us now;
+	struct pace pace;
 };
 
 static int
-gather_crowd(void **state)
+set_up(void **state)
 {
-	struct crowd *crowd = mem_zalloc(sizeof(*crowd));
+	struct site *site = mem_zalloc(sizeof(*site));
 
 	for (int i = 0; i < N_STREAMS; i++) {
-		struct stream *s = stream_new((struct filter){ .user = mem_strdup("42") });
 		int fds[2];
 
 		assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
-		s->fd = fds[0];
-		s->state = STREAM_LIVE;
-		crowd->web_server[i] = fds[1];
-		roster_add(&crowd->roster, s);
+		site->ours[i] = fds[0];
+		site->web_server[i] = fds[1];
 	}
-	*state = crowd;
+	site->now = 5000 * MS;
+	*state = site;
 	return 0;
 }
 
 static int
-disperse_crowd(void **state)
+tear_down(void **state)
 {
-	struct crowd *crowd = *state;
+	struct site *site = *state;
 
 	for (int i = 0; i < N_STREAMS; i++) {
-		struct stream *s = crowd->roster.streams[0];
-
-		roster_remove(&crowd->roster, s);
-		stream_free(s);
-		close(crowd->web_server[i]);
+		close(site->ours[i]);
+		close(site->web_server[i]);
 	}
-	roster_free(&crowd->roster);
-	free(crowd);
+	free(site);
 	return 0;
 }
 
+/* run_round writes to n streams, which share the sockets evenly where they are more. */
 static void
-leave_unread(struct crowd *crowd)
+run_round(struct site *site, size_t n)
 {
-	for (size_t i = 0; i < crowd->roster.n; i++)
-		assert_int_equal(write(crowd->roster.streams[i]->fd, "x", 1), 1);
+	size_t n_sockets = n < N_STREAMS ? n : N_STREAMS;
+	struct pace_sample sample = { 0 };
+
+	for (size_t i = 0; i < n; i++)
+		pace_sample_offer(&sample, site->ours[i * n_sockets / n]);
+	for (size_t i = 0; i < n_sockets; i++)
+		assert_int_equal(write(site->ours[i], "x", 1), 1);
+	pace_record(&site->pace, &sample, n, site->now);
 }
 
+/* read_some reads all that the streams from first to before `end` were sent. */
 static void
-read_all(struct crowd *crowd)
+read_some(struct site *site, size_t first, size_t end)
 {
-	char byte;
+	char bytes[64];
 
-	for (int i = 0; i < N_STREAMS; i++)
-		assert_int_equal(read(crowd->web_server[i], &byte, 1), 1);
+	for (size_t i = first; i < end; i++)
+		while (recv(site->web_server[i], bytes, sizeof(bytes), MSG_DONTWAIT) > 0)
+			;
 }
+
+/* asks_again lets the clock run to when the pace wants to be asked again, and returns how
+ * long that was. */
+static mono_us
+ask_again(struct site *site)
+{
+	mono_us before = site->now;
+
+	if (site->pace.next_round > site->now)
+		site->now = site->pace.next_round;
+	return site->now - before;
+}
+
+/* wait_for_round asks as the hub does until a round may begin, and returns how long after
+ * the last one that is. */
+static mono_us
+wait_for_round(struct site *site, size_t n_waiting)
+{
+	while (!pace_allows(&site->pace, n_waiting, site->now))
+		assert_true(ask_again(site) > 0);
+	return site->now - site->pace.began;
+}
+
+/* pass_on runs rounds to n_streams, which the web server takes within that time, one stream
+ * after the other, and returns how long after the last round the next begins. */
+static mono_us
+pass_on(struct site *site, size_t n_streams, mono_us needed, size_t n_waiting, int n_rounds)
+{
+	mono_us waited = 0;
+
+	for (int i = 0; i < n_rounds; i++) {
+		size_t n_read = 0;
+
+		run_round(site, n_streams);
+		while (!pace_allows(&site->pace, n_waiting, site->now)) {
+			size_t n;
+
+			assert_true(ask_again(site) > 0);
+			n = (size_t)((site->now - site->pace.began) * N_STREAMS / needed);
+			if (n > N_STREAMS)
+				n = N_STREAMS;
+			read_some(site, n_read, n);
+			n_read = n;
+		}
+		waited = site->now - site->pace.began;
+		read_some(site, 0, N_STREAMS);
+	}
+	return waited;
+}
+
+/* ---- the sample ---- */
+
+static void
+a_sample_is_of_all_that_were_written(void **state)
+{
+	(void)state;
+	for (size_t n = 1; n <= 10000; n = n * 3 / 2 + 1) {
+		struct pace_sample sample = { 0 };
+
+		for (size_t i = 0; i < n; i++)
+			pace_sample_offer(&sample, NO_FD + (int)i);
+		assert_true(sample.n <= PACE_SAMPLES);
+		assert_true(sample.n >= (n < PACE_SAMPLES ? n : PACE_SAMPLES / 2));
+		for (size_t i = 0; i < sample.n; i++)
+			assert_int_equal(sample.fds[i] - NO_FD, i * sample.stride);
+		assert_true(sample.n * sample.stride + sample.stride > n - 1);
+	}
+}
+
+/* ---- idle, lone ---- */
 
 static void
 the_first_message_leaves_at_once(void **state)
 {
-	struct crowd *crowd = *state;
-	struct pace pace = PACE_INITIAL;
+	struct site *site = *state;
 
-	assert_true(pace_allows(&pace, &crowd->roster, 1));
+	assert_true(pace_allows(&site->pace, PACE_MANY - 1, site->now));
 }
 
 static void
-a_round_waits_as_long_as_the_one_before_was_large(void **state)
+a_message_long_after_the_last_one_leaves_at_once(void **state)
 {
-	struct crowd *crowd = *state;
-	struct pace pace = PACE_INITIAL;
+	struct site *site = *state;
 
-	pace_record(&pace, 1000, 5000000);
-	assert_int_equal(pace.next_round, 5000000 + 20 * 1000);
-	assert_false(pace_allows(&pace, &crowd->roster, pace.next_round - 1));
-	assert_true(pace_allows(&pace, &crowd->roster, pace.next_round));
+	run_round(site, N_STREAMS);
+	read_some(site, 0, N_STREAMS);
+	site->now += 1000 * MS;
+	assert_true(pace_allows(&site->pace, PACE_MANY - 1, site->now));
+}
+
+static void
+a_lone_message_waits_until_the_last_one_was_taken_and_no_longer(void **state)
+{
+	struct site *site = *state;
+
+	for (int i = 0; i < 3; i++) {
+		mono_us waited = pass_on(site, N_STREAMS, 4 * MS, PACE_MANY - 1, 1);
+
+		assert_true(waited >= 4 * MS && waited < 5 * MS);
+	}
 }
 
 static void
 a_round_to_few_streams_is_never_put_off(void **state)
 {
-	struct crowd *crowd = *state;
-	struct pace pace = PACE_INITIAL;
+	struct site *site = *state;
 
-	leave_unread(crowd);
-	pace_record(&pace, 1, 5000000);
-	assert_true(pace_allows(&pace, &crowd->roster, pace.next_round));
-	read_all(crowd);
+	run_round(site, PACE_SAMPLES - 1);
+	assert_true(pace_allows(&site->pace, PACE_MANY, site->now));
+}
+
+/* ---- load ---- */
+
+static void
+where_more_wait_the_next_round_leaves_the_web_server_more(void **state)
+{
+	struct site *site = *state;
+	mono_us waited = pass_on(site, N_STREAMS, 20 * MS, PACE_MANY, 4);
+
+	assert_true(waited >= 30 * MS && waited <= 34 * MS);
 }
 
 static void
-a_web_server_that_is_behind_is_waited_for_once_a_round(void **state)
+when_the_load_has_ended_nothing_is_waited_for(void **state)
 {
-	struct crowd *crowd = *state;
-	struct pace pace = PACE_INITIAL;
-	mono_us put_off_to;
+	struct site *site = *state;
 
-	leave_unread(crowd);
-	pace_record(&pace, 1000, 5000000);
-	assert_false(pace_allows(&pace, &crowd->roster, pace.next_round));
-	put_off_to = pace.next_round;
-	assert_true(put_off_to > 5000000 + 20 * 1000);
-	assert_true(pace_allows(&pace, &crowd->roster, put_off_to));
-	read_all(crowd);
+	pass_on(site, N_STREAMS, 20 * MS, PACE_MANY, 4);
+	run_round(site, N_STREAMS);
+	read_some(site, 0, N_STREAMS);
+	site->now += 30 * MS;
+	assert_true(pace_allows(&site->pace, PACE_MANY - 1, site->now));
 }
 
 static void
-the_estimate_follows_the_web_server_within_its_bounds(void **state)
+what_the_web_server_needs_is_learnt_within_a_few_rounds_from_either_side(void **state)
 {
-	struct crowd *crowd = *state;
-	struct pace pace = PACE_INITIAL;
-	mono_us now = 0;
+	struct site *site = *state;
+	mono_us waited;
 
-	for (int i = 0; i < 1000; i++) {
-		pace_record(&pace, 1000, now);
-		now = pace.next_round;
-		pace_allows(&pace, &crowd->roster, now);
-	}
-	assert_true(pace.us_per_write < 5);
-	assert_true(pace.us_per_write >= 4);
-	leave_unread(crowd);
-	for (int i = 0; i < 1000; i++) {
-		pace_record(&pace, 1000, now);
-		now = pace.next_round;
-		pace_allows(&pace, &crowd->roster, now);
-	}
-	assert_true(pace.us_per_write > 50);
-	assert_true(pace.us_per_write <= 60);
-	read_all(crowd);
+	pass_on(site, N_STREAMS, 2 * MS, PACE_MANY, 6);
+	waited = pass_on(site, N_STREAMS, 12 * MS, PACE_MANY, 8);
+	assert_true(waited >= 16 * MS && waited <= 20 * MS);
+	waited = pass_on(site, N_STREAMS, 2 * MS, PACE_MANY, 12);
+	assert_true(waited <= 5 * MS);
 }
+
+/* At 10 microseconds a stream, of which the clock sees half milliseconds. */
+static void
+it_is_so_from_10_to_10000_streams(void **state)
+{
+	struct site *site = *state;
+
+	for (size_t n = 10; n <= 10000; n *= 10) {
+		mono_us needed = (mono_us)n * 10;
+		mono_us lone = pass_on(site, n, needed, PACE_MANY - 1, 4);
+		mono_us load = pass_on(site, n, needed, PACE_MANY, 8);
+
+		if (n < PACE_SAMPLES) {
+			assert_int_equal(lone, 0);
+			assert_int_equal(load, 0);
+			continue;
+		}
+		assert_true(lone >= needed * 7 / 8 && lone <= needed + MS);
+		assert_true(load >= lone && load <= needed * 7 / 4 + MS);
+	}
+}
+
+/* ---- slow clients, and a web server that stands still ---- */
+
+static void
+what_slow_clients_leave_unread_is_not_waited_for(void **state)
+{
+	struct site *site = *state;
+	mono_us waited = 0;
+
+	for (int i = 0; i < 5; i++) {
+		run_round(site, N_STREAMS);
+		read_some(site, N_STREAMS / 4, N_STREAMS);  /* and a quarter is never read */
+		waited = wait_for_round(site, PACE_MANY - 1);
+	}
+	assert_true(waited <= 3 * MS);
+}
+
+/* Though they are the most: once it is seen that they were behind before. */
+static void
+who_was_behind_before_is_not_waited_for(void **state)
+{
+	struct site *site = *state;
+	mono_us waited = 0;
+
+	pass_on(site, N_STREAMS, 4 * MS, PACE_MANY, 4);
+	for (int i = 0; i < 3; i++) {
+		run_round(site, N_STREAMS);
+		read_some(site, N_STREAMS * 7 / 8, N_STREAMS);
+		waited = wait_for_round(site, PACE_MANY - 1);
+		assert_true(waited <= 4 * 5 * MS);
+	}
+	assert_true(waited <= MS);
+}
+
+static void
+a_web_server_that_stands_still_is_waited_for_in_bounds(void **state)
+{
+	struct site *site = *state;
+	mono_us waited;
+
+	run_round(site, N_STREAMS);
+	waited = wait_for_round(site, PACE_MANY - 1);  /* it is not known what it needs */
+	assert_true(waited >= PACE_LONGEST_WAIT_US && waited <= PACE_LONGEST_WAIT_US + MS);
+	read_some(site, 0, N_STREAMS);
+	pass_on(site, N_STREAMS, 4 * MS, PACE_MANY - 1, 20);
+	for (int i = 0; i < 10; i++) {  /* for a second in all, or more */
+		run_round(site, N_STREAMS);
+		waited = wait_for_round(site, PACE_MANY);
+		assert_true(waited >= 15 * MS && waited <= PACE_LONGEST_WAIT_US + MS);
+	}
+	/* When it goes on, so do we. */
+	read_some(site, 0, N_STREAMS);
+	waited = pass_on(site, N_STREAMS, 4 * MS, PACE_MANY - 1, 1);
+	assert_true(waited >= 4 * MS && waited < 5 * MS);
+}
+
+static void
+a_stream_that_was_closed_holds_up_nothing(void **state)
+{
+	struct site *site = *state;
+
+	run_round(site, N_STREAMS);
+	read_some(site, 1, N_STREAMS);
+	close(site->ours[0]);
+	site->now += MS;
+	assert_true(pace_allows(&site->pace, PACE_MANY - 1, site->now));
+	site->ours[0] = dup(site->ours[1]);
+}
+
+#define PACE_TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 static const struct CMUnitTest tests[] = {
-	cmocka_unit_test(the_first_message_leaves_at_once),
-	cmocka_unit_test(a_round_waits_as_long_as_the_one_before_was_large),
-	cmocka_unit_test(a_round_to_few_streams_is_never_put_off),
-	cmocka_unit_test(a_web_server_that_is_behind_is_waited_for_once_a_round),
-	cmocka_unit_test(the_estimate_follows_the_web_server_within_its_bounds),
+	cmocka_unit_test(a_sample_is_of_all_that_were_written),
+	PACE_TEST(the_first_message_leaves_at_once),
+	PACE_TEST(a_message_long_after_the_last_one_leaves_at_once),
+	PACE_TEST(a_lone_message_waits_until_the_last_one_was_taken_and_no_longer),
+	PACE_TEST(a_round_to_few_streams_is_never_put_off),
+	PACE_TEST(where_more_wait_the_next_round_leaves_the_web_server_more),
+	PACE_TEST(when_the_load_has_ended_nothing_is_waited_for),
+	PACE_TEST(what_the_web_server_needs_is_learnt_within_a_few_rounds_from_either_side),
+	PACE_TEST(it_is_so_from_10_to_10000_streams),
+	PACE_TEST(what_slow_clients_leave_unread_is_not_waited_for),
+	PACE_TEST(who_was_behind_before_is_not_waited_for),
+	PACE_TEST(a_web_server_that_stands_still_is_waited_for_in_bounds),
+	PACE_TEST(a_stream_that_was_closed_holds_up_nothing),
 };
 
 int
 main(void)
 {
-	return cmocka_run_group_tests(tests, gather_crowd, disperse_crowd);
+	return cmocka_run_group_tests(tests, NULL, NULL);
 }
