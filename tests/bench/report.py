@@ -24,8 +24,7 @@ FIGURES = {
     'ack_ms.p50': ('acknowledgement p50, ms', '{:,.2f}'),
     'ack_ms.max': ('acknowledgement max, ms', '{:,.2f}'),
     'ack_ms.p99': ('acknowledgement p99, ms', '{:,.2f}'),
-    'cpu_us_per_delivery.total': ('server CPU a delivery, µs', '{:,.2f}'),
-    'cpu_us_per_delivery.rowcast': ("of it rowcast's own", '{:,.2f}'),
+    'cpu_us_per_delivery.total': ("server CPU a delivery, µs (rowcast's own)", '{:,.2f}'),
     'cpu_us_per_delivery.redis': ("of it Redis's", '{:,.2f}'),
     'cpu_us_per_message.redis': ("of it Redis's", '{:,.1f}'),
     'cpu_us_per_message.rowcast': ("of it rowcast's own", '{:,.1f}'),
@@ -50,8 +49,9 @@ FIGURES = {
     'others_percent': ('other processes, % of a core', '{:,.0f}'),
 }
 
-TRAFFIC = ['deliveries_per_s', 'latency_ms.p50', 'latency_ms.p99', 'latency_ms.max', 'ack_ms.p50', 'ack_ms.p99',
-           'cpu_us_per_delivery.total', 'cpu_us_per_delivery.rowcast', 'cpu_us_per_delivery.redis', 'completeness',
+DELIVERY = ['deliveries_per_s', 'cpu_us_per_delivery.total']
+TRAFFIC = [*DELIVERY, 'latency_ms.p50', 'latency_ms.p99', 'latency_ms.max', 'ack_ms.p50', 'ack_ms.p99',
+           'cpu_us_per_delivery.redis', 'completeness',
            'client_busy', 'others_percent']
 
 # What is told of each mode of the load client, and of single messages that nobody reads.
@@ -61,19 +61,19 @@ SHOWN = {
     'users': TRAFFIC,
     'bulk': ['messages_per_s', 'ack_ms.p50', 'ack_ms.p99', 'cpu_us_per_message.total', 'cpu_us_per_message.rowcast',
              'cpu_us_per_message.redis', 'completeness', 'client_busy', 'others_percent'],
-    'answers': ['rows_per_s', 'latency_ms.p50', 'latency_ms.p99', 'latency_ms.max', 'late_ms.p99', 'deliveries_per_s',
+    'answers': ['rows_per_s', 'latency_ms.p50', 'latency_ms.p99', 'latency_ms.max', 'late_ms.p99', *DELIVERY,
                 'rows_per_commit', 'cpu_us_per_message.total', 'cpu_us_per_message.rowcast', 'cpu_us_per_message.lighttpd',
                 'client_us_per_message', 'completeness', 'client_busy', 'others_percent'],
     'single': ['rows_per_s', 'ack_ms.p50', 'ack_ms.p99', 'rows_per_commit', 'cpu_us_per_message.total', 'cpu_us_per_message.rowcast',
              'cpu_us_per_message.lighttpd', 'client_us_per_message', 'client_busy', 'others_percent'],
-    'foreign': ['latency_ms.p50', 'latency_ms.p99', 'latency_ms.max', 'ack_ms.p50', 'completeness', 'others_percent'],
+    'foreign': ['latency_ms.p50', 'latency_ms.p99', 'latency_ms.max', *DELIVERY, 'ack_ms.p50', 'completeness', 'others_percent'],
     'hold': ['memory_per_stream.total', 'memory_per_stream.rowcast', 'open_per_s', 'cpu_percent.total',
              'others_percent'],
-    'xadd': ['latency_ms.p50', 'latency_ms.p99', 'latency_ms.max', 'ack_ms.p50', 'completeness', 'others_percent'],
+    'xadd': ['latency_ms.p50', 'latency_ms.p99', 'latency_ms.max', *DELIVERY, 'ack_ms.p50', 'completeness', 'others_percent'],
     'copy': ['task_seconds', 'task_rows_per_s', 'read_seconds', 'opened_ms.p50', 'opened_ms.max', 'ack_ms.p50', 'ack_ms.max',
              'cpu_ms.redis', 'completeness'],
-    'storm': ['task_seconds', 'task_rows_per_s', 'open_per_s', 'live_ms.p50', 'live_ms.p99', 'live_ms.max', 'cpu_ms.redis', 'completeness', 'client_busy', 'others_percent'],
-    'replay': ['task_rows_per_s', 'completeness', 'client_busy', 'others_percent'],
+    'storm': ['task_seconds', 'task_rows_per_s', 'cpu_us_per_delivery.total', 'open_per_s', 'live_ms.p50', 'live_ms.p99', 'live_ms.max', 'cpu_ms.redis', 'completeness', 'client_busy', 'others_percent'],
+    'replay': ['task_rows_per_s', 'cpu_us_per_delivery.total', 'completeness', 'client_busy', 'others_percent'],
 }
 
 # The client, one thread, is what limits where it has its core to itself while
@@ -109,7 +109,17 @@ def figure(figures, path):
 
 def written(figures, path):
     value = figure(figures, path)
-    return '' if value is None else FIGURES[path][1].format(value)
+    if value is None:
+        return ''
+    form = FIGURES[path][1]
+    own = figure(figures, path.replace('.total', '.rowcast')) if path == 'cpu_us_per_delivery.total' else None
+    return form.format(value) + (f' ({form.format(own)})' if own is not None else '')
+
+
+def ratio(of, path):
+    """What the rowcast that is measured has, divided by what the one before has."""
+    own, before = figure(of['rowcast'], path), figure(of['before'], path)
+    return f'{own / before:.2f} x' if own is not None and before else ''
 
 
 def losses(figures):
@@ -155,7 +165,8 @@ def about(folder, options):
         'kernel': platform.release().split('-')[0],
         'store on': filesystem,
         'versions': [line for line in (
-            first_line([options.rowcast, '--version']), first_line([which('lighttpd'), '-v']),
+            first_line([options.rowcast, '--version']),
+            'before: ' + first_line([options.before, '--version']) if options.before else '', first_line([which('lighttpd'), '-v']),
             first_line([which('nginx'), '-v']).replace('nginx version: ', ''),
             first_line(['go', 'version']), first_line(['redis-server', '--version'])) if line],
         'turns': options.repeat,
@@ -222,10 +233,15 @@ def markdown(about_run, works, medians, worst, failures):
         if not of:
             continue
         here = [name for name in names if name in of]
-        rows = [[FIGURES[path][0]] + [written(of[name], path) for name in here] for path in SHOWN[work.told]
-                if any(figure(of[name], path) for name in here)]
+        paths = [path for path in SHOWN[work.told] if any(figure(of[name], path) for name in here)]
+        head = [''] + [SYSTEMS[name].title for name in here]
+        rows = [[FIGURES[path][0]] + [written(of[name], path) for name in here] for path in paths]
+        if {'rowcast', 'before'} <= set(here):
+            at = head.index(SYSTEMS['before'].title) + 1
+            for row, text in zip([head, *rows], ['ratio', *(ratio(of, path) for path in paths)]):
+                row.insert(at, text)
         notes = [f'{SYSTEMS[name].title}: {faults(of[name])}.' for name in here if faults(of[name])]
-        blocks += [f'### {work.name}: {work.title}', table([''] + [SYSTEMS[name].title for name in here], rows), *notes]
+        blocks += [f'### {work.name}: {work.title}', table(head, rows), *notes]
     if failures:
         blocks += ['## Failed', '\n'.join('- ' + text.replace('\n', ' ') for text in failures)]
     return '\n\n'.join(blocks) + '\n'

@@ -224,6 +224,13 @@ class Rowcast(System):
 
 class Nchan(System):
     name, title = 'nchan', 'Nchan in nginx'
+class Before(Rowcast):
+    """Another build of rowcast, beside the one that is measured (--before); everything else,
+    the settings of both servers too, is that of this tree."""
+
+    name, title = 'before', 'rowcast before'
+
+
     needs = [('nginx', 'nginx-light'), (NCHAN_MODULE, 'libnginx-mod-nchan')]
 
     # Buffers long enough that no subscriber misses a message; no access log.
@@ -338,4 +345,4 @@ proxy.server = ( "" => (( "host" => "127.0.0.1", "port" => {backend} )) )
                                    lambda: takes_connections(self.port)))
 
 
-SYSTEMS = {system.name: system for system in (Rowcast, Nchan, Go, GoBehindLighttpd)}
+SYSTEMS = {system.name: system for system in (Rowcast, Before, Nchan, Go, GoBehindLighttpd)}

@@ -2,8 +2,8 @@
 
 import dataclasses
 
-ALL = ('rowcast', 'nchan', 'go', 'go-lighttpd')
-OWN = ('rowcast',)
+ALL = ('rowcast', 'before', 'nchan', 'go', 'go-lighttpd')
+OWN = ('rowcast', 'before')
 LOGS = ('log-1', 'log-2', 'log-4', 'log-2r1', 'log-2r2')
 
 # The parts of a run, for --only.
@@ -117,18 +117,18 @@ WORKS = [
     answers('insert', 'single messages, each inserted by another program in a transaction of its own', 0, '--way', 'insert', longer=0.3,
             slow=True),
     # In at the first machine, out at the last, but for `load`, which is everywhere.
-    Work('several', '1,000 users, 16 publishers, each message to one user', 'users', 1000, (), ('rowcast', *LOGS),
+    Work('several', '1,000 users, 16 publishers, each message to one user', 'users', 1000, (), (*OWN, *LOGS),
          to_users=True, suffix='users'),
     Work('several', '100 users, one message at a time to one user', 'users', 100, ('--publishers', '1'),
-         ('rowcast', 'log-2', 'log-2r1', 'log-2r2'), to_users=True, suffix='one'),
+         (*OWN, 'log-2', 'log-2r1', 'log-2r2'), to_users=True, suffix='one'),
     Work('several', 'bulk publish, 1,000 lines of NDJSON a POST', 'bulk', 1, (),
-         ('rowcast', 'log-2', 'log-2r1', 'log-2r2'), suffix='bulk'),
+         (*OWN, 'log-2', 'log-2r1', 'log-2r2'), suffix='bulk'),
     Work('several', '1,000 streams, 64 publishers to all', 'load', 1000, (),
-         ('rowcast', 'nchan', 'log-1', 'log-2', 'log-4', 'nchan-redis'), suffix='load'),
+         (*OWN, 'nchan', 'log-1', 'log-2', 'log-4', 'nchan-redis'), suffix='load'),
     Work('several', 'XADD by another program to stream, idle', 'xadd', 1, ('--count', '300'),
          ('log-2', 'log-2r1', 'log-2r2'), suffix='xadd'),
     Work('several', '3,000 streams cut at once, each 100 rows behind, all back at another machine', 'storm', 3000,
-         ('--rows', '100', '--lines', '100'), ('rowcast', 'log-2', 'log-2r1'), suffix='storm', live=True),
+         ('--rows', '100', '--lines', '100'), (*OWN, 'log-2', 'log-2r1'), suffix='storm', live=True),
     Work('several', 'an empty machine copies 1,000,000 rows', 'copy', 1, (), ('log-1',), suffix='copy'),
 ]
 
