@@ -24,7 +24,6 @@
 #include "tests/bench/run.h"
 #include "tests/bench/xadd.h"
 
-static const double OPEN_LIMIT_S = 60;  /* far above what any server took */
 enum { SETTLE_US = 500000 };            /* after opening: late subscriptions, freed memory */
 
 void
@@ -51,11 +50,11 @@ run_turn_until(mono_us end)
 		loop_turn((int)((end - now) / 1000) + 1);
 }
 
-static void
-open_streams(struct run *r)
+void
+run_open_streams(struct run *r)
 {
 	run_mark(r, &r->empty, 1);
-	r->opening_us = swarm_open_all(&r->swarm, OPEN_LIMIT_S);
+	r->opening_us = swarm_open_all(&r->swarm, RUN_OPEN_LIMIT_S);
 	run_turn_until(clock_mono_us() + SETTLE_US);
 	run_mark(r, &r->opened, 1);
 }
@@ -64,7 +63,7 @@ open_streams(struct run *r)
 static void
 hold(struct run *r)
 {
-	open_streams(r);
+	run_open_streams(r);
 	run_mark(r, &r->from, 0);
 	run_turn_until(r->from.at + (mono_us)(r->options.seconds * 1e6));
 	run_mark(r, &r->to, 0);
@@ -73,14 +72,14 @@ hold(struct run *r)
 static void
 traffic(struct run *r)
 {
-	open_streams(r);
+	run_open_streams(r);
 	traffic_run(r);
 }
 
 static void
 answers(struct run *r)
 {
-	open_streams(r);
+	run_open_streams(r);
 	answers_run(r);
 }
 
@@ -91,7 +90,7 @@ answers(struct run *r)
 static void
 by_hand(struct run *r, struct foreign *table, struct xadd *log)
 {
-	open_streams(r);
+	run_open_streams(r);
 	run_mark(r, &r->from, 0);
 	for (uint32_t k = 0; k < r->options.count; k++) {
 		mono_us now;
@@ -162,7 +161,7 @@ storm(struct run *r)
 {
 	uint64_t before;
 
-	open_streams(r);
+	run_open_streams(r);
 	r->to_send = r->options.lines; /* every stream has an id to come back with */
 	traffic_pump(r);
 	traffic_drain(r);
@@ -254,6 +253,18 @@ room(const struct options *o)
 	return n < 4096 ? 4096 : n;
 }
 
+void
+run_begin(struct run *r)
+{
+	r->random = 2463534242u;
+	r->message = mem_alloc(r->options.size);
+	loop_open();
+	flights_init(&r->flights, room(&r->options));
+	r->flights.next = r->flights.oldest = r->options.first;
+	swarm_init(&r->swarm, &r->options, r->flights.capacity, traffic_received, r);
+	crew_init(&r->crew, &r->options, traffic_answered, r);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -271,13 +282,10 @@ main(int argc, char **argv)
 		fill(&r);
 		return 0;
 	}
-	r.random = 2463534242u;
-	r.message = mem_alloc(r.options.size);
-	loop_open();
-	flights_init(&r.flights, room(&r.options));
-	r.flights.next = r.flights.oldest = r.options.first;
-	swarm_init(&r.swarm, &r.options, r.flights.capacity, traffic_received, &r);
-	crew_init(&r.crew, &r.options, traffic_answered, &r);
+	if (strcmp(r.options.mode, "amid") == 0)
+		amid_run(&r);
+	else
+		run_begin(&r);
 	for (size_t k = 0; k < sizeof modes / sizeof modes[0]; k++)
 		if (strcmp(modes[k].name, r.options.mode) == 0)
 			modes[k].run(&r);

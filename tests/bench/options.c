@@ -23,6 +23,8 @@ static const char usage_text[] =
     "        xadd                   adds to --redis by an own connection\n"
     "        storm                  all streams cut, --rows published, all back\n"
     "        replay                 streams that replay --rows rows each\n"
+    "        amid                   --rate broadcasts a second, and amid them --single-rate\n"
+    "                               messages for one of --users more each\n"
     "        answers                --answers texts, written a token at a time by --way,\n"
     "                               read by the streams in turn\n"
     "        fill                   --rows rows into --db, for replay: --count for each\n"
@@ -40,9 +42,11 @@ static const char usage_text[] =
     "--streams N          --publishers N      --unfinished N     --lines N\n"
     "--size BYTES         --seconds S         --warmup S         --limit S\n"
     "--opening N          --rows N            --users N          --count N\n"
+    "                     lone load users bulk: --count messages from the first on, then the end\n"
     "--after ID           --db FILE           --pid NAME=PID     (repeatable)\n"
     "--answers N          --rate TOKENS a second of each; 0: as fast as they are taken\n"
     "--length BYTES       that a body announces, at most; then comes the next\n"
+    "--single-rate N      --single-body T      amid: messages for one user a second\n"
     "--way follow|insert  bodies of POST that stay open, or rows by an own connection\n"
     "In a template T {i} is the user's number, {token} the token, {a} the\n"
     "answer that is read or written, {msg} the message.\n";
@@ -51,7 +55,8 @@ enum option_key {
 	KEY_GET = 256, KEY_GET_PATH, KEY_GET_HEADER, KEY_POST, KEY_POST_PATH, KEY_POST_HEADER, KEY_BODY,
 	KEY_TOKENS, KEY_STREAMS, KEY_PUBLISHERS, KEY_UNFINISHED, KEY_LINES, KEY_SIZE, KEY_SECONDS, KEY_WARMUP,
 	KEY_LIMIT, KEY_OPENING, KEY_ROWS, KEY_USERS, KEY_COUNT, KEY_AFTER, KEY_DB, KEY_SPREAD, KEY_PID, KEY_BACK, KEY_FIRST, KEY_REDIS,
-	KEY_REDIS_LOGIN, KEY_REDIS_KEY, KEY_TO, KEY_ANSWERS, KEY_RATE, KEY_LENGTH, KEY_WAY, KEY_HELP
+	KEY_REDIS_LOGIN, KEY_REDIS_KEY, KEY_TO, KEY_ANSWERS, KEY_RATE, KEY_LENGTH, KEY_WAY, KEY_SINGLE_RATE,
+	KEY_SINGLE_BODY, KEY_HELP
 };
 
 static const struct option long_options[] = {
@@ -88,6 +93,8 @@ static const struct option long_options[] = {
 	{ "rate", required_argument, NULL, KEY_RATE },
 	{ "length", required_argument, NULL, KEY_LENGTH },
 	{ "way", required_argument, NULL, KEY_WAY },
+	{ "single-rate", required_argument, NULL, KEY_SINGLE_RATE },
+	{ "single-body", required_argument, NULL, KEY_SINGLE_BODY },
 	{ "pid", required_argument, NULL, KEY_PID },
 	{ "help", no_argument, NULL, KEY_HELP },
 	{ NULL, 0, NULL, 0 }
@@ -216,6 +223,8 @@ set_option(struct options *o, int key, const char *value)
 	case KEY_RATE: o->rate = read_count(value, 10000000); break;
 	case KEY_LENGTH: o->length = read_count(value, 1 << 30); break;
 	case KEY_WAY: o->way = read_way(value); break;
+	case KEY_SINGLE_RATE: o->single_rate = read_count(value, 100000); break;
+	case KEY_SINGLE_BODY: o->single_body = value; break;
 	case KEY_PID:
 		if (o->n_processes == USAGE_PIDS)
 			errx(2, "more than %d processes", USAGE_PIDS);
@@ -237,7 +246,7 @@ set_defaults(struct options *o, const char *mode)
 {
 	*o = (struct options){
 		.mode = mode, .body = "{msg}", .n_streams = 1, .n_publishers = 1, .unfinished = 1, .lines = 1,
-		.opening = 256, .rows = 100, .first = 1, .count = 500, .size = 64, .seconds = 5, .warmup = 1, .limit = 120,
+		.opening = 256, .rows = 100, .first = 1, .single_body = "{msg}", .size = 64, .seconds = 5, .warmup = 1, .limit = 120,
 	};
 	o->get.path = o->post.path = "/";
 	o->log.key = "rowcast";
@@ -260,6 +269,14 @@ set_defaults(struct options *o, const char *mode)
 		o->length = LENGTH_BYTES;
 		o->first = 0;
 		o->way = &way_follow;
+	} else if (strcmp(mode, "foreign") == 0 || strcmp(mode, "xadd") == 0) {
+		o->count = 500;
+	} else if (strcmp(mode, "amid") == 0) {
+		o->n_publishers = 16;
+		o->unfinished = 0;
+		o->rate = 10;
+		o->single_rate = 40;
+		o->users = 20;
 	} else if (strcmp(mode, "replay") == 0) {
 		o->count = 1;
 	} else if (strcmp(mode, "storm") == 0) {
@@ -272,7 +289,7 @@ void
 options_read(struct options *o, int argc, char **argv)
 {
 	static const char *const modes[] = {
-		"lone", "load", "users", "bulk", "post", "answers", "hold", "foreign", "storm", "xadd", "replay", "fill"
+		"lone", "load", "users", "bulk", "post", "amid", "answers", "hold", "foreign", "storm", "xadd", "replay", "fill"
 	};
 	bool is_mode = false;
 	int key;
@@ -299,6 +316,8 @@ options_read(struct options *o, int argc, char **argv)
 		errx(2, "--lines, --opening and --publishers: at least 1");
 	if (strcmp(o->mode, "fill") != 0 && o->get.host == NULL)
 		errx(2, "--get HOST:PORT is missing");
+	if (strcmp(o->mode, "amid") == 0 && (o->rate < 1 || o->single_rate < 1 || o->users == 0))
+		errx(2, "--rate, --single-rate and --users: at least 1");
 	if (strcmp(o->mode, "answers") == 0 && o->answers == 0)
 		errx(2, "--answers: at least 1");
 	if (o->answers > 0 && o->length < 2 * (o->size + strlen(o->body)))
@@ -318,13 +337,13 @@ template_add(struct buf *out, const struct options *o, const char *text, uint32_
 		size_t n = strcspn(text + 1, "{") + 1; /* up to the next brace, at least a byte */
 
 		if (strncmp(text, "{i}", 3) == 0) {
-			buf_printf(out, "%u", user);
+			buf_printf(out, "%u", o->user_base + user);
 			n = 3;
 		} else if (strncmp(text, "{a}", 3) == 0 && o->answers > 0) {
 			buf_printf(out, "%u", user % o->answers);
 			n = 3;
 		} else if (strncmp(text, "{token}", 7) == 0 && o->n_tokens > 0) {
-			buf_add_str(out, o->tokens[user % o->n_tokens]);
+			buf_add_str(out, o->tokens[(o->user_base + user) % o->n_tokens]);
 			n = 7;
 		} else if (strncmp(text, "{msg}", 5) == 0 && msg != NULL) {
 			buf_add(out, msg, msg_len);

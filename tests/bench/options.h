@@ -49,10 +49,14 @@ struct options {
 	uint32_t opening;     /* streams being opened at a time */
 	uint32_t rows;        /* rows a stream is behind, or replays, or the table gets */
 	uint32_t first;       /* number of the first message; those below are another client's */
-	uint32_t users;       /* fill: users that get rows */
-	uint32_t count;       /* foreign, xadd: inserts; replay: times; fill: rows a user gets */
+	uint32_t users;       /* fill: users that get rows; amid: those of the single messages */
+	uint32_t user_base;   /* number of the user that stream 0 is */
+	uint32_t count;       /* foreign, xadd: inserts; traffic: messages, 0: for `seconds`; replay: times;
+	                         fill: rows a user gets */
 	uint32_t answers;     /* answers: how many are written at a time; 0 elsewhere */
-	double rate;          /* answers: tokens a second of each; 0: as fast as they are taken */
+	double rate;          /* answers: tokens a second of each; 0: as fast as they are taken; amid: broadcasts a second */
+	double single_rate;   /* amid: messages for one user a second */
+	const char *single_body; /* amid: template of those */
 	uint32_t length;      /* answers: bytes announced of a body that is followed, at most */
 	const struct way *way; /* answers: how they are written */
 	bool spread;          /* fill: the users' rows lie among others', else they are the newest */

@@ -161,6 +161,7 @@ report_print(const struct run *r)
 	print_rate("messages_per_s", (double)(r->to.acked - r->from.acked), measured);
 	print_rate("stream_bytes_per_s", (double)r->swarm.bytes, r->to.at - r->opened.at);
 	print_times("latency_ms", &r->latency);
+	print_times("single_ms", &r->single);
 	print_times("ack_ms", &r->ack);
 	print_times("late_ms", &r->late);
 	print_figure(r, "cpu_us_per_delivery", cpu_us_per_delivery);

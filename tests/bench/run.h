@@ -31,6 +31,7 @@ struct run {
 	struct crew crew;
 	struct hist latency;    /* microseconds from sending to receiving */
 	struct hist late;       /* answers: microseconds from when a token was due until it was written */
+	struct hist single;     /* amid: of the messages for one user */
 	struct hist ack;        /* microseconds from sending to the acknowledgement */
 	mono_us latency_from;   /* messages sent earlier are not counted in them */
 	uint64_t to_send;       /* messages still to be published */
@@ -47,11 +48,23 @@ struct run {
 	mono_us task_us;        /* storm, replay: what it took; 0: the mode has none */
 };
 
+enum { RUN_OPEN_LIMIT_S = 60 };  /* of opening all streams; far above what any server took */
+
+/* run_begin makes the loop and the parts, by the options as they are now. */
+void run_begin(struct run *r);
+
+/* run_open_streams opens all streams, and marks before and after. */
+void run_open_streams(struct run *r);
+
 /* run_mark takes a mark of now. */
 void run_mark(struct run *r, struct mark *m, int with_memory);
 
 /* run_turn_until turns the loop up to a moment. */
 void run_turn_until(mono_us end);
+
+/* amid_run publishes to everyone and to single users, at fixed rates (amid.c). It makes
+ * the parts itself. */
+void amid_run(struct run *r);
 
 /* answers_run writes answers and reads them, until all have ended (answers.c). */
 void answers_run(struct run *r);
@@ -60,7 +73,8 @@ void answers_run(struct run *r);
 void traffic_pump(struct run *r);
 
 /* traffic_run publishes for options.warmup and then, measured, for
- * options.seconds; then it waits until everything has arrived. */
+ * options.seconds; then it waits until everything has arrived. With options.count it
+ * publishes so many, from the first on, and measures until all have arrived. */
 void traffic_run(struct run *r);
 
 /* traffic_drain turns the loop until nothing is on its way, or given up. */

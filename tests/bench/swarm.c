@@ -117,7 +117,7 @@ take_event(void *arg, const struct sse_event *e)
 
 	if (e->is_told)
 		s->told++;
-	if (e->has_message) {
+	if (e->has_message && e->number >= s->options->first) {
 		if (e->has_id && e->id <= st->last_id)
 			s->out_of_order++;
 		if (is_new(st, e->number)) {

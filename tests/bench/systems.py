@@ -214,6 +214,8 @@ class Rowcast(System):
             more = ['--db', self.db]
         elif mode == 'post':
             body = 'msg={msg}&topic=answer:0'
+        elif mode == 'amid':
+            more = ['--single-body', 'msg={msg}&user=u{i}']
         elif to_users:
             body = 'msg={msg}&user=u{i}'
         return ['--get', f'127.0.0.1:{self.front.port}', '--get-path', get_path,
@@ -222,8 +224,6 @@ class Rowcast(System):
                 '--post-header', 'Content-Type: ' + kind, '--body', body]
 
 
-class Nchan(System):
-    name, title = 'nchan', 'Nchan in nginx'
 class Before(Rowcast):
     """Another build of rowcast, beside the one that is measured (--before); everything else,
     the settings of both servers too, is that of this tree."""
@@ -231,6 +231,8 @@ class Before(Rowcast):
     name, title = 'before', 'rowcast before'
 
 
+class Nchan(System):
+    name, title = 'nchan', 'Nchan in nginx'
     needs = [('nginx', 'nginx-light'), (NCHAN_MODULE, 'libnginx-mod-nchan')]
 
     # Buffers long enough that no subscriber misses a message; no access log.

@@ -58,8 +58,6 @@ traffic_received(void *arg, struct stream *stream, uint32_t number, mono_us sent
 {
 	struct run *r = arg;
 
-	if (number < r->options.first)
-		return;
 	r->received++;
 	if (sent >= r->latency_from)
 		hist_add(&r->latency, (uint64_t)(now - sent));
@@ -105,11 +103,30 @@ traffic_drain(struct run *r)
 	}
 }
 
+/* run_counted publishes as many as were asked for, from the first on. */
+static void
+run_counted(struct run *r)
+{
+	run_mark(r, &r->from, 0);
+	r->latency_from = r->from.at;
+	r->to_send = r->options.count;
+	do {
+		flights_give_up(&r->flights, clock_mono_us() - GIVE_UP_US);
+		traffic_pump(r);
+		loop_turn(TURN_MS);
+	} while (r->to_send >= r->options.lines || r->flights.unfinished > 0);
+	run_mark(r, &r->to, 0);
+}
+
 void
 traffic_run(struct run *r)
 {
 	mono_us start = clock_mono_us();
 
+	if (r->options.count > 0) {
+		run_counted(r);
+		return;
+	}
 	r->to_send = UINT64_MAX;
 	r->latency_from = start + (mono_us)(r->options.warmup * 1e6);
 	pump_until(r, r->latency_from);

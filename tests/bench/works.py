@@ -9,6 +9,7 @@ LOGS = ('log-1', 'log-2', 'log-4', 'log-2r1', 'log-2r2')
 # The parts of a run, for --only.
 PARTS = {
     'lone': 'one message to all streams at a time',
+    'amid': 'messages to single users amid broadcasts',
     'load': '64 publishers to all streams',
     'users': '16 publishers, each message to one user',
     'bulk': 'POSTs of 1,000 lines of NDJSON',
@@ -85,6 +86,8 @@ TOKENS = ('--answers', '1000', '--rate', '100', '--length', '65536')
 
 WORKS = [
     Work('lone', '1,000 streams, one message to all at a time', 'lone', 1000),
+    *(Work('amid', f'{n:,} streams, 10 broadcasts/s, and 40 messages/s to one of 20 users each', 'amid', n, ('--publishers', '64'), OWN, longer=2)
+      for n in (4000, 10000)),
     Work('load', '1,000 streams, 64 publishers to all', 'load', 1000),
     Work('load', '5,000 streams, 64 publishers to all', 'load', 5000),
     Work('users', '5,000 users, 16 publishers, each message to one user', 'users', 5000, to_users=True),
