@@ -9,6 +9,7 @@ LOGS = ('log-1', 'log-2', 'log-4', 'log-2r1', 'log-2r2')
 # The parts of a run, for --only.
 PARTS = {
     'lone': 'one message to all streams at a time',
+    'first': 'the first messages to many streams',
     'amid': 'messages to single users amid broadcasts',
     'load': '64 publishers to all streams',
     'users': '16 publishers, each message to one user',
@@ -18,7 +19,7 @@ PARTS = {
     'storm': 'all streams cut at once, behind, and back',
     'replay': 'rows read again from the table',
     'growth': 'one user among few and many streams',
-    'pace': 'lone messages and load with 10 to 5,000 streams',
+    'pace': 'lone messages and load with 10 to 10,000 streams',
     'answers': 'texts written a token at a time and read meanwhile; single messages',
     'several': 'several machines with one log in Redis',
     'worst': 'the worst inputs of each parser and encoder',
@@ -44,6 +45,7 @@ class Work:
     suffix: str = ''
     live: bool = False       # streams of somebody else are served meanwhile
     slow: bool = False       # left out of a quick run
+    count: int = 0           # messages, from the first on; 0: as many as go into the seconds, after a warm-up
     turns: int = 0           # at most, however many the run has; 0: as many
 
     @property
@@ -56,12 +58,13 @@ class Work:
 
     @property
     def name(self):
-        return f'{self.part}-{self.suffix or self.streams}'
+        return f'{self.part}-{self.suffix or self.streams}' + (f'-{self.count}' if self.count else '')
 
     def with_streams(self, streams):
-        if self.part not in ('lone', 'load', 'users'):
+        if self.part not in ('lone', 'first', 'amid', 'load', 'users'):
             return self
-        return dataclasses.replace(self, streams=streams, title=f'{streams:,} streams, {PARTS[self.part]}')
+        counted = f', the first {self.count}' if self.count else ''
+        return dataclasses.replace(self, streams=streams, title=f'{streams:,} streams, {PARTS[self.part]}{counted}')
 
 
 def replay(rows, suffix, spread=False, slow=False):
@@ -86,6 +89,10 @@ TOKENS = ('--answers', '1000', '--rate', '100', '--length', '65536')
 
 WORKS = [
     Work('lone', '1,000 streams, one message to all at a time', 'lone', 1000),
+    *(Work('lone', f'{n:,} streams, one message to all at a time, {count} messages', 'lone', n, count=count,
+           systems=ALL if n == 1000 else OWN)
+      for n in (100, 1000, 5000) for count in (50, 400)),
+    *(Work('first', f'{n:,} streams, the first 5 messages, one at a time', 'lone', n, (), OWN, count=5) for n in (9000, 10000)),
     *(Work('amid', f'{n:,} streams, 10 broadcasts/s, and 40 messages/s to one of 20 users each', 'amid', n, ('--publishers', '64'), OWN, longer=2)
       for n in (4000, 10000)),
     Work('load', '1,000 streams, 64 publishers to all', 'load', 1000),
@@ -107,7 +114,7 @@ WORKS = [
     Work('growth', '1,000 streams, each message to one user', 'users', 1000, (), OWN, to_users=True),
     Work('growth', '9,000 streams, each message to one user', 'users', 9000, (), OWN, to_users=True),
     *(Work('pace', f'{n:,} streams, one message to all at a time', 'lone', n, (), OWN, suffix=f'lone-{n}')
-      for n in (10, 100, 1000, 5000)),
+      for n in (10, 100, 1000, 5000, 10000)),
     *(Work('pace', f'{n:,} streams, 64 publishers to all', 'load', n, (), OWN, suffix=f'load-{n}')
       for n in (10, 100, 1000, 5000)),
     answers('one', '1,000 answers, 100 tokens/s each, one reader each', 1000, *TOKENS),
