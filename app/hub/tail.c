@@ -45,10 +45,11 @@ enum {
 
 struct tail {
 	struct store *store;
-	pthread_mutex_t asked_lock;  /* guards the next three */
+	pthread_mutex_t asked_lock;  /* guards the next four */
 	struct store *asked;      /* tail_look()'s own handle */
 	int64_t asked_revoked;    /* as `revoked`, by that handle */
 	int64_t asked_version;    /* how often it has found that something was committed */
+	int64_t asked_bounds;     /* which of these tail_newest() has read the bounds of */
 	struct hub *hub;
 	int64_t last;             /* the hub has everything up to here */
 	int64_t revoked;          /* and knows of who was revoked up to this position */
@@ -305,6 +306,17 @@ tail_bounds(const struct tail *tail, struct store_bounds *bounds)
 	bounds->newest = atomic_load(&tail->newest);
 }
 
+/* look is called with the lock held. Bounds lie in four trees, of which a commit leaves
+ * nothing in the handle's cache; whose token is to be judged needs none of them. */
+static void
+look(struct tail *tail)
+{
+	if (!store_has_changed(tail->asked))
+		return;
+	tail->asked_version++;
+	store_read_revoked(tail->asked, &tail->asked_revoked, revoke, tail->hub);
+}
+
 void
 tail_look(struct tail *tail)
 {
@@ -314,16 +326,10 @@ tail_look(struct tail *tail)
 int64_t
 tail_version(struct tail *tail)
 {
-	struct store_bounds bounds;
 	int64_t version;
 
 	pthread_mutex_lock(&tail->asked_lock);
-	if (store_has_changed(tail->asked)) {
-		tail->asked_version++;
-		if (store_bounds(tail->asked, &bounds) == 0)
-			raise_newest(tail, bounds.newest);
-		store_read_revoked(tail->asked, &tail->asked_revoked, revoke, tail->hub);
-	}
+	look(tail);
 	version = tail->asked_version;
 	pthread_mutex_unlock(&tail->asked_lock);
 	return version;
@@ -332,7 +338,15 @@ tail_version(struct tail *tail)
 int64_t
 tail_newest(struct tail *tail)
 {
-	tail_look(tail);
+	struct store_bounds bounds;
+
+	pthread_mutex_lock(&tail->asked_lock);
+	look(tail);
+	if (tail->asked_bounds != tail->asked_version && store_bounds(tail->asked, &bounds) == 0) {
+		raise_newest(tail, bounds.newest);
+		tail->asked_bounds = tail->asked_version;
+	}
+	pthread_mutex_unlock(&tail->asked_lock);
 	return atomic_load(&tail->newest);
 }
 

@@ -42,8 +42,8 @@ void tail_bounds(const struct tail *tail, struct store_bounds *bounds);
 void tail_heard(struct tail *tail, int64_t id);
 
 /* tail_look reads what has just been committed, as far as nobody who asks may be a moment
- * late with it: the newest id, and whose tokens were revoked, which the hub knows of when
- * it returns. Where nothing was committed it costs 2 microseconds. Any thread; it waits for
+ * late with it: whose tokens were revoked, which the hub knows of when it returns. Where
+ * nothing was committed it costs 2 microseconds. Any thread; it waits for
  * others that ask, some microseconds each. */
 void tail_look(struct tail *tail);
 

@@ -9,6 +9,7 @@ snapshot_take(struct service *service, struct snapshot *now)
 	*now = (struct snapshot){ .is_shared = service->node != NULL };
 	hub_count(service->hub, &now->hub);
 	writer_count(service->writer, &now->writer);
+	tail_newest(service->tail);  /* whoever has just committed finds it in the next */
 	tail_bounds(service->tail, &now->store);
 	if (now->is_shared)
 		node_count(service->node, &now->node);

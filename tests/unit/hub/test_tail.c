@@ -313,6 +313,8 @@ TEST(what_another_program_has_committed_is_the_newest_at_once)
 	begin();
 	for (int i = 1; i <= 200; i++) {
 		foreign_run(foreign, "INSERT INTO message(data) VALUES('foreign')");
+		if (i % 2 == 0)
+			tail_look(tail);  /* by whom it is known that there was a commit, and no more */
 		assert_int_equal(tail_newest(tail), i);
 	}
 	for (int i = 1; i <= 200; i++)
