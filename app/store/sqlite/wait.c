@@ -57,7 +57,7 @@ store_wait(struct store *store, int wake_fd)
 			log_warn("store: %s: cannot be watched; foreign rows will be seen"
 			    " within %d ms", store->path, CHECK_ANYWAY_US / 1000);
 	}
-	while (!store_has_changed(store) && !replaced_check(store)) {
+	while (!store_has_changed(store)) {
 		mono_us now = clock_mono_us();
 		bool checking = now < store->check_until;
 		bool watching = !checking
@@ -76,6 +76,9 @@ store_wait(struct store *store, int wake_fd)
 			store_has_changed(store);  /* what woke us is about to be read */
 			return;
 		}
+		/* Not before the wait: store_read has just looked. */
+		if (replaced_check(store))
+			return;
 		if (checking)
 			store->check_us = store->check_us * 5 / 4 < CHECK_LAST_US
 			    ? store->check_us * 5 / 4 : CHECK_LAST_US;
