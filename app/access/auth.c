@@ -7,6 +7,8 @@
  * that must be understood (`crit`), and JSON without a name given twice.
  * signature.c is left with one question, whether the signature fits. The one
  * invariant: claims are read only from bytes whose signature has been checked.
+ * What was found good is kept with the rules by which it was (checked.h), and gone
+ * with them.
  * libjwt signs, for the command line.
  *
  * The rules in force are read under a lock held for one check; a reload makes
@@ -22,6 +24,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "app/access/checked.h"
 #include "app/access/identity.h"
 #include "app/access/keyfile.h"
 #include "app/access/signature.h"
@@ -45,6 +48,7 @@ struct rules {
 	char *issuer;               /* NULL: not checked */
 	char *audience;             /* NULL: not checked */
 	struct claim_rules claims;  /* the three above, lent; and jwt_leeway */
+	struct checked *checked;    /* owned; the tokens that are good by all of these */
 };
 
 struct auth {
@@ -65,6 +69,7 @@ rules_free(struct rules *rules)
 		keyfile_free(&rules->keys[i].file);
 		signature_key_free(rules->keys[i].signature);
 	}
+	checked_free(rules->checked);
 	free(rules->alg);
 	free(rules->user_claim);
 	free(rules->issuer);
@@ -94,6 +99,7 @@ rules_read(const struct conf *conf)
 	struct rules *rules = mem_zalloc(sizeof(*rules));
 	bool failed = false;
 
+	rules->checked = checked_new();
 	rules->alg = mem_strdup(conf->jwt_alg);
 	rules->user_claim = mem_strdup(conf->jwt_user_claim);
 	if (conf->jwt_issuer != NULL)
@@ -280,12 +286,29 @@ auth_explain(struct auth *auth, const char *token, struct identity *id, const ch
 	return verdict;
 }
 
+/* check_known has a token that was good a moment ago by the same rules as good still. */
+static unsigned
+check_known(const struct rules *rules, const char *token, struct identity *id, const char **why)
+{
+	unsigned verdict;
+
+	if (checked_find(rules->checked, token, rules->claims.revocations, clock_wall_s(), id))
+		return 0;
+	verdict = check(rules, token, id, why);
+	if (verdict == 0)
+		checked_keep(rules->checked, token, id, clock_wall_s());
+	return verdict;
+}
+
 unsigned
 auth_check(struct auth *auth, const char *token, struct identity *id)
 {
 	const char *why;
-	unsigned verdict = auth_explain(auth, token, id, &why);
+	unsigned verdict;
 
+	pthread_rwlock_rdlock(&auth->lock);
+	verdict = check_known(auth->rules, token, id, &why);
+	pthread_rwlock_unlock(&auth->lock);
 	if (verdict != 0)
 		log_debug("auth: token refused: %s", why);
 	return verdict;

@@ -301,6 +301,18 @@ identity_unknown_scope(const char *scope)
 }
 
 void
+identity_copy(struct identity *to, const struct identity *id)
+{
+	*to = *id;
+	to->user = mem_strdup(id->user);
+	to->topics = NULL;
+	if (id->topics != NULL)
+		to->topics = mem_zalloc((id->n_topics + 1) * sizeof(to->topics[0]));
+	for (size_t i = 0; i < id->n_topics; i++)
+		to->topics[i] = mem_strdup(id->topics[i]);
+}
+
+void
 identity_free(struct identity *id)
 {
 	free(id->user);

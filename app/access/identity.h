@@ -68,6 +68,9 @@ bool identity_may_read(const struct identity *id, const char *topic);
  * begins that is none of the above; NULL: there is none. */
 const char *identity_unknown_scope(const char *scope);
 
+/* identity_copy: identity_free is due. */
+void identity_copy(struct identity *to, const struct identity *id);
+
 void identity_free(struct identity *id);
 
 #endif

@@ -619,6 +619,119 @@ TEST(who_is_revoked_stays_so_over_a_reload)
 	revocations_free(revocations);
 }
 
+/* ---- tokens that come again ---- */
+
+/* settles has the token checked until it is known without being taken apart. */
+static void
+settles(const char *token)
+{
+	for (int i = 0; i < 4; i++)
+		accepts(mem_strdup(token));
+}
+
+TEST(a_known_token_says_what_it_said_at_first)
+{
+	char *token = hs256_sign(SECRET, HEADER, "{\"sub\":42,\"topics\":[\"a\",\"b*\"],\"scope\":"
+	    "\"rowcast:publish\",\"iat\":7.5,\"exp\":99999999999}");
+	struct identity first;
+
+	open_with("HS256", secret_file("secret", SECRET));
+	assert_int_equal(auth_check(auth, token, &first), 0);
+	for (int i = 0; i < 4; i++) {
+		assert_int_equal(auth_check(auth, token, &id), 0);
+		assert_string_equal(id.user, first.user);
+		assert_int_equal(id.n_topics, 2);
+		assert_string_equal(id.topics[0], "a");
+		assert_string_equal(id.topics[1], "b*");
+		assert_true(id.may_publish);
+		assert_false(id.may_admin);
+		assert_int_equal(id.expiry.at, first.expiry.at);
+		assert_int_equal(id.issued_at, 7);
+		identity_free(&id);
+	}
+	identity_free(&first);
+	free(token);
+}
+
+TEST(a_known_token_with_another_signature_is_refused)
+{
+	char *token = hs256_sign(SECRET, HEADER, "{\"sub\":\"42\"}");
+	char *forged = hs256_sign(OTHER, HEADER, "{\"sub\":\"42\"}"), *other;
+
+	open_with("HS256", secret_file("secret", SECRET));
+	settles(token);
+	refuses(forged, "the signature is wrong");
+	/* The signature of a known token under the claims of another. */
+	other = hs256_sign(OTHER, HEADER, "{\"sub\":\"43\"}");
+	strcpy(strrchr(other, '.'), strrchr(token, '.'));
+	refuses(other, "the signature is wrong");
+	accepts(token);
+}
+
+TEST(a_known_token_is_unknown_to_other_keys)
+{
+	char *token = hs256_sign(SECRET, HEADER, "{\"sub\":\"42\"}");
+	struct conf conf;
+
+	open_with("HS256", secret_file("secret", SECRET));
+	settles(token);
+	conf = conf_for("HS256", secret_file("secret", OTHER), NULL);
+	assert_int_equal(auth_reload(auth, &conf), 0);
+	refuses(mem_strdup(token), "the signature is wrong");
+	/* Both in force, as while one is replaced, and then the first is gone again. */
+	conf = conf_for("HS256", secret_file("new", OTHER), secret_file("old", SECRET));
+	assert_int_equal(auth_reload(auth, &conf), 0);
+	settles(token);
+	conf = conf_for("HS256", secret_file("new", OTHER), NULL);
+	assert_int_equal(auth_reload(auth, &conf), 0);
+	refuses(token, "the signature is wrong");
+}
+
+TEST(a_known_token_is_judged_by_settings_that_were_reloaded)
+{
+	char *token = hs256_sign(SECRET, HEADER, "{\"sub\":\"42\",\"iss\":\"a\",\"aud\":\"b\"}");
+	char a[] = "a", b[] = "b", name[] = "name";
+	struct conf conf;
+
+	open_with("HS256", secret_file("secret", SECRET));
+	settles(token);
+	conf = conf_for("HS256", secret_file("secret", SECRET), NULL);
+	conf.jwt_issuer = b;
+	assert_int_equal(auth_reload(auth, &conf), 0);
+	judges(mem_strdup(token), VERDICT_ISSUER, "iss is not the one expected");
+	conf.jwt_issuer = a;
+	assert_int_equal(auth_reload(auth, &conf), 0);
+	settles(token);
+	conf.jwt_audience = a;
+	assert_int_equal(auth_reload(auth, &conf), 0);
+	judges(mem_strdup(token), VERDICT_AUDIENCE, "aud does not name this server");
+	conf.jwt_audience = b;
+	assert_int_equal(auth_reload(auth, &conf), 0);
+	settles(token);
+	conf.jwt_user_claim = name;
+	assert_int_equal(auth_reload(auth, &conf), 0);
+	judges(token, VERDICT_NO_USER, "the user claim is missing");
+}
+
+TEST(a_known_token_is_refused_once_it_is_revoked)
+{
+	struct revocations *revocations = revocations_new();
+	char *token = hs256_sign(SECRET, HEADER, "{\"sub\":\"42\",\"iat\":1000}");
+
+	open_with("HS256", secret_file("secret", SECRET));
+	auth_heed(auth, revocations);
+	settles(token);
+	revocations_raise(revocations, "42", 999);
+	settles(token);
+	revocations_raise(revocations, "42", 1000);
+	for (int i = 0; i < 3; i++)
+		judges(mem_strdup(token), VERDICT_REVOKED, "it was revoked");
+	free(token);
+	auth_close(auth);
+	auth = NULL;
+	revocations_free(revocations);
+}
+
 TEST(a_reload_runs_beside_checks)
 {
 	struct checker c = {
@@ -797,6 +910,11 @@ static const struct CMUnitTest tests[] = {
 	UNIT(a_public_key_whose_numbers_are_none_is_told),
 	UNIT(a_reload_changes_the_keys_or_keeps_them),
 	UNIT(who_is_revoked_stays_so_over_a_reload),
+	UNIT(a_known_token_says_what_it_said_at_first),
+	UNIT(a_known_token_with_another_signature_is_refused),
+	UNIT(a_known_token_is_unknown_to_other_keys),
+	UNIT(a_known_token_is_judged_by_settings_that_were_reloaded),
+	UNIT(a_known_token_is_refused_once_it_is_revoked),
 	UNIT(a_reload_runs_beside_checks),
 	UNIT(what_is_signed_is_accepted),
 	UNIT(a_signed_token_has_the_configured_issuer_and_audience),
