@@ -64,6 +64,7 @@ export class Charts {
   #frame = 0;
   #hovered = null;
   #said = 0;
+  #empty = null;  // a table that was asked for before there was a number
 
   constructor(place, numbers) {
     this.#numbers = numbers;
@@ -115,6 +116,7 @@ export class Charts {
       this.#describe(chart);
     }
     if (Date.now() - this.#said >= SAY_EVERY_MS) this.#said = Date.now();
+    if (this.#empty) this.tabulate(this.#empty);
   }
 
   /* ---- uPlot ---- */
@@ -206,7 +208,7 @@ export class Charts {
     }
   }
 
-  /* The last minutes as a table, the newest first. */
+  /* The last minutes as a table, the newest first. It stands still while somebody reads it. */
   tabulate(table) {
     const head = make('tr');
     const th = (text, scope) => Object.assign(make('th', '', text), { scope });
@@ -224,5 +226,6 @@ export class Charts {
     thead.append(head);
     tbody.append(...rows);
     table.replaceChildren(thead, tbody);
+    this.#empty = rows.length ? null : table;
   }
 }

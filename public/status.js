@@ -176,7 +176,9 @@ byId('show').addEventListener('click', () => {
   byId('show').textContent = shown ? 'Show' : 'Hide';
   byId('show').setAttribute('aria-label', shown ? 'Show the token' : 'Hide the token');
 });
-byId('past').addEventListener('toggle', () => { if (byId('past').open) charts.tabulate(byId('past-table')); });
+function tabulate() { if (byId('past').open) charts.tabulate(byId('past-table')); }
+byId('past').addEventListener('toggle', tabulate);
+tabulate();  // it may have been opened before this ran
 
 /* The token leaves the address bar, so that it stays out of bookmarks and history. */
 function followLink() {

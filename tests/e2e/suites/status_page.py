@@ -23,10 +23,18 @@ def page(site):
     return site.url.rstrip("/") + "/status.html"
 
 
-def open_live(browser, site, **claims):
+def open_page(browser, site, **claims):
     browser.open(page(site) + "#token=" + site.token(a_user(), ADMIN, **claims))
+
+
+def expect_live(browser):
     wait_for_state(browser, "live")
     browser.wait_until(NUMBERS, within=20)
+
+
+def open_live(browser, site, **claims):
+    open_page(browser, site, **claims)
+    expect_live(browser)
 
 
 def wait_for_row(browser, user):
@@ -110,11 +118,12 @@ def what_is_published_and_delivered_is_counted(site):
 
 def the_charts_are_told_in_words_and_as_a_table(site):
     with Browser() as browser:
-        open_live(browser, site)
+        open_page(browser, site)
+        browser.eval("document.querySelector('#past summary').click()")  # before there is a number
+        expect_live(browser)
         browser.wait_until("/^Streams over the last 5 minutes: now \\d+; between \\d+ and \\d+$/"
                            ".test(document.querySelector('#chart-streams [role=img]').getAttribute('aria-label'))", within=20)
         browser.wait_until("document.querySelectorAll('#chart-streams canvas').length === 1")
-        browser.eval("document.querySelector('#past summary').click()")  # the charts are still moving it
         browser.wait_until("document.querySelectorAll('#past-table tbody tr').length > 0")
         expect_equal(browser.texts("#past-table thead th")[:2], ["Time", "Streams"], "the table's head")
 
