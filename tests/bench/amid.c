@@ -5,6 +5,7 @@
  * the client has read its broadcasts, and that is not the server's doing. */
 
 #include <err.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -24,29 +25,17 @@ struct told {
 };
 
 static void
-send_whole(int fd, const void *bytes, size_t n)
+tell(FILE *to, const void *bytes, size_t n)
 {
-	for (const char *at = bytes; n > 0;) {
-		ssize_t sent = write(fd, at, n);
-
-		if (sent <= 0)
-			err(1, "write");
-		at += sent;
-		n -= (size_t)sent;
-	}
+	if (fwrite(bytes, n, 1, to) != 1 || fflush(to) != 0)
+		err(1, "write");
 }
 
 static void
-read_whole(int fd, void *bytes, size_t n)
+hear(FILE *from, void *bytes, size_t n)
 {
-	for (char *at = bytes; n > 0;) {
-		ssize_t got = read(fd, at, n);
-
-		if (got <= 0)
-			errx(1, "the other half of the client is gone");
-		at += got;
-		n -= (size_t)got;
-	}
+	if (fread(bytes, n, 1, from) != 1)
+		errx(1, "the other half of the client is gone");
 }
 
 /* pause_us is how long until the next message: as long each time, or half to one and a
@@ -79,8 +68,18 @@ publish_until(struct run *r, double rate, bool varies, mono_us end)
 	r->to_send = 0;
 }
 
+static FILE *
+stream_of(int fd, const char *how)
+{
+	FILE *stream = fdopen(fd, how);
+
+	if (stream == NULL)
+		err(1, "fdopen");
+	return stream;
+}
+
 static void
-be_the_users(struct run *r, int from_parent, int to_parent)
+be_the_users(struct run *r, FILE *from_parent, FILE *to_parent)
 {
 	static struct told told;
 	struct options *o = &r->options;
@@ -91,22 +90,23 @@ be_the_users(struct run *r, int from_parent, int to_parent)
 	o->first = SINGLE_FIRST;
 	o->to_users = true;
 	o->body = o->single_body;
+	loop_end();
 	run_begin(r);
 	swarm_open_all(&r->swarm, RUN_OPEN_LIMIT_S);
-	send_whole(to_parent, "", 1);
-	read_whole(from_parent, &go, 1);
+	tell(to_parent, "", 1);
+	hear(from_parent, &go, 1);
 	r->latency_from = clock_mono_us();
 	publish_until(r, o->single_rate, true, r->latency_from + (mono_us)(o->seconds * 1e6));
 	traffic_drain(r);
 	told = (struct told){ .latency = r->latency, .expected = r->flights.expected, .received = r->received,
 		.misdelivered = r->flights.misdelivered, .refused = r->crew.refused, .ended = r->swarm.ended,
 		.duplicates = r->swarm.duplicates, .out_of_order = r->swarm.out_of_order };
-	send_whole(to_parent, &told, sizeof told);
+	tell(to_parent, &told, sizeof told);
 }
 
 /* users_start returns with the users' streams open. */
 static pid_t
-users_start(struct run *r, int *to_child, int *from_child)
+users_start(struct run *r, FILE **to_child, FILE **from_child)
 {
 	int down[2], up[2];
 	pid_t pid;
@@ -118,14 +118,14 @@ users_start(struct run *r, int *to_child, int *from_child)
 		close(down[1]);
 		close(up[0]);
 		alarm((unsigned)r->options.limit + 1); /* a child has none of its parent's */
-		be_the_users(r, down[0], up[1]);
+		be_the_users(r, stream_of(down[0], "r"), stream_of(up[1], "w"));
 		_exit(0);
 	}
 	close(down[0]);
 	close(up[1]);
-	*to_child = down[1];
-	*from_child = up[0];
-	read_whole(*from_child, &ready, 1);
+	*to_child = stream_of(down[1], "w");
+	*from_child = stream_of(up[0], "r");
+	hear(*from_child, &ready, 1);
 	return pid;
 }
 
@@ -134,19 +134,18 @@ amid_run(struct run *r)
 {
 	static struct told told;
 	const struct options *o = &r->options;
-	int to_child, from_child;
+	FILE *to_child, *from_child;
 	pid_t pid = users_start(r, &to_child, &from_child);
 
-	run_begin(r);
 	run_open_streams(r);
 	publish_until(r, o->rate, false, clock_mono_us() + (mono_us)(o->warmup * 1e6));
 	r->latency_from = clock_mono_us();
-	send_whole(to_child, "", 1);
+	tell(to_child, "", 1);
 	run_mark(r, &r->from, 0);
 	publish_until(r, o->rate, false, r->from.at + (mono_us)(o->seconds * 1e6));
 	run_mark(r, &r->to, 0);
 	traffic_drain(r);
-	read_whole(from_child, &told, sizeof told);
+	hear(from_child, &told, sizeof told);
 	waitpid(pid, NULL, 0);
 
 	/* The single ones are counted with the others, but for their times. */

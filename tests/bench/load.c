@@ -270,7 +270,7 @@ main(int argc, char **argv)
 {
 	static const struct { const char *name; void (*run)(struct run *r); } modes[] = {
 		{ "lone", traffic }, { "load", traffic }, { "users", traffic }, { "bulk", traffic },
-		{ "post", traffic }, { "answers", answers },
+		{ "post", traffic }, { "answers", answers }, { "amid", amid_run },
 		{ "hold", hold }, { "foreign", foreign }, { "xadd", xadd }, { "storm", storm },
 		{ "replay", replay },
 	};
@@ -282,10 +282,7 @@ main(int argc, char **argv)
 		fill(&r);
 		return 0;
 	}
-	if (strcmp(r.options.mode, "amid") == 0)
-		amid_run(&r);
-	else
-		run_begin(&r);
+	run_begin(&r);
 	for (size_t k = 0; k < sizeof modes / sizeof modes[0]; k++)
 		if (strcmp(modes[k].name, r.options.mode) == 0)
 			modes[k].run(&r);

@@ -62,8 +62,7 @@ void run_mark(struct run *r, struct mark *m, int with_memory);
 /* run_turn_until turns the loop up to a moment. */
 void run_turn_until(mono_us end);
 
-/* amid_run publishes to everyone and to single users, at fixed rates (amid.c). It makes
- * the parts itself. */
+/* amid_run publishes to everyone and to single users, at fixed rates (amid.c). */
 void amid_run(struct run *r);
 
 /* answers_run writes answers and reads them, until all have ended (answers.c). */
