@@ -58,6 +58,12 @@ open_with(const char *alg, const char *path)
 	assert_non_null(auth);
 }
 
+static void
+reloads(const struct conf *conf)
+{
+	assert_int_equal(auth_reload(auth, conf), 0);
+}
+
 static int
 setup(void **state __attribute__((unused)))
 {
@@ -452,7 +458,7 @@ TEST(the_leeway_is_that_of_the_configuration)
 	assert_non_null(auth);
 	accepts(hs256_sign(SECRET, HEADER, claims));
 	conf.jwt_leeway_ms = 100000;
-	assert_int_equal(auth_reload(auth, &conf), 0);
+	reloads(&conf);
 	judges(hs256_sign(SECRET, HEADER, claims), VERDICT_NOT_YET, "it is not valid yet");
 	free(claims);
 }
@@ -551,7 +557,7 @@ TEST(a_reload_changes_the_keys_or_keeps_them)
 	open_with("HS256", secret_file("secret", SECRET));
 	conf = conf_for("HS256", secret_file("secret", OTHER), NULL);
 	accepts(hs256_sign(SECRET, HEADER, "{\"sub\":\"42\"}"));
-	assert_int_equal(auth_reload(auth, &conf), 0);
+	reloads(&conf);
 	refuses(hs256_sign(SECRET, HEADER, "{\"sub\":\"42\"}"), "the signature is wrong");
 	accepts(hs256_sign(OTHER, HEADER, "{\"sub\":\"42\"}"));
 
@@ -562,7 +568,7 @@ TEST(a_reload_changes_the_keys_or_keeps_them)
 	accepts(hs256_sign(OTHER, HEADER, "{\"sub\":\"42\"}"));
 
 	conf = conf_for("ES256", key_file("p256-public"), NULL);
-	assert_int_equal(auth_reload(auth, &conf), 0);
+	reloads(&conf);
 	accepts(pem_token(JWT_ALG_ES256, "p256-private"));
 	refuses(hs256_sign(OTHER, HEADER, "{\"sub\":\"42\"}"), "alg is not the one configured");
 }
@@ -609,7 +615,7 @@ TEST(who_is_revoked_stays_so_over_a_reload)
 	revocations_raise(revocations, "42", 1000);
 	judges(hs256_sign(SECRET, HEADER, "{\"sub\":\"42\",\"iat\":1000}"), VERDICT_REVOKED,
 	    "it was revoked");
-	assert_int_equal(auth_reload(auth, &conf), 0);
+	reloads(&conf);
 	judges(hs256_sign(SECRET, HEADER, "{\"sub\":\"42\",\"iat\":1000}"), VERDICT_REVOKED,
 	    "it was revoked");
 	accepts(hs256_sign(SECRET, HEADER, "{\"sub\":\"42\",\"iat\":1001}"));
@@ -676,14 +682,14 @@ TEST(a_known_token_is_unknown_to_other_keys)
 	open_with("HS256", secret_file("secret", SECRET));
 	settles(token);
 	conf = conf_for("HS256", secret_file("secret", OTHER), NULL);
-	assert_int_equal(auth_reload(auth, &conf), 0);
+	reloads(&conf);
 	refuses(mem_strdup(token), "the signature is wrong");
 	/* Both in force, as while one is replaced, and then the first is gone again. */
 	conf = conf_for("HS256", secret_file("new", OTHER), secret_file("old", SECRET));
-	assert_int_equal(auth_reload(auth, &conf), 0);
+	reloads(&conf);
 	settles(token);
 	conf = conf_for("HS256", secret_file("new", OTHER), NULL);
-	assert_int_equal(auth_reload(auth, &conf), 0);
+	reloads(&conf);
 	refuses(token, "the signature is wrong");
 }
 
@@ -697,19 +703,19 @@ TEST(a_known_token_is_judged_by_settings_that_were_reloaded)
 	settles(token);
 	conf = conf_for("HS256", secret_file("secret", SECRET), NULL);
 	conf.jwt_issuer = b;
-	assert_int_equal(auth_reload(auth, &conf), 0);
+	reloads(&conf);
 	judges(mem_strdup(token), VERDICT_ISSUER, "iss is not the one expected");
 	conf.jwt_issuer = a;
-	assert_int_equal(auth_reload(auth, &conf), 0);
+	reloads(&conf);
 	settles(token);
 	conf.jwt_audience = a;
-	assert_int_equal(auth_reload(auth, &conf), 0);
+	reloads(&conf);
 	judges(mem_strdup(token), VERDICT_AUDIENCE, "aud does not name this server");
 	conf.jwt_audience = b;
-	assert_int_equal(auth_reload(auth, &conf), 0);
+	reloads(&conf);
 	settles(token);
 	conf.jwt_user_claim = name;
-	assert_int_equal(auth_reload(auth, &conf), 0);
+	reloads(&conf);
 	judges(token, VERDICT_NO_USER, "the user claim is missing");
 }
 
@@ -749,7 +755,7 @@ TEST(a_reload_runs_beside_checks)
 		struct conf conf = i % 2 == 0 ? conf_for("ES256", public, NULL) :
 		    conf_for("HS256", secret, NULL);
 
-		assert_int_equal(auth_reload(auth, &conf), 0);
+		reloads(&conf);
 	}
 	atomic_store(&c.done, true);
 	for (int i = 0; i < 2; i++)
