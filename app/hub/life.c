@@ -64,6 +64,9 @@ life_set_state(struct hub_state *hub, struct stream *s, enum stream_state state)
 void
 life_set_by_cursor(struct hub_state *hub, struct stream *s)
 {
+	/* What was sent here was given. */
+	if (s->cursor <= hub->sent)
+		s->joined_at = 0;
 	life_set_state(hub, s, s->page != NULL ? STREAM_PAGING
 	    : s->from_store || s->cursor < hub->sent ? STREAM_BEHIND
 	    : s->cursor > hub->sent ? STREAM_AHEAD : STREAM_LIVE);

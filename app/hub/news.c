@@ -123,10 +123,8 @@ catch_up_with(struct hub_state *hub, struct stream_list *ahead)
 
 	for (s = TAILQ_FIRST(ahead); s != NULL; s = next) {
 		next = TAILQ_NEXT(s, link);
-		if (s->cursor > hub->sent)
-			continue;
-		s->joined_at = 0;  /* what was sent here was given */
-		life_after_write(hub, s, 0);
+		if (s->cursor <= hub->sent)
+			life_after_write(hub, s, 0);
 	}
 }
 

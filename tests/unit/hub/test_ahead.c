@@ -103,6 +103,32 @@ TEST(a_cursor_that_another_machine_gave_waits_for_the_copy_with_heartbeats)
 	end_copy();
 }
 
+/* It came back below, and has become live since: what it is sent before the others no log
+ * need have been asked about. */
+TEST(who_was_live_and_is_sent_something_before_the_others_is_not_judged)
+{
+	struct block *block = block_new();
+	char data[] = "x", user[] = "u";
+	struct stream *s;
+
+	begin_copy(3);
+	s = comes_back(3, 100);
+	assert_int_equal(s->state, STREAM_LIVE);
+	ahead_hear(&ahead, 3, 200);
+	block_add(block, &(struct message){ .id = 4, .user = user, .data = data, .data_len = 1 });
+	news_put(&news, block);
+	direct_allow(&news.direct, 1000);
+	news.pace.next_round = INT64_MAX;
+	news_run(&news, &hub);
+	ahead_run(&ahead, &hub);
+	assert_int_equal(s->state, STREAM_AHEAD);
+	expect_written(fds[0], "id: 4\ndata: x\n\n");
+	turn();
+	assert_int_equal(s->state, STREAM_LIVE);
+	expect_written(fds[0], NULL);
+	end_copy();
+}
+
 TEST(a_cursor_that_a_block_passes_reads_on_from_there)
 {
 	struct block *block = block_new();
@@ -312,6 +338,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(a_poll_with_a_cursor_that_the_log_never_gave_is_told_so),
 	cmocka_unit_test(a_poll_that_waits_to_be_judged_is_no_stream),
 	cmocka_unit_test(a_cursor_that_another_machine_gave_waits_for_the_copy_with_heartbeats),
+	cmocka_unit_test(who_was_live_and_is_sent_something_before_the_others_is_not_judged),
 	cmocka_unit_test(a_cursor_that_a_block_passes_reads_on_from_there),
 	cmocka_unit_test(a_cursor_that_the_log_never_gave_is_told_so_and_goes_on_from_its_newest),
 	cmocka_unit_test(what_has_come_above_the_logs_newest_meanwhile_follows_the_gap),
