@@ -236,7 +236,7 @@ hub_start(const struct conf *conf, const char *store_name, int64_t sent)
 
 	hub_reload(hub, conf);
 	state->limits.max_descriptors = max_descriptors();
-	state->sent = sent;
+	state->sent = state->sending = sent;
 	atomic_store(&state->counters.sent, sent);
 	ring_init(&state->ring, sent);
 	TAILQ_INIT(&state->behind);

@@ -43,7 +43,8 @@ struct hub_state {
 	mono_us now;                 /* read once a turn of the loop */
 	struct revocations *revocations;  /* owned; raised and read by any thread */
 	uint64_t n_admitted;         /* ever: the number of the stream that was admitted last */
-	int64_t sent;                /* live streams have been sent everything up to here */
+	int64_t sent;                /* live streams have been sent everything up to here, */
+	int64_t sending;             /* and the round under way brings them up to here; or as above */
 	struct ring ring;
 	struct roster roster;        /* all streams from admission on, closed ones to the turn's end */
 	struct timers timers;        /* of the streams, see heartbeat.h */

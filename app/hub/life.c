@@ -11,7 +11,9 @@
  *
  * (AHEAD is LIVE before the hub knows of the stream's newest message, or has sent it
  * to all: see direct.c; or, where several machines share a log, before this one's
- * copy has come to where another machine has left the stream: see ahead.c.)
+ * copy has come to where another machine has left the stream: see ahead.c. While a round
+ * is written in parts, up to hub->sending, LIVE are those that it has still to come to; who
+ * was sent its messages is AHEAD until all are, and who comes to hub->sent reads on so far.)
  * Replays, slow readers and streams that join are all handled in this one way.
  *
  * A stream that waits for a page gets heartbeats like one that is live. Where its
@@ -65,10 +67,10 @@ void
 life_set_by_cursor(struct hub_state *hub, struct stream *s)
 {
 	/* What was sent here was given. */
-	if (s->cursor <= hub->sent)
+	if (s->cursor <= hub->sending)
 		s->joined_at = 0;
 	life_set_state(hub, s, s->page != NULL ? STREAM_PAGING
-	    : s->from_store || s->cursor < hub->sent ? STREAM_BEHIND
+	    : s->from_store || s->cursor < hub->sending ? STREAM_BEHIND
 	    : s->cursor > hub->sent ? STREAM_AHEAD : STREAM_LIVE);
 }
 
@@ -116,14 +118,13 @@ add_list_end(const struct stream *s, struct buf *out, int64_t position)
 static void
 finish(struct hub_state *hub, struct stream *s)
 {
-	int64_t position = life_position(hub, s);
 	struct buf last = BUF_EMPTY;
 
 	s->until->is_over = true;
 	if (s->encoding == ENCODING_LIST)
-		add_list_end(s, &last, position);
+		add_list_end(s, &last, s->cursor);
 	else
-		stream_add_last(s, &last, position);
+		stream_add_last(s, &last, s->cursor);
 	life_after_write(hub, s, last.len > 0 ? stream_write_buf(s, &last, hub->now) : 0);
 	buf_free(&last);
 }
@@ -132,9 +133,7 @@ finish(struct hub_state *hub, struct stream *s)
 static bool
 has_come_to_its_end(const struct hub_state *hub, const struct stream *s)
 {
-	int64_t position = life_position(hub, s);
-
-	return stream_has_come_to_its_end(s, position) && (s->joined_at == 0 || position <= hub->sent);
+	return stream_has_come_to_its_end(s, s->cursor) && (s->joined_at == 0 || s->cursor <= hub->sent);
 }
 
 void

@@ -110,7 +110,7 @@ n_waiting(struct news *news, const struct hub_state *hub)
 }
 
 static void
-after_incomplete_write(void *hub, struct stream *s, int outcome)
+after_write(void *hub, struct stream *s, int outcome)
 {
 	life_after_write(hub, s, outcome);
 }
@@ -129,26 +129,43 @@ catch_up_with(struct hub_state *hub, struct stream_list *ahead)
 }
 
 static void
-run_round(struct news *news, struct hub_state *hub)
+begin_round(struct news *news, struct hub_state *hub)
 {
-	struct round_tally tally;
-
 	if (hub->sent >= news->upto) {
 		take_inbox(news, hub, false);
 		news->upto = hub->ring.top;
 	}
-	tally = round_run(news->round, &hub->roster, &hub->ring, &hub->sent, hub->now,
-	    after_incomplete_write, hub);
+	hub->sending = round_begin(news->round, &hub->roster, &hub->ring, hub->sent);
+}
+
+static void
+end_round(struct hub_state *hub)
+{
+	hub->sent = hub->sending;
 	atomic_store_explicit(&hub->counters.sent, hub->sent, memory_order_relaxed);
+	catch_up_with(hub, &hub->ahead);
+	catch_up_with(hub, &hub->unproven);
+	ring_forget(&hub->ring, hub->sent);
+}
+
+/* run_part writes the next part of the round under way, or the first of another. */
+static void
+run_part(struct news *news, struct hub_state *hub)
+{
+	struct round_tally tally;
+
+	if (hub->sending == hub->sent)
+		begin_round(news, hub);
+	tally = round_write(news->round, &hub->roster,
+	    pace_part(&news->pace, round_n_left(news->round)), hub->now, after_write, hub);
 	HUB_COUNT(hub, n_delivered, tally.n_delivered);
 	HUB_COUNT(hub, n_gaps[GAP_EXPIRED], tally.n_gaps);
 	if (tally.n_delivered > 0)
 		round_count_lag(news->round, &hub->lag, clock_mono_us());
-	pace_record(&news->pace, &tally.sample, tally.n_written, hub->now);
+	pace_record(&news->pace, &tally.sample, tally.n_written, tally.is_over, hub->now);
 	direct_allow(&news->direct, tally.n_written);
-	catch_up_with(hub, &hub->ahead);
-	catch_up_with(hub, &hub->unproven);
-	ring_forget(&hub->ring, hub->sent);
+	if (tally.is_over)
+		end_round(hub);
 }
 
 void
@@ -157,7 +174,7 @@ news_run(struct news *news, struct hub_state *hub)
 	if (!has_news(news, hub))
 		return;
 	if (pace_allows(&news->pace, n_waiting(news, hub), hub->now)) {
-		run_round(news, hub);
+		run_part(news, hub);
 	} else if (direct_may(&news->direct)) {
 		take_inbox(news, hub, true);
 		direct_run(&news->direct, hub);
@@ -168,7 +185,7 @@ void
 news_run_all(struct news *news, struct hub_state *hub)
 {
 	while (has_news(news, hub))
-		run_round(news, hub);
+		run_part(news, hub);
 }
 
 mono_us
@@ -179,5 +196,5 @@ news_due(struct news *news, const struct hub_state *hub, mono_us latest)
 	if (direct_has_more(&news->direct, hub)
 	    || (direct_may(&news->direct) && !inbox_is_empty(news)))
 		return hub->now;
-	return news->pace.next_round < latest ? news->pace.next_round : latest;
+	return news->pace.next_part < latest ? news->pace.next_part : latest;
 }

@@ -1,5 +1,5 @@
-/* Decides when the next round may begin. Runs in the hub's thread; of the streams
- * it only asks their sockets how much is unread. */
+/* Decides when the next round, or part of one, may begin. Runs in the hub's thread; of the
+ * streams it only asks their sockets how much is unread. */
 
 #include "app/hub/pace.h"
 
@@ -9,8 +9,9 @@
 enum {
 	LOOK_US = 500,
 	STILL_US = 3 * LOOK_US,  /* without progress, at least; and */
-	STILL_PART = 4,          /* that part of the time since the round */
-	LATE_FACTOR = 4,
+	STILL_PART = 4,          /* that part of the time since what was written last */
+	LATE_FACTOR = 4, LATE_PART_FACTOR = 2,
+	PART_US = 5000,
 };
 
 /* How much of what is measured goes into the estimate, and how much of the estimate it is
@@ -45,12 +46,9 @@ pace_sample_offer(struct pace_sample *sample, int fd)
 		sample->fds[sample->n++] = fd;
 }
 
-/* look: has the web server taken the last round, as far as it will? Where all streams were
- * behind when it began, nothing tells that. */
-static bool
+static void
 look(struct pace *pace, mono_us now)
 {
-	mono_us still = (now - pace->began) / STILL_PART;
 	size_t n_unread = 0;
 
 	pace->n_looks++;
@@ -60,9 +58,18 @@ look(struct pace *pace, mono_us now)
 		pace->n_unread = n_unread;
 		pace->progressed = now;
 	}
+}
+
+/* has_taken: has the web server taken what was written last, as far as it will? Where all
+ * streams were behind when that began, nothing tells it. */
+static bool
+has_taken(const struct pace *pace, mono_us now)
+{
+	mono_us still = (now - pace->part_began) / STILL_PART;
+
 	if (pace->sample.n == 0)
 		return false;
-	return n_unread == 0 || (2 * n_unread <= pace->sample.n
+	return pace->n_unread == 0 || (2 * pace->n_unread <= pace->sample.n
 	    && now - pace->progressed >= (still > STILL_US ? still : STILL_US));
 }
 
@@ -79,46 +86,72 @@ learn(struct pace *pace, mono_us needed, bool at_most)
 		pace->us_per_write += learned_part * (us - pace->us_per_write);
 }
 
-/* mostly returns so many times what the web server mostly needs for a round like the last. */
+/* mostly returns so many times what the web server mostly needs for n writes. */
 static mono_us
-mostly(const struct pace *pace, double times)
+mostly(const struct pace *pace, size_t n, double times)
 {
-	double us = pace->us_per_write * (double)pace->n_written * times;
+	double us = pace->us_per_write * (double)n * times;
 
 	return us > 0 && us < PACE_LONGEST_WAIT_US ? (mono_us)us : PACE_LONGEST_WAIT_US;
+}
+
+/* look_late: it is looked again later; false: it is late enough. */
+static bool
+look_late(struct pace *pace, double times, mono_us now)
+{
+	pace->next_part = now + LOOK_US;
+	return now - pace->part_began < mostly(pace, pace->part_n_written, times);
 }
 
 bool
 pace_allows(struct pace *pace, size_t n_waiting, mono_us now)
 {
-	if (now < pace->next_round)
+	if (now < pace->next_part)
 		return false;
 	/* So few writes need no waiting, and nothing can be measured by them. */
 	if (pace->is_taken || pace->n_written < PACE_SAMPLES)
 		return true;
-	pace->is_taken = look(pace, now);
+	look(pace, now);
+	if (pace->in_round)
+		return (pace->sample.n > 0 && 2 * pace->n_unread <= pace->sample.n)
+		    || !look_late(pace, LATE_PART_FACTOR, now);
+	pace->is_taken = has_taken(pace, now);
 	if (!pace->is_taken) {
-		if (now - pace->began < mostly(pace, LATE_FACTOR)) {
-			pace->next_round = now + LOOK_US;
+		if (look_late(pace, LATE_FACTOR, now))
 			return false;
-		}
 		if (pace->sample.n > 0)
 			learn(pace, now - pace->began, false);
 		return true;
 	}
 	learn(pace, pace->progressed - pace->began, pace->n_looks == 1);
 	if (n_waiting >= PACE_MANY)
-		pace->next_round = pace->began + mostly(pace, 1 + rest_part);
-	return now >= pace->next_round;
+		pace->next_part = pace->began + mostly(pace, pace->n_written, 1 + rest_part);
+	return now >= pace->next_part;
+}
+
+size_t
+pace_part(const struct pace *pace, size_t n)
+{
+	double most = pace->us_per_write > 0 ? PART_US / pace->us_per_write : PACE_FIRST_PART;
+	size_t n_most = most > PACE_LEAST_PART ? (size_t)most : PACE_LEAST_PART;
+	size_t n_parts = (n + n_most - 1) / n_most;
+
+	return n_parts > 1 ? (n + n_parts - 1) / n_parts : n_most;
 }
 
 void
-pace_record(struct pace *pace, const struct pace_sample *sample, size_t n_written, mono_us now)
+pace_record(struct pace *pace, const struct pace_sample *sample, size_t n_written, bool is_over,
+    mono_us now)
 {
+	size_t n_before = pace->in_round ? pace->n_written : 0;
+
 	*pace = (struct pace){
-		.next_round = n_written < PACE_SAMPLES ? now : now + LOOK_US,
-		.began = now,
-		.n_written = n_written,
+		.next_part = n_before + n_written < PACE_SAMPLES ? now : now + LOOK_US,
+		.in_round = !is_over,
+		.began = pace->in_round ? pace->began : now,
+		.n_written = n_before + n_written,
+		.part_began = now,
+		.part_n_written = n_written,
 		.sample = *sample,
 		.n_unread = sample->n,
 		.progressed = now,

@@ -1,6 +1,7 @@
-/* The pace: how long the hub waits between two rounds. A write costs the web server ten
- * times what it costs us, whether it carries one message or fifty, so a round begins when
- * the web server has taken what the last one sent, and by what is seen of that:
+/* The pace: how long the hub waits between two rounds, and how much of one it writes at
+ * once. A write costs the web server ten times what it costs us, whether it carries one
+ * message or fifty, so a round begins when the web server has taken what the last one sent,
+ * and by what is seen of that:
  *
  *   nothing was sent, or long ago        at once
  *   it has taken all, one message waits  at once: nobody publishes faster than it passes on
@@ -10,7 +11,10 @@
  *                                        whose clients are slow are not waited for
  *   it stands still                      after four times what it mostly needs
  *
- * What it mostly needs is measured with each round. An embedded value of the hub's thread. */
+ * A message for one user waits in the web server for all that was written before it. So a
+ * round is written in parts of 5 ms of the web server's time, the next once half of the last
+ * is taken, or after twice that time. What it mostly needs is measured with each round. An
+ * embedded value of the hub's thread. */
 #ifndef APP_HUB_PACE_H
 #define APP_HUB_PACE_H
 
@@ -23,6 +27,8 @@ enum {
 	PACE_SAMPLES = 16,             /* sockets asked for unread bytes; 0.2 microseconds each */
 	PACE_MANY = 2,                 /* messages: where so many came meanwhile, it pays to gather */
 	PACE_LONGEST_WAIT_US = 250000, /* of a round for what the web server has not taken */
+	PACE_FIRST_PART = 256,         /* streams, where it is not known what a write costs; */
+	PACE_LEAST_PART = 2 * PACE_SAMPLES,  /* and where they cost much */
 };
 
 /* Some of the streams that a round writes, evenly chosen. Descriptors: one that was closed
@@ -38,24 +44,31 @@ struct pace_sample {
 void pace_sample_offer(struct pace_sample *sample, int fd);
 
 struct pace {
-	mono_us next_round;    /* not before then, nor is it looked before */
+	mono_us next_part;     /* not before then, nor is it looked before */
+	bool in_round;         /* the last part was not the last of its round */
 	mono_us began;         /* the last round */
 	size_t n_written;      /* streams that it has written */
+	mono_us part_began;    /* its last part; with one part, the same */
+	size_t part_n_written;
 	struct pace_sample sample;  /* of those */
 	size_t n_unread;       /* of the sample, when it was looked last */
 	mono_us progressed;    /* when that has become fewer */
-	unsigned n_looks;      /* since the round */
+	unsigned n_looks;      /* since the part */
 	bool is_taken;
 	double us_per_write;   /* what a write costs the web server, as measured; 0: it never was */
 };
 
-/* pace_allows: may a round begin now? n_waiting: messages that it would send to many. Where
- * it may not, next_round says when to ask again. */
+/* pace_allows: may the next part of the round be written now, or may another begin?
+ * n_waiting: messages that the other would send to many. Where it may not, next_part says
+ * when to ask again. */
 bool pace_allows(struct pace *pace, size_t n_waiting, mono_us now);
 
-/* pace_record records the round that has just run: how many streams it has written, of
- * which the sample is. */
+/* pace_part returns how many streams may be written at once, where n are still to be. */
+size_t pace_part(const struct pace *pace, size_t n);
+
+/* pace_record records what has just been written: how many streams, of which the sample is,
+ * and whether the round is over by that. */
 void pace_record(struct pace *pace, const struct pace_sample *sample, size_t n_written,
-    mono_us now);
+    bool is_over, mono_us now);
 
 #endif

@@ -62,8 +62,8 @@ read_on(struct replay *replay, struct hub_state *hub, struct stream *s)
 		ask_for_page(replay, hub, s);
 		return 0;
 	}
-	/* What live streams have not been sent yet, a round will bring to all. */
-	s->cursor = slices_collect(slices, &hub->ring, s, s->cursor, hub->sent, &n_left);
+	/* What no round has begun to send yet, one will bring to all. */
+	s->cursor = slices_collect(slices, &hub->ring, s, s->cursor, hub->sending, &n_left);
 	/* As if it were older than the ring. */
 	if (slices->lacks)
 		s->from_store = true;

@@ -7,7 +7,11 @@
  * the roster names; only a stream with picks is gathered for by itself, its
  * picks and the messages for everyone merged in the order of ids. So a round
  * costs a write a stream that gets something, plus a pick a message for
- * somebody, whatever the number of other streams. */
+ * somebody, whatever the number of other streams.
+ *
+ * Where a round is written in parts, it walks the roster from its end down. Who leaves
+ * meanwhile has his place taken by the last, on which the round was before, or is to be
+ * later; so nobody is passed by, and whom it meets twice is no longer live. */
 
 #include "app/hub/round.h"
 
@@ -22,7 +26,7 @@
 struct item {
 	const struct block *block;
 	const struct block_entry *entry;
-	uint32_t n_picked;        /* streams that were sent it for it was picked for them */
+	uint32_t n_picked;        /* streams that were sent it for it was picked for them, likewise */
 };
 
 struct pick {
@@ -32,6 +36,11 @@ struct pick {
 
 struct round {
 	uint64_t number;
+	int64_t before, upto;     /* of this one: the ids in between */
+	bool has_begun;           /* a part was written, and so it was decided: */
+	bool in_parts;            /* it has more than that one; */
+	bool are_picked_sent;     /* those that something was picked for came first */
+	size_t place;             /* the roster's streams below are still to be looked at */
 	struct item items[STREAM_WRITE_MESSAGES];
 	uint32_t n_items;
 	uint32_t common[STREAM_WRITE_MESSAGES];  /* the items for everyone */
@@ -39,7 +48,7 @@ struct round {
 	bool has_gap;             /* one of those tells of a gap */
 	struct slices for_all[ENCODINGS], for_one;
 	unsigned encodings;       /* those that all of the items have */
-	size_t n_sent_common;     /* streams that were sent those */
+	size_t n_sent_common;     /* streams that were sent those, and not counted yet */
 	struct pick *picks;       /* owned */
 	uint32_t n_picks, max_picks;
 	struct stream **picked;   /* owned: the streams with picks */
@@ -184,45 +193,9 @@ gather_gaps(struct round *round, const struct stream *s)
 	}
 }
 
-static void
-send_slices(struct stream *s, struct slices *slices, int64_t sent, mono_us now,
-    round_incomplete *incomplete, void *context, struct round_tally *tally)
+int64_t
+round_begin(struct round *round, const struct roster *roster, const struct ring *ring, int64_t sent)
 {
-	int outcome;
-
-	slices_told(slices, s);
-	pace_sample_offer(&tally->sample, s->fd);
-	outcome = stream_write(s, slices->iov, slices->n, slices->n_bytes, now);
-	tally->n_written++;
-	tally->n_delivered += slices->n_messages;
-	tally->n_gaps += slices->n_gaps;
-	if (outcome != 0 || (s->until != NULL && stream_has_come_to_its_end(s, sent))) {
-		s->cursor = sent;
-		incomplete(context, s, outcome);
-	}
-}
-
-/* lacks: is there a message in the round that is not in the form that the stream wants?
- * Then the stream is left where it was, to read on from the store. */
-static bool
-lacks(const struct round *round, struct stream *s, int64_t before, round_incomplete *incomplete,
-    void *context)
-{
-	if (round->encodings & ENCODING_BIT(s->encoding))
-		return false;
-	s->cursor = before;
-	s->from_store = true;
-	incomplete(context, s, 0);
-	return true;
-}
-
-struct round_tally
-round_run(struct round *round, const struct roster *roster, const struct ring *ring,
-    int64_t *sent, mono_us now, round_incomplete *incomplete, void *context)
-{
-	struct round_tally tally = { 0 };
-	int64_t before = *sent;
-
 	round->number++;
 	round->n_items = round->n_common = round->n_picks = 0;
 	round->has_gap = false;
@@ -231,44 +204,138 @@ round_run(struct round *round, const struct roster *roster, const struct ring *r
 	round->encodings = UINT_MAX;
 	for (size_t i = 0; i < ENCODINGS; i++)
 		slices_clear(&round->for_all[i], (enum encoding)i, NULL);
-	*sent = collect(round, roster, ring, *sent);
-	for (size_t i = 0; i < round->n_picked; i++) {
-		struct stream *s = round->picked[i];
+	round->before = sent;
+	round->upto = collect(round, roster, ring, sent);
+	round->has_begun = round->in_parts = round->are_picked_sent = false;
+	round->place = roster->n;
+	return round->upto;
+}
 
-		if (lacks(round, s, before, incomplete, context))
-			continue;
-		gather(round, s);
-		round->n_sent_common += !s->filter.topics_only;
-		send_slices(s, &round->for_one, *sent, now, incomplete, context, &tally);
-	}
-	for (size_t i = 0; round->n_common > 0 && i < roster->n; i++) {
-		struct stream *s = roster->streams[i];
-		struct slices *slices;
+size_t
+round_n_left(const struct round *round)
+{
+	return round->n_common > 0 || round->n_picked > round->place ? round->place : round->n_picked;
+}
 
-		if (s->state != STREAM_LIVE || s->round == round->number
-		    || (s->filter.topics_only && !round->has_gap)
-		    || lacks(round, s, before, incomplete, context))
-			continue;
-		if (s->filter.topics_only) {
-			slices = &round->for_one;
-			gather_gaps(round, s);
-		} else {
-			slices = &round->for_all[s->encoding];
-			round->n_sent_common++;
-		}
-		send_slices(s, slices, *sent, now, incomplete, context, &tally);
+/* One part of a round on its way. */
+struct part {
+	struct round *round;
+	mono_us now;
+	round_apart *apart;
+	void *context;
+	struct round_tally tally;
+};
+
+/* lacks: is there a message in the round that is not in the form that the stream wants?
+ * Then the stream is left where it was, to read on from the store. */
+static bool
+lacks(struct part *part, struct stream *s)
+{
+	if (part->round->encodings & ENCODING_BIT(s->encoding))
+		return false;
+	s->cursor = part->round->before;
+	s->from_store = true;
+	part->apart(part->context, s, 0);
+	return true;
+}
+
+static void
+send_slices(struct part *part, struct stream *s, struct slices *slices)
+{
+	const struct round *round = part->round;
+	int outcome;
+
+	slices_told(slices, s);
+	pace_sample_offer(&part->tally.sample, s->fd);
+	outcome = stream_write(s, slices->iov, slices->n, slices->n_bytes, part->now);
+	part->tally.n_written++;
+	part->tally.n_delivered += slices->n_messages;
+	part->tally.n_gaps += slices->n_gaps;
+	if (outcome != 0 || round->in_parts
+	    || (s->until != NULL && stream_has_come_to_its_end(s, round->upto))) {
+		s->cursor = round->upto;
+		part->apart(part->context, s, outcome);
 	}
-	return tally;
+}
+
+/* write_picked is for a stream that something was picked for. */
+static void
+write_picked(struct part *part, struct stream *s)
+{
+	struct round *round = part->round;
+
+	if (s->state != STREAM_LIVE || lacks(part, s))
+		return;
+	gather(round, s);
+	round->n_sent_common += !s->filter.topics_only;
+	send_slices(part, s, &round->for_one);
+}
+
+/* write_common is for any other. */
+static void
+write_common(struct part *part, struct stream *s)
+{
+	struct round *round = part->round;
+
+	if (s->state != STREAM_LIVE || round->n_common == 0
+	    || (s->filter.topics_only && !round->has_gap) || lacks(part, s))
+		return;
+	if (s->filter.topics_only) {
+		gather_gaps(round, s);
+		send_slices(part, s, &round->for_one);
+	} else {
+		round->n_sent_common++;
+		send_slices(part, s, &round->for_all[s->encoding]);
+	}
+}
+
+/* write_first is for the first part alone: later those that were picked may be gone. */
+static void
+write_first(struct part *part, size_t n_max)
+{
+	struct round *round = part->round;
+
+	round->has_begun = true;
+	round->in_parts = round_n_left(round) > n_max;
+	if (round->n_picked > n_max)
+		return;
+	for (size_t i = 0; i < round->n_picked; i++)
+		write_picked(part, round->picked[i]);
+	round->are_picked_sent = true;
+	if (round->n_common == 0)
+		round->place = 0;
+}
+
+struct round_tally
+round_write(struct round *round, const struct roster *roster, size_t n_max, mono_us now,
+    round_apart *apart, void *context)
+{
+	struct part part = { round, now, apart, context, { 0 } };
+
+	if (!round->has_begun)
+		write_first(&part, n_max);
+	if (round->place > roster->n)
+		round->place = roster->n;
+	while (round->place > 0 && (!round->in_parts || part.tally.n_written < n_max)) {
+		struct stream *s = roster->streams[--round->place];
+
+		if (s->round != round->number)
+			write_common(&part, s);
+		else if (!round->are_picked_sent)
+			write_picked(&part, s);
+	}
+	part.tally.is_over = round->place == 0;
+	return part.tally;
 }
 
 void
-round_count_lag(const struct round *round, struct histogram *lag, mono_us now)
+round_count_lag(struct round *round, struct histogram *lag, mono_us now)
 {
 	const struct block *block = NULL;
 	uint64_t n = 0;
 
 	for (uint32_t i = 0; i < round->n_items; i++) {
-		const struct item *item = &round->items[i];
+		struct item *item = &round->items[i];
 
 		if (item->entry->is_gap)
 			continue;
@@ -279,7 +346,9 @@ round_count_lag(const struct round *round, struct histogram *lag, mono_us now)
 		block = item->block;
 		n += item->entry->user == BLOCK_NO_NAME && item->entry->topic == BLOCK_NO_NAME
 		    ? round->n_sent_common : item->n_picked;
+		item->n_picked = 0;
 	}
 	if (block != NULL)
 		histogram_add(lag, now - block->found_at, n);
+	round->n_sent_common = 0;
 }

@@ -18,7 +18,7 @@ begin_copy(int64_t n_rows)
 {
 	begin(n_rows);
 	gate.is_copy = true;
-	hub.sent = n_rows;
+	hub.sent = hub.sending = n_rows;
 	ring_free(&hub.ring);
 	ring_init(&hub.ring, n_rows);
 	mailbox_init(&wake);
@@ -118,7 +118,7 @@ TEST(who_was_live_and_is_sent_something_before_the_others_is_not_judged)
 	block_add(block, &(struct message){ .id = 4, .user = user, .data = data, .data_len = 1 });
 	news_put(&news, block);
 	direct_allow(&news.direct, 1000);
-	news.pace.next_round = INT64_MAX;
+	news.pace.next_part = INT64_MAX;
 	news_run(&news, &hub);
 	ahead_run(&ahead, &hub);
 	assert_int_equal(s->state, STREAM_AHEAD);

@@ -15,7 +15,7 @@ static struct hub_state hub;
 static void
 begin(void)
 {
-	hub = (struct hub_state){ .now = 1000000, .sent = 50 };
+	hub = (struct hub_state){ .now = 1000000, .sent = 50, .sending = 50 };
 	TAILQ_INIT(&hub.behind);
 	TAILQ_INIT(&hub.ahead);
 	TAILQ_INIT(&hub.closed);

@@ -33,7 +33,7 @@ end_news(void)
 static void
 hold_rounds(void)
 {
-	news.pace.next_round = INT64_MAX;
+	news.pace.next_part = INT64_MAX;
 }
 
 static void
@@ -42,20 +42,41 @@ release_rounds(void)
 	news.pace = (struct pace){ 0 };
 }
 
+/* release_part lets one part of a round be written, to PACE_LEAST_PART streams at most. */
 static void
-put(const char *user, const char *topic, const char *data, struct expiry expiry)
+release_part(void)
+{
+	news.pace = (struct pace){ .us_per_write = 1e6 };
+}
+
+static void
+put_event(const char *user, const char *topic, const char *event, const char *data,
+    struct expiry expiry)
 {
 	struct block *block = block_new();
 	struct message m = {
 		.id = next_id++, .expiry = expiry, .data_len = strlen(data),
 		.user = user != NULL ? mem_strdup(user) : NULL,
 		.topic = topic != NULL ? mem_strdup(topic) : NULL,
+		.event = event != NULL ? mem_strdup(event) : NULL,
 		.data = mem_strdup(data),
 	};
 
 	block_add(block, &m);
 	news_put(&news, block);
 	message_free(&m);
+}
+
+static void
+put(const char *user, const char *topic, const char *data, struct expiry expiry)
+{
+	put_event(user, topic, NULL, data, expiry);
+}
+
+static void
+end_topic(const char *topic)
+{
+	put_event(NULL, topic, MESSAGE_EVENT_END, "{}", EXPIRY_NEVER);
 }
 
 static void
@@ -261,6 +282,131 @@ TEST(looking_at_what_names_users_is_bounded_in_each_turn_and_in_all)
 	end_news();
 }
 
+/* ---- a round in parts ---- */
+
+/* begin_a_part: of a message for everyone, which most of the crowd have not been sent yet. */
+static void
+begin_a_part(void)
+{
+	begin_with_a_crowd();
+	publish(NULL);
+	release_part();
+	turn();
+	hold_rounds();
+	assert_int_equal(hub.sent, 1);
+	assert_int_equal(hub.sending, 2);
+}
+
+/* n_written counts those of the crowd who have been sent that and nothing else. */
+static int
+n_written(const char *event)
+{
+	char bytes[1000];
+	int n = 0;
+
+	for (int i = 0; i < BROADCAST_STREAMS; i++) {
+		ssize_t got = recv(fds[i], bytes, sizeof(bytes) - 1, MSG_DONTWAIT);
+
+		if (got <= 0)
+			continue;
+		bytes[got] = '\0';
+		assert_string_equal(bytes + FCGI_HEADER_BYTES, event);
+		n++;
+	}
+	return n;
+}
+
+TEST(between_two_parts_a_users_message_goes_before_the_rest)
+{
+	begin_a_part();
+	assert_int_equal(n_written("id: 2\ndata: x\n\n"), PACE_LEAST_PART);
+	direct_allow(&news.direct, BROADCAST_STREAMS * 16);
+	/* One who was sent the part has only his own left; who was not is sent both. */
+	publish("63");
+	publish("0");
+	turn();
+	expect_written(fds[63], "id: 3\ndata: x\n\n");
+	expect_written(fds[0], "id: 2\ndata: x\n\nid: 4\ndata: x\n\n");
+	release_part();
+	turn();
+	assert_int_equal(n_written("id: 2\ndata: x\n\n"), BROADCAST_STREAMS - PACE_LEAST_PART - 1);
+	assert_int_equal(hub.sent, 2);
+	release_rounds();
+	turn();
+	assert_int_equal(n_written(NULL), 0);
+	assert_int_equal(hub.sent, 4);
+	assert_true(TAILQ_EMPTY(&hub.ahead));
+	end_news();
+}
+
+TEST(who_joins_between_two_parts_gets_what_others_are_sent)
+{
+	struct stream *at_sent, *above, *below;
+
+	begin_a_part();
+	n_written("id: 2\ndata: x\n\n");
+	at_sent = stream_of("at sent", 1, false);
+	above = stream_of("above", 2, false);
+	below = stream_of("below", 0, false);
+	turn();
+	expect_written(fds[BROADCAST_STREAMS], "id: 2\ndata: x\n\n");
+	expect_written(fds[BROADCAST_STREAMS + 1], NULL);
+	expect_written(fds[BROADCAST_STREAMS + 2], "id: 1\ndata: x\n\nid: 2\ndata: x\n\n");
+	release_part();
+	turn();
+	assert_int_equal(hub.sent, 2);
+	for (int i = 0; i < 3; i++)
+		expect_written(fds[BROADCAST_STREAMS + i], NULL);
+	assert_int_equal(at_sent->state, STREAM_LIVE);
+	assert_int_equal(above->state, STREAM_LIVE);
+	assert_int_equal(below->state, STREAM_LIVE);
+	end_news();
+}
+
+TEST(a_heartbeat_between_two_parts_leaves_nothing_out)
+{
+	begin_a_part();
+	n_written("id: 2\ndata: x\n\n");
+	hub.now += HEARTBEAT_US;
+	heartbeat_run(&hub);
+	assert_int_equal(n_written(":\n"), BROADCAST_STREAMS);
+	turn();
+	assert_int_equal(n_written("id: 2\ndata: x\n\n"), BROADCAST_STREAMS - PACE_LEAST_PART);
+	release_part();
+	turn();
+	assert_int_equal(n_written(NULL), 0);
+	assert_int_equal(hub.sent, 2);
+	end_news();
+}
+
+TEST(who_has_come_to_its_end_with_a_part_ends_with_it)
+{
+	struct stream *s;
+
+	begin_with_a_crowd();
+	s = stream_of("until", 1, false);
+	topic_of(s, "answer");
+	stream_until_new(s);
+	s->until->by_topics = true;
+	end_topic("answer");
+	publish(NULL);
+	release_part();
+	turn();
+	assert_true(hub.sending > hub.sent);
+	assert_int_equal(hub.counters.n_ends[STREAM_END_ENDED], 1);
+	end_news();
+}
+
+TEST(when_the_hub_stops_the_round_under_way_comes_to_its_end)
+{
+	begin_a_part();
+	news_run_all(&news, &hub);
+	assert_int_equal(n_written("id: 2\ndata: x\n\n"), BROADCAST_STREAMS);
+	assert_int_equal(hub.sent, 2);
+	assert_int_equal(hub.counters.n_delivered, 2 * BROADCAST_STREAMS);
+	end_news();
+}
+
 /* What the hub has taken early still counts as waiting. */
 static void *
 put_much(void *done)
@@ -299,7 +445,7 @@ TEST(a_publisher_waits_for_rounds_not_for_what_is_taken_early)
 
 /* ---- any interleaving ---- */
 
-enum { ANY_STREAMS = 48, ANY_MESSAGES = 3000 };
+enum { ANY_STREAMS = 100, ANY_MESSAGES = 3000 };
 
 static const char *const any_users[] = { "a", "b", "c", "d", NULL };
 static struct { const char *user; struct buf event; } any[ANY_MESSAGES + 1];
@@ -360,9 +506,9 @@ flush_blocked(void)
 }
 
 /* expect_all_came: the content of the records is every message above `after` for
- * that user, once and in order. */
+ * that user, once and in order; or, where the stream has left, the first of these. */
 static void
-expect_all_came(int i, const char *user, int64_t after)
+expect_all_came(int i, const char *user, int64_t after, bool has_left)
 {
 	struct buf content = BUF_EMPTY, expected = BUF_EMPTY;
 
@@ -370,6 +516,8 @@ expect_all_came(int i, const char *user, int64_t after)
 		const unsigned char *header = (const unsigned char *)came[i].bytes + at;
 		size_t len = (size_t)header[4] << 8 | header[5];
 
+		if (has_left && (header[1] != 6 || at + FCGI_HEADER_BYTES + len + header[6] > came[i].len))
+			break;
 		assert_int_equal(header[1], 6);
 		buf_add(&content, came[i].bytes + at + FCGI_HEADER_BYTES, len);
 		at += FCGI_HEADER_BYTES + len + header[6];
@@ -378,50 +526,63 @@ expect_all_came(int i, const char *user, int64_t after)
 	for (int64_t id = after + 1; id < next_id; id++)
 		if (any[id].user == NULL || strcmp(any[id].user, user) == 0)
 			buf_add(&expected, any[id].event.bytes, any[id].event.len);
-	assert_int_equal(content.len, expected.len);
-	if (expected.len > 0)
-		assert_memory_equal(content.bytes, expected.bytes, expected.len);
+	assert_true(content.len <= expected.len);
+	assert_true(has_left || content.len == expected.len);
+	if (content.len > 0)
+		assert_memory_equal(content.bytes, expected.bytes, content.len);
 	buf_free(&content);
 	buf_free(&expected);
 }
 
 TEST(in_any_order_of_events_each_stream_gets_each_message_once_and_in_order)
 {
-	uint64_t n_direct = 0, n_blocked = 0;
+	uint64_t n_direct = 0, n_blocked = 0, n_parts = 0, n_left = 0;
 
 	dice_begin();
 	for (int game = 0; game < 6; game++) {
 		const char *users[ANY_STREAMS];
 		int64_t after[ANY_STREAMS];
+		struct stream *streams[ANY_STREAMS];
 		int n = 0;
 
 		begin_news();
 		while (next_id <= ANY_MESSAGES || n < ANY_STREAMS) {
-			if (n < ANY_STREAMS && (n < 40 || dice_throw(20) == 0)) {
+			if (n < ANY_STREAMS && (n < 80 || dice_throw(20) == 0)) {
 				int small = 1;
 				struct stream *s;
 
 				/* At the newest of the table, which may be above the news. */
 				users[n] = any_users[dice_throw(4)];
 				after[n] = next_id - 1;
-				s = stream_of(users[n], after[n], false);
+				streams[n] = s = stream_of(users[n], after[n], false);
 				if (dice_throw(3) == 0)
 					assert_int_equal(setsockopt(s->fd, SOL_SOCKET, SO_SNDBUF, &small, sizeof(small)), 0);
 				n++;
 			}
 			if (dice_throw(2) == 0)
 				put_any();
-			if (dice_throw(4) == 0)
-				release_rounds();
-			else
+			if (dice_throw(4) != 0)
 				hold_rounds();
+			else if (dice_throw(3) != 0)
+				release_part();
+			else
+				release_rounds();
 			turn();
+			if (dice_throw(60) == 0) {
+				int i = (int)dice_throw((uint64_t)n);
+
+				if (streams[i] != NULL)
+					life_close(&hub, streams[i], STREAM_END_CLIENT);
+				n_left += streams[i] != NULL;
+				streams[i] = NULL;
+			}
 			for (int i = 0; i < n; i++)
 				if (dice_throw(4) == 0)
 					read_some(i);
 			if (dice_throw(2) == 0)
 				flush_blocked();
-			n_direct += !TAILQ_EMPTY(&hub.ahead);
+			n_parts += hub.sending > hub.sent;
+			n_direct += !TAILQ_EMPTY(&hub.ahead) && hub.sending == hub.sent;
 			for (size_t i = 0; i < hub.roster.n; i++)
 				n_blocked += hub.roster.streams[i]->state == STREAM_BLOCKED;
 		}
@@ -439,7 +600,7 @@ TEST(in_any_order_of_events_each_stream_gets_each_message_once_and_in_order)
 					quiet = 0;
 		}
 		for (int i = 0; i < n; i++) {
-			expect_all_came(i, users[i], after[i]);
+			expect_all_came(i, users[i], after[i], streams[i] == NULL);
 			buf_free(&came[i]);
 		}
 		for (int64_t id = 1; id < next_id; id++)
@@ -448,6 +609,8 @@ TEST(in_any_order_of_events_each_stream_gets_each_message_once_and_in_order)
 	}
 	assert_true(n_direct > 0);
 	assert_true(n_blocked > 0);
+	assert_true(n_parts > 0);
+	assert_true(n_left > 0);
 }
 
 static const struct CMUnitTest tests[] = {
@@ -458,6 +621,11 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(little_is_sent_directly_between_two_rounds_and_the_rest_comes_with_the_next),
 	cmocka_unit_test(a_stream_is_sent_something_directly_a_few_times),
 	cmocka_unit_test(looking_at_what_names_users_is_bounded_in_each_turn_and_in_all),
+	cmocka_unit_test(between_two_parts_a_users_message_goes_before_the_rest),
+	cmocka_unit_test(who_joins_between_two_parts_gets_what_others_are_sent),
+	cmocka_unit_test(a_heartbeat_between_two_parts_leaves_nothing_out),
+	cmocka_unit_test(who_has_come_to_its_end_with_a_part_ends_with_it),
+	cmocka_unit_test(when_the_hub_stops_the_round_under_way_comes_to_its_end),
 	cmocka_unit_test(a_publisher_waits_for_rounds_not_for_what_is_taken_early),
 	cmocka_unit_test(in_any_order_of_events_each_stream_gets_each_message_once_and_in_order),
 };

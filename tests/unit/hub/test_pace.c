@@ -56,7 +56,7 @@ run_round(struct site *site, size_t n)
 		pace_sample_offer(&sample, site->ours[i * n_sockets / n]);
 	for (size_t i = 0; i < n_sockets; i++)
 		assert_int_equal(write(site->ours[i], "x", 1), 1);
-	pace_record(&site->pace, &sample, n, site->now);
+	pace_record(&site->pace, &sample, n, true, site->now);
 }
 
 /* read_some reads all that the streams from first to before `end` were sent. */
@@ -77,8 +77,8 @@ ask_again(struct site *site)
 {
 	mono_us before = site->now;
 
-	if (site->pace.next_round > site->now)
-		site->now = site->pace.next_round;
+	if (site->pace.next_part > site->now)
+		site->now = site->pace.next_part;
 	return site->now - before;
 }
 
@@ -237,6 +237,98 @@ it_is_so_from_10_to_10000_streams(void **state)
 	}
 }
 
+/* ---- parts ---- */
+
+/* write_part writes one more part of a round, to N_STREAMS of its streams. */
+static void
+write_part(struct site *site, bool is_over)
+{
+	struct pace_sample sample = { 0 };
+
+	for (size_t i = 0; i < N_STREAMS; i++) {
+		pace_sample_offer(&sample, site->ours[i]);
+		assert_int_equal(write(site->ours[i], "x", 1), 1);
+	}
+	pace_record(&site->pace, &sample, N_STREAMS, is_over, site->now);
+}
+
+static void
+a_part_is_what_the_web_server_needs_5_ms_for(void **state)
+{
+	struct site *site = *state;
+
+	/* It is not known yet. */
+	assert_int_equal(pace_part(&site->pace, 10000), 250);
+	assert_int_equal(pace_part(&site->pace, 100), PACE_FIRST_PART);
+	pass_on(site, 1000, 10 * MS, PACE_MANY - 1, 8);  /* 10 microseconds each */
+	for (size_t n = 1; n <= 10000; n = n * 3 / 2 + 1) {
+		size_t part = pace_part(&site->pace, n);
+		size_t n_parts = (n + part - 1) / part;
+
+		assert_true(part * 10 <= 6 * MS);
+		/* No part is much smaller than the others, and none need be so small. */
+		assert_true(n_parts == 1 || (n > (n_parts - 1) * part && part * 10 >= 2 * MS));
+	}
+	pass_on(site, 1000, 1000 * MS, PACE_MANY - 1, 20);
+	assert_int_equal(pace_part(&site->pace, PACE_LEAST_PART), PACE_LEAST_PART);
+}
+
+static void
+the_next_part_goes_once_half_of_the_last_is_taken_however_many_wait(void **state)
+{
+	struct site *site = *state;
+
+	pass_on(site, N_STREAMS, 6 * MS, PACE_MANY, 8);
+	write_part(site, false);
+	for (size_t n_read = 0; n_read < N_STREAMS / 2; n_read++) {
+		if (n_read % (N_STREAMS / 8) == 0) {
+			ask_again(site);
+			assert_false(pace_allows(&site->pace, PACE_MANY, site->now));
+		}
+		read_some(site, n_read, n_read + 1);
+	}
+	ask_again(site);
+	assert_true(pace_allows(&site->pace, PACE_MANY, site->now));
+}
+
+static void
+a_part_that_is_not_taken_holds_up_the_next_for_twice_its_time(void **state)
+{
+	struct site *site = *state;
+
+	pass_on(site, N_STREAMS, 6 * MS, PACE_MANY - 1, 8);
+	write_part(site, false);
+	for (int i = 0; i < 3; i++) {
+		mono_us before = site->now;
+
+		while (!pace_allows(&site->pace, PACE_MANY - 1, site->now))
+			assert_true(ask_again(site) > 0);
+		assert_true(site->now - before >= 10 * MS && site->now - before <= 14 * MS);
+		write_part(site, false);
+	}
+}
+
+static void
+what_is_learnt_is_of_all_parts_and_so_is_the_rest(void **state)
+{
+	struct site *site = *state;
+	mono_us began = 0;
+
+	for (int i = 0; i < 10; i++) {
+		began = site->now;
+		for (int part = 0; part < 4; part++) {
+			write_part(site, part == 3);
+			site->now += 5 * MS;
+			read_some(site, 0, N_STREAMS);
+			if (part < 3)
+				assert_true(pace_allows(&site->pace, PACE_MANY, site->now));
+		}
+		while (!pace_allows(&site->pace, PACE_MANY, site->now))
+			assert_true(ask_again(site) > 0);
+	}
+	assert_true(site->now - began >= 30 * MS && site->now - began <= 34 * MS);
+}
+
 /* ---- slow clients, and a web server that stands still ---- */
 
 static void
@@ -317,6 +409,10 @@ static const struct CMUnitTest tests[] = {
 	PACE_TEST(when_the_load_has_ended_nothing_is_waited_for),
 	PACE_TEST(what_the_web_server_needs_is_learnt_within_a_few_rounds_from_either_side),
 	PACE_TEST(it_is_so_from_10_to_10000_streams),
+	PACE_TEST(a_part_is_what_the_web_server_needs_5_ms_for),
+	PACE_TEST(the_next_part_goes_once_half_of_the_last_is_taken_however_many_wait),
+	PACE_TEST(a_part_that_is_not_taken_holds_up_the_next_for_twice_its_time),
+	PACE_TEST(what_is_learnt_is_of_all_parts_and_so_is_the_rest),
 	PACE_TEST(what_slow_clients_leave_unread_is_not_waited_for),
 	PACE_TEST(who_was_behind_before_is_not_waited_for),
 	PACE_TEST(a_web_server_that_stands_still_is_waited_for_in_bounds),

@@ -186,7 +186,7 @@ TEST(no_turn_looks_at_more_of_the_ring_than_its_share)
 		block_add(block, &(struct message){ .id = id, .data = data, .data_len = 1,
 		    .user = id == ENTRIES ? user : other });
 	ring_add(&hub.ring, block);
-	hub.sent = ENTRIES;
+	hub.sent = hub.sending = ENTRIES;
 	for (int i = 0; i < STREAMS; i++)
 		stream_of("u", 0, false);
 	while (!TAILQ_EMPTY(&hub.behind)) {
@@ -217,7 +217,7 @@ TEST(many_streams_that_are_behind_take_turns)
 	begin(0);
 	block_add(block, &(struct message){ .id = 1, .data = data, .data_len = 1 });
 	ring_add(&hub.ring, block);
-	hub.sent = 1;
+	hub.sent = hub.sending = 1;
 	for (int i = 0; i < STREAMS; i++)
 		stream_of("u", 0, false);
 	for (; !TAILQ_EMPTY(&hub.behind); n_turns++)
@@ -239,7 +239,7 @@ ring_adds(int64_t id, unsigned encodings)
 	block->encodings = encodings;
 	block_add(block, &(struct message){ .id = id, .data = data, .data_len = 1 });
 	ring_add(&hub.ring, block);
-	hub.sent = id;
+	hub.sent = hub.sending = id;
 }
 
 TEST(what_the_ring_has_in_another_form_comes_from_the_store)
@@ -633,7 +633,7 @@ TEST(who_reads_the_end_from_the_ring_ends_and_is_told_how_far_it_came)
 	block_add(block, &(struct message){ .id = 2, .data = data, .data_len = 1, .topic = topic, .event = event });
 	block_add(block, &(struct message){ .id = 3, .data = data, .data_len = 1, .user = user });
 	ring_add(&hub.ring, block);
-	hub.sent = 3;
+	hub.sent = hub.sending = 3;
 	until_end(0, false, LIST("t"));
 	turn();
 	expect_written(fds[0], "id: 1\ndata: x\n\nid: 2\nevent: rowcast.end\ndata: x\n\n");
@@ -672,7 +672,7 @@ TEST(without_the_inbox_the_ring_gives_topics_and_gaps)
 	block_add(block, &(struct message){ .id = 3, .data = data, .data_len = 1, .user = user, .topic = topic });
 	block_add(block, &(struct message){ .id = 4, .data = lost, .data_len = 2, .event = gap });
 	ring_add(&hub.ring, block);
-	hub.sent = 4;
+	hub.sent = hub.sending = 4;
 	s = stream_of("u", 0, false);
 	topic_of(s, "t");
 	s->filter.topics_only = true;

@@ -133,7 +133,41 @@ record_incomplete(void *context, struct stream *s, int outcome)
 static struct round_tally
 run(void)
 {
-	return round_run(a_round, &roster, &ring, &sent, 5, record_incomplete, &ring);
+	int64_t upto = round_begin(a_round, &roster, &ring, sent);
+	struct round_tally tally = round_write(a_round, &roster, STREAMS_MAX, 5, record_incomplete, &ring);
+
+	assert_true(tally.is_over);
+	sent = upto;
+	return tally;
+}
+
+/* run_in_parts is the same in parts of n_max streams, all of which take what they are sent. */
+static struct round_tally
+run_in_parts(size_t n_max)
+{
+	int64_t upto = round_begin(a_round, &roster, &ring, sent);
+	size_t n_left = round_n_left(a_round);
+	struct round_tally tally = { 0 };
+
+	while (!tally.is_over) {
+		struct round_tally part = round_write(a_round, &roster, n_max, 5, record_incomplete, &ring);
+
+		assert_true(part.n_written <= n_max);
+		tally.n_written += part.n_written;
+		tally.n_delivered += part.n_delivered;
+		tally.is_over = part.is_over;
+	}
+	assert_true(tally.n_written <= n_left);
+	assert_int_equal(n_incomplete, n_left > n_max ? tally.n_written : 0);
+	while (n_incomplete > 0) {
+		n_incomplete--;
+		assert_int_equal(incomplete[n_incomplete].outcome, 0);
+		assert_int_equal(incomplete[n_incomplete].cursor, upto);
+	}
+	for (size_t i = 0; i < n_sides; i++)
+		sides[i].s->state = STREAM_LIVE;
+	sent = upto;
+	return tally;
 }
 
 /* expect_written: since the last time the stream was written once, all messages
@@ -502,7 +536,7 @@ TEST(any_roster_and_any_messages_are_delivered_as_one_by_one)
 				block->upto = next_id - 1;
 				ring_add(&ring, block);
 			}
-			tally = run();
+			tally = run_in_parts(1 + dice_throw(STREAMS_MAX));
 			for (size_t i = 0; i < n_sides; i++) {
 				size_t n = expect_written(&sides[i]);
 
@@ -515,6 +549,39 @@ TEST(any_roster_and_any_messages_are_delivered_as_one_by_one)
 		assert_int_equal(n_incomplete, 0);
 		end();
 	}
+}
+
+TEST(in_parts_those_that_a_message_names_come_first_and_who_leaves_hides_nobody)
+{
+	struct round_tally part;
+	int64_t upto;
+
+	begin();
+	for (int i = 0; i < 10; i++)
+		listening(i < 3 ? "named" : "u", LIST(NULL));
+	news(NULL, NULL);
+	news("named", NULL);
+	upto = round_begin(a_round, &roster, &ring, sent);
+	part = round_write(a_round, &roster, 5, 5, record_incomplete, &ring);
+	assert_false(part.is_over);
+	assert_int_equal(part.n_written, 5);
+	sent = upto;
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(expect_written(&sides[i]), 2);
+	for (int i = 8; i < 10; i++)
+		assert_int_equal(expect_written(&sides[i]), 1);
+	/* One of whom the round has come to, whose place the last takes, and one it has not. */
+	roster_remove(&roster, sides[8].s);
+	roster_remove(&roster, sides[4].s);
+	part = round_write(a_round, &roster, 5, 5, record_incomplete, &ring);
+	assert_true(part.is_over);
+	assert_int_equal(part.n_written, 4);
+	roster_add(&roster, sides[4].s);
+	roster_add(&roster, sides[8].s);
+	for (int i = 3; i < 8; i++)
+		if (i != 4)
+			assert_int_equal(expect_written(&sides[i]), 1);
+	end();
 }
 
 /* ---- what a stream may ask for ---- */
@@ -648,6 +715,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(a_stream_that_does_not_take_all_is_reported_with_its_cursor_at_the_end_of_the_round),
 	cmocka_unit_test(who_wants_another_form_than_there_is_reads_the_store),
 	cmocka_unit_test(any_roster_and_any_messages_are_delivered_as_one_by_one),
+	cmocka_unit_test(in_parts_those_that_a_message_names_come_first_and_who_leaves_hides_nobody),
 };
 
 RUN_TESTS(tests)
