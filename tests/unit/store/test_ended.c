@@ -674,7 +674,7 @@ model_trim(void)
 	assert_true(store_trim(store, 500, 1 + (int64_t)dice_throw(30), 1000) >= 0);
 	oldest = number("SELECT coalesce(min(id), 9007199254740991) FROM message");
 	for (int t = 0; t < N_TOPICS; t++) {
-		char topic[8];
+		char topic[16];
 
 		snprintf(topic, sizeof(topic), "t%d", t);
 		if (model.ended[t] == 0 || !model.aged[t])
@@ -707,7 +707,7 @@ model_compare(void)
 	text = buf_take(&expected);
 	assert_string_equal(held, text);
 	for (int t = 0; t < N_TOPICS; t++) {
-		char topic[8], row[80];
+		char topic[16], row[80];
 		int64_t id;
 
 		snprintf(topic, sizeof(topic), "t%d", t);

@@ -215,7 +215,7 @@ TEST(a_group_may_have_as_many_topics_as_messages)
 	enum { N = 3000 };
 	struct message *messages = mem_zalloc(N * sizeof(*messages));
 	struct append *appends = mem_zalloc(N * sizeof(*appends)), **each = mem_zalloc(N * sizeof(*each));
-	char (*topics)[8] = mem_zalloc(N * sizeof(*topics));
+	char (*topics)[16] = mem_zalloc(N * sizeof(*topics));
 
 	for (int round = 0; round < 2; round++) {
 		for (int i = 0; i < N; i++) {
@@ -348,7 +348,7 @@ TEST(more_ends_than_fit_in_a_page_come_page_by_page)
 {
 	enum { N = 2 * UPSTREAM_ENDS + 1 };
 	struct store_end *ends = mem_zalloc(N * sizeof(*ends));
-	char (*topics)[8] = mem_zalloc(N * sizeof(*topics));
+	char (*topics)[16] = mem_zalloc(N * sizeof(*topics));
 	const struct store_end *page;
 	int64_t after = 0, forgotten;
 	size_t n, n_all = 0;
@@ -455,7 +455,7 @@ TEST(ends_are_forgotten_a_slice_at_a_time_by_one_entry_each)
 	enum { N = 2500 };
 	int64_t now = must_append(log_a, "x"), old = now - 100 * second;
 	struct store_end *ends = mem_zalloc(N * sizeof(*ends));
-	char (*topics)[8] = mem_zalloc(N * sizeof(*topics));
+	char (*topics)[16] = mem_zalloc(N * sizeof(*topics));
 	struct upstream_news news;
 
 	must_append(log_a, "y");

@@ -71,7 +71,7 @@ TEST(thousands_go_at_once)
 {
 	enum { N = 2500 };
 	struct store_revocation *many = mem_alloc(N * sizeof(*many));
-	char (*names)[8] = mem_alloc(N * sizeof(names[0]));
+	char (*names)[16] = mem_alloc(N * sizeof(names[0]));
 	size_t n;
 
 	for (int i = 0; i < N; i++) {
