@@ -12,6 +12,13 @@ typedef int64_t wall_s;  /* seconds since 1970-01-01 UTC; may jump either way */
 mono_us clock_mono_us(void);
 wall_s clock_wall_s(void);
 
+/* clock_mono_in_ms returns when so many milliseconds from now will be over. */
+static inline mono_us
+clock_mono_in_ms(int64_t ms)
+{
+	return clock_mono_us() + ms * 1000;
+}
+
 /* When something ends, if ever: the zero value never does. */
 struct expiry {
 	bool ends;

@@ -166,7 +166,7 @@ static const struct script script_user_nodes = {
 static mono_us
 deadline(void)
 {
-	return clock_mono_us() + UPSTREAM_WAIT_MS * 1000;
+	return clock_mono_in_ms(UPSTREAM_WAIT_MS);
 }
 
 void

@@ -49,6 +49,7 @@ TEST(a_test_can_stop_the_one_and_let_it_go_on)
 	assert_int_equal(clock_mono_us(), mono);
 	atomic_fetch_add(&clock_ahead_us, 5);
 	assert_int_equal(clock_mono_us(), mono + 5);
+	assert_int_equal(clock_mono_in_ms(3), mono + 5 + 3000);
 	clock_go();
 	assert_true(clock_mono_us() >= mono + 5);
 }
