@@ -9,6 +9,8 @@
 #include "app/upstream/redis/append.h"
 #include "app/upstream/redis/handle.h"
 #include "app/upstream/redis/logid.h"
+#include "app/upstream/redis/pairs.h"
+#include "lib/clock.h"
 #include "lib/mem.h"
 
 enum { NUMBER_BYTES = 24 };
@@ -31,12 +33,6 @@ static const struct script script_ended = {
 	"  'WITHSCORES', 'LIMIT', '0', ARGV[2])\n"
 };
 
-static mono_us
-deadline(void)
-{
-	return clock_mono_us() + UPSTREAM_WAIT_MS * 1000;
-}
-
 void
 ended_free(struct upstream *log)
 {
@@ -44,32 +40,16 @@ ended_free(struct upstream *log)
 	free(log->ended.ends);
 }
 
-static int
-end_batch(struct upstream *log, const struct store_end *ends, size_t n)
-{
-	const char *args[2 * UPSTREAM_ENDS];
-	char (*numbers)[NUMBER_BYTES] = mem_alloc(n * sizeof(numbers[0]));
-	struct redis_value *answer;
-	int outcome;
-
-	for (size_t i = 0; i < n; i++) {
-		snprintf(numbers[i], NUMBER_BYTES, "%" PRId64, ends[i].id);
-		args[2 * i] = ends[i].topic;
-		args[2 * i + 1] = numbers[i];
-	}
-	answer = append_call(log, &script_end, 2 * n, args, NULL, deadline(), &outcome);
-	redis_value_free(answer);
-	free(numbers);
-	return answer != NULL ? 0 : outcome;
-}
-
 int
 upstream_end(struct upstream *log, const struct store_end *ends, size_t n)
 {
-	int outcome = 0;
+	struct pair *pairs = mem_alloc(n * sizeof(pairs[0]));
+	int outcome;
 
-	for (size_t at = 0; at < n && outcome == 0; at += UPSTREAM_ENDS)
-		outcome = end_batch(log, ends + at, n - at < UPSTREAM_ENDS ? n - at : UPSTREAM_ENDS);
+	for (size_t i = 0; i < n; i++)
+		pairs[i] = (struct pair){ ends[i].topic, ends[i].id };
+	outcome = pairs_tell(log, &script_end, pairs, n);
+	free(pairs);
 	return outcome;
 }
 
@@ -100,7 +80,7 @@ upstream_ended(struct upstream *log, int64_t after, const struct store_end **end
 	snprintf(most, sizeof(most), "%d", UPSTREAM_ENDS + 1);
 	redis_value_free(ended->answer);
 	ended->answer = append_call(log, &script_ended, 2, (const char *const[]){ from, most }, NULL,
-	    deadline(), &outcome);
+	    clock_mono_in_ms(UPSTREAM_WAIT_MS), &outcome);
 	if (ended->answer == NULL)
 		return outcome;
 	ended->ends = mem_realloc(ended->ends, (UPSTREAM_ENDS + 1) * sizeof(ended->ends[0]));

@@ -2,18 +2,13 @@
  * and machines that come later have to know. It is filled by those who read the stream and
  * not by those who add to it, so that any XADD revokes. */
 
-#include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "app/upstream/redis/append.h"
 #include "app/upstream/redis/handle.h"
+#include "app/upstream/redis/pairs.h"
+#include "lib/clock.h"
 #include "lib/mem.h"
-
-enum {
-	BATCH_USERS = 1000,  /* in one call: Redis stands still for some ms */
-	NUMBER_BYTES = 24,
-};
 
 /* ARGV: users and seconds. */
 static const struct script script_revoke = {
@@ -31,12 +26,6 @@ static const struct script script_revoked = {
 	"return redis.call('HGETALL', KEYS[2] .. 'revoked')\n"
 };
 
-static mono_us
-deadline(void)
-{
-	return clock_mono_us() + UPSTREAM_WAIT_MS * 1000;
-}
-
 void
 revoked_free(struct upstream *log)
 {
@@ -44,32 +33,16 @@ revoked_free(struct upstream *log)
 	free(log->revoked.users);
 }
 
-static int
-revoke_batch(struct upstream *log, const struct store_revocation *revocations, size_t n)
-{
-	const char *args[2 * BATCH_USERS];
-	char (*numbers)[NUMBER_BYTES] = mem_alloc(n * sizeof(numbers[0]));
-	struct redis_value *answer;
-	int outcome;
-
-	for (size_t i = 0; i < n; i++) {
-		snprintf(numbers[i], NUMBER_BYTES, "%" PRId64, revocations[i].until);
-		args[2 * i] = revocations[i].user;
-		args[2 * i + 1] = numbers[i];
-	}
-	answer = append_call(log, &script_revoke, 2 * n, args, NULL, deadline(), &outcome);
-	redis_value_free(answer);
-	free(numbers);
-	return answer != NULL ? 0 : outcome;
-}
-
 int
 upstream_revoke(struct upstream *log, const struct store_revocation *revocations, size_t n)
 {
-	int outcome = 0;
+	struct pair *pairs = mem_alloc(n * sizeof(pairs[0]));
+	int outcome;
 
-	for (size_t at = 0; at < n && outcome == 0; at += BATCH_USERS)
-		outcome = revoke_batch(log, revocations + at, n - at < BATCH_USERS ? n - at : BATCH_USERS);
+	for (size_t i = 0; i < n; i++)
+		pairs[i] = (struct pair){ revocations[i].user, revocations[i].until };
+	outcome = pairs_tell(log, &script_revoke, pairs, n);
+	free(pairs);
 	return outcome;
 }
 
@@ -82,7 +55,8 @@ upstream_revoked(struct upstream *log, const struct store_revocation **revocatio
 
 	*n = 0;
 	redis_value_free(revoked->answer);
-	revoked->answer = append_call(log, &script_revoked, 0, NULL, NULL, deadline(), &outcome);
+	revoked->answer = append_call(log, &script_revoked, 0, NULL, NULL,
+	    clock_mono_in_ms(UPSTREAM_WAIT_MS), &outcome);
 	if (revoked->answer == NULL)
 		return outcome;
 	n_texts = redis_count(revoked->answer);
