@@ -13,6 +13,7 @@
 #include "lib/mailbox.h"
 
 struct arrival;
+struct waiting;
 
 struct conn {
 	int fd;                       /* owned; non-blocking */
@@ -23,7 +24,7 @@ struct conn {
 	mono_us deadline;             /* intake's, while it waits for bytes; who answers before the
 	                               * request's end may set a later one */
 	mono_us judge_at;             /* intake's; 0: it is not in that list */
-	bool waiting;                 /* intake's: it is in its epoll and list */
+	struct waiting *waiting;      /* intake's: where it waits for bytes; NULL: it does not */
 	bool kept;                    /* its deadline runs from the end of a request before */
 	bool followed;                /* by more bytes, which are lost when the request is read */
 	struct arrival *arrival;      /* owned: the request, where it has come in pieces and is not

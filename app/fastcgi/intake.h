@@ -11,12 +11,6 @@
 #include "app/fastcgi/request.h"
 
 enum {
-	/* BEGIN_REQUEST and PARAMS must fit in this; a connection that sends more
-	 * is closed. lighttpd and Apache limit request heads to 8-32 KiB. */
-	INTAKE_HEAD_MAX_BYTES = 64 << 10,
-	INTAKE_REQUEST_MS = 10000,    /* for a request, its body included */
-	INTAKE_IDLE_MS = 75000,       /* a connection kept open for the next one */
-	INTAKE_WAITING_MAX = 4096,    /* connections that wait for bytes; beyond, the oldest goes */
 	INTAKE_SERVES_US = 5000,      /* of one turn, for serving requests by itself */
 	/* A request is judged when its end has not come so long after its head, or
 	 * when more of its body has. Until then it mostly comes by itself: Apache sends

@@ -16,7 +16,9 @@
 
 #include "app/fastcgi/holdings.h"
 #include "app/fastcgi/intake.h"
+#include "app/fastcgi/receiver.h"
 #include "app/fastcgi/request.h"
+#include "app/fastcgi/waiting.h"
 #include "lib/mem.h"
 
 static struct conf conf;
@@ -692,11 +694,11 @@ TEST(a_body_that_goes_on_after_its_answer_is_cut_off_in_time)
 	knock(&peer);
 	say_post(&peer, true, "no", 4);
 	expect_error(&peer, 401, "no");
-	later(INTAKE_REQUEST_MS / 2);
+	later(RECEIVER_REQUEST_MS / 2);
 	say_body(&peer, 1);
 	looked_at();
 	expect_nothing(&peer);
-	later(INTAKE_REQUEST_MS / 2 + 1);
+	later(RECEIVER_REQUEST_MS / 2 + 1);
 	expect_closed(&peer);
 	hang_up(&peer);
 	end();
@@ -775,12 +777,12 @@ TEST(a_body_has_the_requests_one_deadline_whatever_comes)
 	say_post(&peer, true, "slow", 4);
 	WAIT_FOR(atomic_load(&n_judged) == 1);
 	for (int i = 0; i < 9; i++) {
-		later(INTAKE_REQUEST_MS / 10);
+		later(RECEIVER_REQUEST_MS / 10);
 		say_body(&peer, 1);
 	}
 	looked_at();
 	expect_nothing(&peer);
-	later(INTAKE_REQUEST_MS / 10 + 1);
+	later(RECEIVER_REQUEST_MS / 10 + 1);
 	expect_error(&peer, 408, "slow");
 	/* The answer has time to be read, and then it is over. */
 	looked_at();
@@ -1031,10 +1033,10 @@ TEST(a_kept_connection_that_says_nothing_more_is_closed_when_its_time_is_up)
 		expect_answer(&peer, "one");
 		/* Up to half of its time nothing happens, and then it begins anew. */
 		looked_at();
-		later(INTAKE_IDLE_MS / 2);
+		later(RECEIVER_IDLE_MS / 2);
 		expect_nothing(&peer);
 	}
-	later(INTAKE_IDLE_MS / 2 + 1);
+	later(RECEIVER_IDLE_MS / 2 + 1);
 	expect_closed(&peer);
 	hang_up(&peer);
 	end();
@@ -1052,13 +1054,13 @@ TEST(a_request_that_is_not_whole_is_dropped_when_its_time_is_up)
 	say(&some, request.bytes, 1);
 	say(&most, request.bytes, 20);  /* into its parameters */
 	looked_at();
-	later(INTAKE_REQUEST_MS / 2);
+	later(RECEIVER_REQUEST_MS / 2);
 	expect_nothing(&none);
 	expect_nothing(&some);
 	expect_nothing(&most);
 	/* Another byte does not buy more time. */
 	say(&some, request.bytes + 1, 1);
-	later(INTAKE_REQUEST_MS / 2 + 1);
+	later(RECEIVER_REQUEST_MS / 2 + 1);
 	expect_closed(&none);
 	expect_closed(&some);
 	expect_closed(&most);
@@ -1080,12 +1082,12 @@ TEST(a_kept_connection_has_a_requests_time_from_its_first_byte)
 	expect_answer(&peer, "one");
 	looked_at();
 	/* Halves, since the machine's own time goes on, too. */
-	later(INTAKE_IDLE_MS / 2);
+	later(RECEIVER_IDLE_MS / 2);
 	say(&peer, "\1", 1);
 	looked_at();
-	later(INTAKE_REQUEST_MS / 2);
+	later(RECEIVER_REQUEST_MS / 2);
 	expect_nothing(&peer);
-	later(INTAKE_REQUEST_MS / 2 + 1);
+	later(RECEIVER_REQUEST_MS / 2 + 1);
 	expect_closed(&peer);
 	hang_up(&peer);
 	end();
@@ -1097,7 +1099,7 @@ TEST(where_too_many_wait_the_oldest_is_dropped)
 {
 	struct rlimit files;
 	struct peer *peers;
-	size_t n = INTAKE_WAITING_MAX + 2;
+	size_t n = WAITING_MAX + 2;
 
 	assert_int_equal(getrlimit(RLIMIT_NOFILE, &files), 0);
 	files.rlim_cur = files.rlim_max;
