@@ -1,22 +1,17 @@
-/* A connection, which waits for nothing but in `await`, for socket, deadline and
- * interruption at once. What hiredis does is read, take answers apart, and speak TLS
- * where it was built for that; its own connecting would try one address of a host, and
- * its own writing moves all that is unsent with each write, which with 64 MiB of
- * messages takes seconds. */
+/* A connection, which waits for nothing but in socket_await. What hiredis does is read,
+ * take answers apart, and speak TLS where it was built for that; its own connecting would
+ * try one address of a host, and its own writing moves all that is unsent with each write,
+ * which with 64 MiB of messages takes seconds. */
 
 #include "app/upstream/redis/link.h"
 
 #include <errno.h>
 #include <hiredis.h>
-#include <netdb.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "lib/buf.h"
@@ -43,51 +38,10 @@ struct link {
 	bool is_closed;          /* by the other side */
 };
 
-/* ---- waiting ---- */
-
-enum awaited { READY, LATE, WOKEN };
-
-/* await waits for the events, or a hang-up. */
-static enum awaited
-await(int fd, short events, int wake_fd, mono_us deadline)
-{
-	struct pollfd fds[] = { { .fd = fd, .events = events }, { .fd = wake_fd, .events = POLLIN } };
-
-	for (;;) {
-		mono_us left = deadline - clock_mono_us();
-		struct timespec wait = { 0 };
-
-		if (left > 0)
-			wait = (struct timespec){ left / 1000000, left % 1000000 * 1000 };
-		if (ppoll(fds, 2, &wait, NULL) < 0 && errno != EINTR)
-			return LATE;  /* no memory; the next try may have some */
-		if (fds[1].revents != 0)
-			return WOKEN;
-		if (fds[0].revents != 0)
-			return READY;
-		if (left <= 0)
-			return LATE;
-	}
-}
-
 static void
 tell(char why[LINK_WHY_BYTES], const char *what)
 {
 	snprintf(why, LINK_WHY_BYTES, "%s", what);
-}
-
-static void
-tell_errno(char why[LINK_WHY_BYTES], int error)
-{
-	char text[LINK_WHY_BYTES];
-
-	tell(why, strerror_r(error, text, sizeof(text)));
-}
-
-static void
-tell_awaited(char why[LINK_WHY_BYTES], enum awaited awaited)
-{
-	tell(why, awaited == WOKEN ? "interrupted" : "no answer in time");
 }
 
 /* ---- answers, as hiredis finds them ---- */
@@ -217,101 +171,13 @@ start_tls(struct link *link __attribute__((unused)),
 }
 #endif
 
-/* ---- connecting ---- */
-
-/* connect_to returns a connected descriptor, or -1. */
-static int
-connect_to(const struct sockaddr *address, socklen_t len, int wake_fd, mono_us deadline,
-    char why[LINK_WHY_BYTES])
-{
-	int fd = socket(address->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	int error = 0, one = 1;
-	socklen_t error_len = sizeof(error);
-	enum awaited awaited;
-
-	if (fd < 0) {
-		tell_errno(why, errno);
-		return -1;
-	}
-	if (address->sa_family != AF_UNIX)
-		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
-	if (connect(fd, address, len) < 0) {
-		/* A unix socket whose backlog is full says EAGAIN: it has to be asked anew. */
-		if (errno != EINPROGRESS) {
-			tell_errno(why, errno);
-			goto fail;
-		}
-		awaited = await(fd, POLLOUT, wake_fd, deadline);
-		if (awaited != READY) {
-			tell_awaited(why, awaited);
-			goto fail;
-		}
-		if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &error_len) < 0)
-			error = errno;
-		if (error != 0) {
-			tell_errno(why, error);
-			goto fail;
-		}
-	}
-	return fd;
-
-fail:
-	close(fd);
-	return -1;
-}
-
-static int
-connect_unix(const char *path, int wake_fd, mono_us deadline, char why[LINK_WHY_BYTES])
-{
-	struct sockaddr_un address = { .sun_family = AF_UNIX };
-
-	if (strlen(path) >= sizeof(address.sun_path)) {
-		tell(why, "the path is too long");
-		return -1;
-	}
-	strcpy(address.sun_path, path);
-	return connect_to((const struct sockaddr *)&address, sizeof(address), wake_fd, deadline, why);
-}
-
-/* connect_host tries each address of the host; what is left of the time is shared by
- * those that are left, so that one that does not answer leaves some for the next. */
-static int
-connect_host(const char *host, int port, int wake_fd, mono_us deadline, char why[LINK_WHY_BYTES])
-{
-	struct addrinfo hints = { .ai_socktype = SOCK_STREAM,
-		.ai_flags = AI_NUMERICHOST | AI_NUMERICSERV };
-	struct addrinfo *list, *each;
-	char service[16];
-	int error, fd = -1, n_left = 0;
-
-	snprintf(service, sizeof(service), "%d", port);
-	/* An address is asked of nobody. */
-	error = getaddrinfo(host, service, &hints, &list);
-	if (error != 0) {
-		hints.ai_flags = AI_NUMERICSERV | AI_ADDRCONFIG;
-		error = getaddrinfo(host, service, &hints, &list);
-	}
-	if (error != 0) {
-		snprintf(why, LINK_WHY_BYTES, "no address is known of this host: %s", gai_strerror(error));
-		return -1;
-	}
-	for (each = list; each != NULL; each = each->ai_next)
-		n_left++;
-	for (each = list; each != NULL && fd < 0; each = each->ai_next, n_left--) {
-		mono_us now = clock_mono_us();
-
-		fd = connect_to(each->ai_addr, each->ai_addrlen, wake_fd,
-		    deadline > now ? now + (deadline - now) / n_left : deadline, why);
-	}
-	freeaddrinfo(list);
-	return fd;
-}
+/* ---- opening ---- */
 
 struct link *
 link_open(const struct link_place *place, int wake_fd, mono_us deadline, char why[LINK_WHY_BYTES])
 {
-	int fd = place->path != NULL ? connect_unix(place->path, wake_fd, deadline, why)
-	    : connect_host(place->host, place->port, wake_fd, deadline, why);
+	int fd = place->path != NULL ? socket_connect_path(place->path, wake_fd, deadline, why)
+	    : socket_connect_host(place->host, place->port, wake_fd, deadline, why);
 	struct link *link;
 
 	if (fd < 0)
@@ -438,19 +304,19 @@ read_some(struct link *link)
  * tell: so it is tried again after this time at the latest. */
 enum { TLS_AGAIN_US = 5000 };
 
-static enum awaited
+static enum socket_awaited
 await_link(struct link *link, mono_us deadline)
 {
 	int fd = link->context->fd;
 	mono_us again = clock_mono_us() + TLS_AGAIN_US;
-	enum awaited awaited;
+	enum socket_awaited awaited;
 
 	if (!has_unsent(link))
-		return await(fd, POLLIN, link->wake_fd, deadline);
+		return socket_await(fd, POLLIN, link->wake_fd, deadline);
 	if (!link->tls || link->has_answered)
-		return await(fd, POLLIN | POLLOUT, link->wake_fd, deadline);
-	awaited = await(fd, POLLIN, link->wake_fd, again < deadline ? again : deadline);
-	return awaited == LATE && again < deadline ? READY : awaited;
+		return socket_await(fd, POLLIN | POLLOUT, link->wake_fd, deadline);
+	awaited = socket_await(fd, POLLIN, link->wake_fd, again < deadline ? again : deadline);
+	return awaited == SOCKET_LATE && again < deadline ? SOCKET_READY : awaited;
 }
 
 static void
@@ -462,7 +328,7 @@ tell_lost(const struct link *link, char why[LINK_WHY_BYTES])
 		tell(why, "TLS failed: the certificate has to be of that host, and signed by whom this "
 		    "system trusts");
 	else if (context->err == 0 && !link->is_closed)
-		tell_errno(why, errno);
+		socket_tell_errno(why, errno);
 	else if (link->is_closed || context->err == REDIS_ERR_EOF)
 		tell(why, "the connection was closed");
 	else
@@ -475,7 +341,7 @@ link_receive(struct link *link, mono_us deadline, char why[LINK_WHY_BYTES])
 	void *answer = NULL;
 
 	for (;;) {
-		enum awaited awaited;
+		enum socket_awaited awaited;
 
 		if (has_unsent(link) && link->tls && write_tls(link) < 0)
 			break;
@@ -490,8 +356,8 @@ link_receive(struct link *link, mono_us deadline, char why[LINK_WHY_BYTES])
 			return answer;
 		}
 		awaited = await_link(link, deadline);
-		if (awaited != READY) {
-			tell_awaited(why, awaited);
+		if (awaited != SOCKET_READY) {
+			socket_tell_awaited(why, awaited);
 			return NULL;
 		}
 		if (read_some(link) != REDIS_OK)

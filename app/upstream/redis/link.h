@@ -9,10 +9,11 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "app/upstream/redis/socket.h"
 #include "app/upstream/redis/value.h"
 #include "lib/clock.h"
 
-enum { LINK_WHY_BYTES = 160 };
+enum { LINK_WHY_BYTES = SOCKET_WHY_BYTES };
 
 /* Where to. */
 struct link_place {
