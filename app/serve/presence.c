@@ -144,14 +144,17 @@ answer_detail(struct service *service, struct request *request,
 
 /* ---- all of it ---- */
 
-static void
-answer(struct service *service, struct request *request)
+void
+presence_handle(struct service *service, struct request *request)
 {
 	struct audience_question question;
 	bool detail;
 	char fault[QUERY_FAULT_BYTES];
 	struct buf json = BUF_EMPTY;
 
+	if (!service_may_admin(service, request,
+	    CREDENTIALS_HEADER | CREDENTIALS_QUERY | CREDENTIALS_COOKIE))
+		return;
 	if (read_question(&question, &detail, request->query, fault) < 0) {
 		reply_error(&request->reply, 400, NULL, fault);
 	} else if (detail) {
@@ -165,23 +168,4 @@ answer(struct service *service, struct request *request)
 	}
 	buf_free(&json);
 	audience_question_free(&question);
-}
-
-void
-presence_handle(struct service *service, struct request *request)
-{
-	struct identity id;
-
-	if (request->is_local) {
-		answer(service, request);
-		return;
-	}
-	if (!credentials_check(service->auth, request,
-	    CREDENTIALS_HEADER | CREDENTIALS_QUERY | CREDENTIALS_COOKIE, &id))
-		return;
-	if (id.may_admin)
-		answer(service, request);
-	else
-		service_deny_scope(service, request);
-	identity_free(&id);
 }

@@ -2,6 +2,8 @@
 
 #include "app/serve/service.h"
 
+#include "app/access/credentials.h"
+
 const char *const service_paths[SERVICE_PATHS] = {
 	[SERVICE_EVENTS] = "/events",
 	[SERVICE_MSG] = "/msg",
@@ -12,9 +14,22 @@ const char *const service_paths[SERVICE_PATHS] = {
 	[SERVICE_OTHER] = "other",
 };
 
-void
-service_deny_scope(struct service *service, struct request *request)
+bool
+service_may_admin(struct service *service, struct request *request, unsigned places)
 {
-	denials_add(auth_denials(service->auth), DENIAL_SCOPE);
-	reply_error(&request->reply, 403, NULL, "the token does not have the scope rowcast:admin");
+	struct identity id;
+	bool may;
+
+	if (request->is_local)
+		return true;
+	if (!credentials_check(service->auth, request, places, &id))
+		return false;
+	may = id.may_admin;
+	identity_free(&id);
+	if (!may) {
+		denials_add(auth_denials(service->auth), DENIAL_SCOPE);
+		reply_error(&request->reply, 403, NULL,
+		    "the token does not have the scope rowcast:admin");
+	}
+	return may;
 }

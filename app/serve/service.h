@@ -5,6 +5,7 @@
 #define APP_SERVE_SERVICE_H
 
 #include <stdatomic.h>
+#include <stdbool.h>
 
 #include "app/access/auth.h"
 #include "app/setting/conf.h"
@@ -52,8 +53,9 @@ struct service {
  * the thread that read the request, intake's own among them, so it never waits. */
 typedef void handler(struct service *service, struct request *request);
 
-/* service_deny_scope answers who needs the scope rowcast:admin and does not have it. */
-void service_deny_scope(struct service *service, struct request *request);
+/* service_may_admin: does the request come from a direct peer of the socket, or have a token
+ * with the scope rowcast:admin in one of these places (credentials.h)? false: it is answered. */
+bool service_may_admin(struct service *service, struct request *request, unsigned places);
 
 /* A judge says what to do with a request of which only the head has come; it takes
  * request->reply where it answers: INTAKE_ANSWERED. It runs in intake's thread. */

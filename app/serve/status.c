@@ -102,36 +102,19 @@ add_numbers(struct buf *json, const struct service *service, const struct snapsh
 	buf_printf(json, ",\"allocated_bytes\":%zu}", mem_allocated());
 }
 
-static void
-answer_status(struct service *service, struct request *request)
+void
+status_handle_status(struct service *service, struct request *request)
 {
 	struct buf json = BUF_EMPTY;
 	struct snapshot now;
 
+	if (!service_may_admin(service, request, CREDENTIALS_HEADER | CREDENTIALS_COOKIE))
+		return;
 	snapshot_take(service, &now);
 	buf_add_char(&json, '{');
 	add_numbers(&json, service, &now);
 	reply_send(&request->reply, 200, NULL, "application/json", json.bytes, json.len);
 	buf_free(&json);
-}
-
-void
-status_handle_status(struct service *service, struct request *request)
-{
-	struct identity id;
-
-	if (request->is_local) {
-		answer_status(service, request);
-		return;
-	}
-	if (!credentials_check(service->auth, request,
-	    CREDENTIALS_HEADER | CREDENTIALS_COOKIE, &id))
-		return;
-	if (id.may_admin)
-		answer_status(service, request);
-	else
-		service_deny_scope(service, request);
-	identity_free(&id);
 }
 
 /* Each process tells of itself while somebody watches at any of them. Who watches elsewhere
