@@ -146,4 +146,31 @@ must_append(struct upstream *log, const char *data)
 	return m.id;
 }
 
+/* The Redis of a test program, and the other program; log_start and log_stop are setup and
+ * teardown of all its tests. */
+static struct redis_server server;
+static struct redis *foreign;
+
+static inline int
+log_start(void **state __attribute__((unused)))
+{
+	redis_server_start(&server, NULL);
+	foreign = foreign_program(&server);
+	return 0;
+}
+
+static inline int
+log_stop(void **state __attribute__((unused)))
+{
+	redis_free(foreign);
+	redis_server_free(&server);
+	return 0;
+}
+
+static inline int64_t
+log_length(void)
+{
+	return foreign_number(foreign, LIST("XLEN", "rowcast"));
+}
+
 #endif

@@ -2,15 +2,6 @@
 
 #include "app/publish/publication.h"
 
-static struct redis_server server;
-static struct redis *foreign;
-
-static int64_t
-length(void)
-{
-	return foreign_number(foreign, LIST("XLEN", "rowcast"));
-}
-
 static void
 begin(void)
 {
@@ -70,7 +61,7 @@ TEST(ten_thousand_messages_are_one_group)
 		messages[i] = message_of("u", "data", i % 2 ? "same" : NULL);
 	assert_int_equal(upstream_append(log, appends, 1, 0, 0, soon()), 0);
 	assert_true(append.existed);  /* the second that has the key, and all behind it */
-	assert_int_equal(length(), N / 2 + 1);
+	assert_int_equal(log_length(), N / 2 + 1);
 	for (int i = 2; i < N; i++)
 		assert_true(i % 2 ? messages[i].id == messages[1].id
 		    : messages[i].id > messages[i - 2].id);
@@ -100,7 +91,7 @@ TEST(a_key_that_is_there_gives_its_id_and_the_others_are_added)
 	appends[0] = &of_other;
 	assert_int_equal(upstream_append(log, appends, 1, 0, 0, soon()), 0);
 	assert_false(of_other.existed);
-	assert_int_equal(length(), 3);
+	assert_int_equal(log_length(), 3);
 
 	foreign_do(foreign, LIST("XDEL", "rowcast", logid_write(id, first.id)));
 	assert_int_equal(append_of(log, &again[0], &existed, 0, PATIENCE_MS), 0);
@@ -159,7 +150,7 @@ TEST(what_a_reader_would_leave_out_is_refused_and_the_others_stand)
 	bad.event = (char[]){ "rowcast.gap" };
 	assert_int_equal(upstream_append(log, appends, 1, 0, 0, soon()), 0);
 	assert_true(a.refused);
-	assert_int_equal(length(), 1);
+	assert_int_equal(log_length(), 1);
 	upstream_close(log);
 }
 
@@ -172,7 +163,7 @@ TEST(a_script_that_redis_has_forgotten_is_loaded_again)
 		must_append(log, "a");
 		foreign_do(foreign, LIST("SCRIPT", "FLUSH"));
 	}
-	assert_int_equal(length(), 3);
+	assert_int_equal(log_length(), 3);
 	upstream_close(log);
 }
 
@@ -186,7 +177,7 @@ TEST(without_room_nothing_is_stored)
 	foreign_do(foreign, LIST("CONFIG", "SET", "maxmemory", "1"));
 	assert_int_equal(append_of(log, &m, NULL, 0, PATIENCE_MS), UPSTREAM_FULL);
 	foreign_do(foreign, LIST("CONFIG", "SET", "maxmemory", "0"));
-	assert_int_equal(length(), 1);
+	assert_int_equal(log_length(), 1);
 	assert_int_equal(append_of(log, &m, NULL, 0, PATIENCE_MS), 0);
 	upstream_close(log);
 }
@@ -314,24 +305,6 @@ TEST(the_permissions_of_the_manual_suffice)
 	redis_server_free(&strict);
 }
 
-static int
-start(void **state)
-{
-	(void)state;
-	redis_server_start(&server, NULL);
-	foreign = foreign_program(&server);
-	return 0;
-}
-
-static int
-stop(void **state)
-{
-	(void)state;
-	redis_free(foreign);
-	redis_server_free(&server);
-	return 0;
-}
-
 int
 main(void)
 {
@@ -352,5 +325,5 @@ main(void)
 		cmocka_unit_test(the_permissions_of_the_manual_suffice),
 	};
 
-	return cmocka_run_group_tests(tests, start, stop);
+	return cmocka_run_group_tests(tests, log_start, log_stop);
 }

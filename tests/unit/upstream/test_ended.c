@@ -10,8 +10,6 @@
 
 enum { MOST_APPENDS = 40, MOST_MESSAGES = 4 };
 
-static struct redis_server server;
-static struct redis *foreign;
 static struct upstream *log_a, *log_b;
 
 static int
@@ -480,22 +478,6 @@ TEST(ends_are_forgotten_a_slice_at_a_time_by_one_entry_each)
 	free(ends);
 }
 
-static int
-start_server(void **state __attribute__((unused)))
-{
-	redis_server_start(&server, NULL);
-	foreign = foreign_program(&server);
-	return 0;
-}
-
-static int
-free_server(void **state __attribute__((unused)))
-{
-	redis_free(foreign);
-	redis_server_free(&server);
-	return 0;
-}
-
 #define ENDED_TEST(test) cmocka_unit_test_setup_teardown(test, open_both, close_both)
 
 static const struct CMUnitTest tests[] = {
@@ -517,5 +499,5 @@ static const struct CMUnitTest tests[] = {
 int
 main(void)
 {
-	return cmocka_run_group_tests(tests, start_server, free_server);
+	return cmocka_run_group_tests(tests, log_start, log_stop);
 }

@@ -1,19 +1,10 @@
 #include "tests/unit/upstream/log.h"
 
-static struct redis_server server;
-static struct redis *foreign;
-
 static void
 begin(void)
 {
 	foreign_do(foreign, LIST("FLUSHALL"));
 	foreign_do(foreign, LIST("SCRIPT", "FLUSH"));
-}
-
-static int64_t
-length(void)
-{
-	return foreign_number(foreign, LIST("XLEN", "rowcast"));
 }
 
 /* row_of: `once` is 32 times that digit. */
@@ -96,7 +87,7 @@ TEST(a_key_that_is_there_drops_the_row_and_says_so)
 	begin();
 	assert_int_equal(must_forward(log, rows, 3), 1);
 	assert_int_equal(must_forward(log, rows, 3), 1);  /* whose answer was lost */
-	assert_int_equal(length(), 2);
+	assert_int_equal(log_length(), 2);
 	assert_int_equal(upstream_read(log, 0, 0, 0, &news), 0);
 	assert_string_equal(news.messages[0].key, "k");
 	upstream_close(log);
@@ -122,7 +113,7 @@ TEST(an_erasure_deletes_the_entry_and_tells_of_it)
 	erasures[1] = row_of('d', NULL, NULL, first);
 	for (int i = 0; i < 2; i++)
 		assert_int_equal(must_forward(log, erasures, 2), 0);
-	assert_int_equal(length(), 2);
+	assert_int_equal(log_length(), 2);
 	assert_int_equal(upstream_read(log, after, anchor, 0, &news), 0);
 	assert_int_equal(news.floor, 0);
 	assert_int_equal(news.n_erased, 2);
@@ -172,7 +163,7 @@ TEST(a_row_that_replaces_erases_what_has_its_key)
 	first = news.messages[0].id;
 	for (int i = 0; i < 2; i++)
 		assert_int_equal(must_forward(log, rows + 1, 3), 0);
-	assert_int_equal(length(), 4);
+	assert_int_equal(log_length(), 4);
 	assert_int_equal(upstream_read(log, news.upto, news.anchor, 0, &news), 0);
 	assert_int_equal(news.floor, 0);
 	assert_int_equal(news.n_erased, 2);
@@ -235,9 +226,9 @@ TEST(without_room_nothing_is_stored)
 	foreign_do(foreign, LIST("CONFIG", "SET", "maxmemory", "1"));
 	assert_int_equal(upstream_forward(log, &row, 1, 0, 0, &n_dropped, NULL), UPSTREAM_FULL);
 	foreign_do(foreign, LIST("CONFIG", "SET", "maxmemory", "0"));
-	assert_int_equal(length(), 1);
+	assert_int_equal(log_length(), 1);
 	assert_int_equal(must_forward(log, &row, 1), 0);
-	assert_int_equal(length(), 2);
+	assert_int_equal(log_length(), 2);
 	upstream_close(log);
 }
 
@@ -263,24 +254,6 @@ TEST(without_the_replicas_it_is_unknown_and_a_repeat_adds_nothing)
 	redis_server_free(&primary);
 }
 
-static int
-start(void **state)
-{
-	(void)state;
-	redis_server_start(&server, NULL);
-	foreign = foreign_program(&server);
-	return 0;
-}
-
-static int
-stop(void **state)
-{
-	(void)state;
-	redis_free(foreign);
-	redis_server_free(&server);
-	return 0;
-}
-
 int
 main(void)
 {
@@ -297,5 +270,5 @@ main(void)
 		cmocka_unit_test(without_the_replicas_it_is_unknown_and_a_repeat_adds_nothing),
 	};
 
-	return cmocka_run_group_tests(tests, start, stop);
+	return cmocka_run_group_tests(tests, log_start, log_stop);
 }

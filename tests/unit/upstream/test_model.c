@@ -52,8 +52,6 @@ struct dump {
 	bool exists;
 };
 
-static struct redis_server server;
-static struct redis *foreign;
 static struct entry entries[MAX_ENTRIES];
 static size_t n_entries;
 static struct node nodes[N_NODES];
@@ -560,20 +558,8 @@ TEST(whatever_others_do_nothing_is_lost_without_a_word)
 static int
 start(void **state)
 {
-	(void)state;
 	dice_begin();
-	redis_server_start(&server, NULL);
-	foreign = foreign_program(&server);
-	return 0;
-}
-
-static int
-stop(void **state)
-{
-	(void)state;
-	redis_free(foreign);
-	redis_server_free(&server);
-	return 0;
+	return log_start(state);
 }
 
 int
@@ -584,5 +570,5 @@ main(void)
 		cmocka_unit_test(whatever_others_do_nothing_is_lost_without_a_word),
 	};
 
-	return cmocka_run_group_tests(tests, start, stop);
+	return cmocka_run_group_tests(tests, start, log_stop);
 }

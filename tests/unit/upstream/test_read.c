@@ -2,9 +2,6 @@
 
 #include <pthread.h>
 
-static struct redis_server server;
-static struct redis *foreign;
-
 static void
 begin(void)
 {
@@ -520,20 +517,10 @@ TEST(a_read_that_waits_can_be_interrupted)
 }
 
 static int
-start(void **state)
+start(void **state __attribute__((unused)))
 {
-	(void)state;
 	redis_server_start(&server, LIST("proto-max-bulk-len 512mb"));
 	foreign = foreign_program(&server);
-	return 0;
-}
-
-static int
-stop(void **state)
-{
-	(void)state;
-	redis_free(foreign);
-	redis_server_free(&server);
 	return 0;
 }
 
@@ -561,5 +548,5 @@ main(void)
 		cmocka_unit_test(a_read_that_waits_can_be_interrupted),
 	};
 
-	return cmocka_run_group_tests(tests, start, stop);
+	return cmocka_run_group_tests(tests, start, log_stop);
 }

@@ -1,18 +1,9 @@
 #include "tests/unit/upstream/log.h"
 
-static struct redis_server server;
-static struct redis *foreign;
-
 static void
 begin(void)
 {
 	foreign_do(foreign, LIST("FLUSHALL"));
-}
-
-static int64_t
-length(void)
-{
-	return foreign_number(foreign, LIST("XLEN", "rowcast"));
 }
 
 /* trim_all returns how many entries it deleted. */
@@ -40,7 +31,7 @@ TEST(rows_beyond_the_newest_are_deleted_and_the_floor_is_the_highest_of_them)
 	for (int i = 0; i < 3000; i++)
 		ids[i] = must_append(log, "data");
 	assert_int_equal(trim_all(log, "a", 0, 100), 2900);
-	assert_int_equal(length(), 100);
+	assert_int_equal(log_length(), 100);
 	assert_int_equal(upstream_read(log, ids[2899], ids[2899], 0, &news), 0);
 	assert_int_equal(news.floor, ids[2899]);  /* who has read that one misses nothing */
 	assert_int_equal(news.messages[0].id, ids[2900]);
@@ -48,7 +39,7 @@ TEST(rows_beyond_the_newest_are_deleted_and_the_floor_is_the_highest_of_them)
 	assert_int_equal(news.floor, ids[2899]);
 	assert_int_equal(trim_all(log, "a", 0, 100), 0);
 	assert_int_equal(trim_all(log, "a", 0, 0), 0);
-	assert_int_equal(length(), 100);
+	assert_int_equal(log_length(), 100);
 	upstream_close(log);
 }
 
@@ -64,7 +55,7 @@ TEST(what_is_older_goes)
 	newer = must_append(log, "y");
 	assert_int_equal(trim_all(log, "a", 200, 0), 0);
 	assert_int_equal(trim_all(log, "a", 50, 0), 50);
-	assert_int_equal(length(), 1);
+	assert_int_equal(log_length(), 1);
 	foreign_do(foreign, LIST("XRANGE", "rowcast", logid_write(id, newer), "+"));
 	upstream_close(log);
 }
@@ -102,7 +93,7 @@ TEST(a_slice_of_large_entries_is_small)
 		assert_int_equal(upstream_trim(log, "a", 0, 1, &n_deleted, &more), 0);
 		assert_in_range(n_deleted, 0, 6);
 	}
-	assert_int_equal(length(), 1);
+	assert_int_equal(log_length(), 1);
 	free(data);
 	upstream_close(log);
 }
@@ -131,24 +122,6 @@ TEST(an_empty_log_has_nothing_to_delete)
 	upstream_close(log);
 }
 
-static int
-start(void **state)
-{
-	(void)state;
-	redis_server_start(&server, NULL);
-	foreign = foreign_program(&server);
-	return 0;
-}
-
-static int
-stop(void **state)
-{
-	(void)state;
-	redis_free(foreign);
-	redis_server_free(&server);
-	return 0;
-}
-
 int
 main(void)
 {
@@ -161,5 +134,5 @@ main(void)
 		cmocka_unit_test(an_empty_log_has_nothing_to_delete),
 	};
 
-	return cmocka_run_group_tests(tests, start, stop);
+	return cmocka_run_group_tests(tests, log_start, log_stop);
 }
