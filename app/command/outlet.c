@@ -48,7 +48,7 @@ outlet_commit(struct outlet *outlet, struct append *appends[], size_t n)
 	if (outlet->store != NULL)
 		return store_append(outlet->store, appends, n) != 0 ? -1 : 0;
 	rc = upstream_append(outlet->log, appends, n, 0, outlet->keep_for_s,
-	    clock_mono_us() + (mono_us)WRITER_PATIENCE_MS * 1000);
+	    clock_mono_in_ms(WRITER_PATIENCE_MS));
 	if (rc > 0)
 		log_errorx("%s: %s", outlet->command, sentences[rc]);
 	return rc == 0 || rc == UPSTREAM_UNKNOWN ? rc : -1;

@@ -306,7 +306,7 @@ static void
 linger(int signals)
 {
 	char *bytes = mem_alloc(READ_BYTES);
-	mono_us until = clock_mono_us() + (mono_us)LINGER_MS * 1000, now;
+	mono_us until = clock_mono_in_ms(LINGER_MS), now;
 
 	while ((now = clock_mono_us()) < until) {
 		struct pollfd fds[] = { { .fd = signals, .events = POLLIN },

@@ -317,7 +317,7 @@ intake_run(void *arg)
 		serve_some(intake);
 		if (clock_mono_us() >= next_sweep) {
 			sweep(intake);
-			next_sweep = clock_mono_us() + SWEEP_MS * 1000;
+			next_sweep = clock_mono_in_ms(SWEEP_MS);
 		}
 	}
 	return NULL;

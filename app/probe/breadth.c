@@ -26,7 +26,7 @@ enum {
 static struct fetcher *
 open_connection(struct chain *chain)
 {
-	mono_us deadline = clock_mono_us() + (mono_us)ANSWER_MS * 1000;
+	mono_us deadline = clock_mono_in_ms(ANSWER_MS);
 	struct fetcher *fetcher = fetcher_open(chain->token, true);
 	struct fetch *first;
 	bool is_answered;
@@ -58,7 +58,7 @@ count_streams(struct chain *chain, size_t *n_sent)
 		return -1;
 	for (size_t i = 0; i < N_STREAMS; i++)
 		listening_start(&streams[i], fetcher, chain->events, chain->nonce, &(struct fetch_how){ 0 });
-	deadline = clock_mono_us() + (mono_us)STALL_MS * 1000;
+	deadline = clock_mono_in_ms(STALL_MS);
 	while (n_begun < N_STREAMS && clock_mono_us() < deadline) {
 		int n_before = n_begun;
 
@@ -67,7 +67,7 @@ count_streams(struct chain *chain, size_t *n_sent)
 		for (size_t i = 0; i < N_STREAMS; i++)
 			n_begun += streams[i].has_begun || streams[i].fetch->is_done;
 		if (n_begun > n_before)
-			deadline = clock_mono_us() + (mono_us)STALL_MS * 1000;
+			deadline = clock_mono_in_ms(STALL_MS);
 	}
 	*n_sent = 0;
 	for (size_t i = 0; i < N_STREAMS; i++) {
@@ -91,7 +91,7 @@ count_taken(struct chain *chain)
 		return 0;
 	for (size_t i = 0; i < N_HELD; i++)
 		held[i] = fetch_start(fetcher, chain->msg, &(struct fetch_how){ .is_held = true });
-	deadline = clock_mono_us() + (mono_us)STALL_MS * 1000;
+	deadline = clock_mono_in_ms(STALL_MS);
 	while (n < N_HELD && clock_mono_us() < deadline) {
 		size_t before = n;
 

@@ -39,7 +39,7 @@ struct delivery {
 void
 chain_wait_done(struct chain *chain, const struct fetch *fetch, int wait_ms)
 {
-	mono_us deadline = clock_mono_us() + (mono_us)wait_ms * 1000;
+	mono_us deadline = clock_mono_in_ms(wait_ms);
 
 	while (!fetch->is_done && clock_mono_us() < deadline)
 		fetcher_turn(chain->fetcher, deadline);
@@ -48,7 +48,7 @@ chain_wait_done(struct chain *chain, const struct fetch *fetch, int wait_ms)
 void
 chain_wait_head(struct chain *chain, const struct fetch *fetch, int wait_ms)
 {
-	mono_us deadline = clock_mono_us() + (mono_us)wait_ms * 1000;
+	mono_us deadline = clock_mono_in_ms(wait_ms);
 
 	while (!fetch->is_done && fetch->head.status == 0 && clock_mono_us() < deadline)
 		fetcher_turn(chain->fetcher, deadline);
@@ -243,7 +243,7 @@ is_late(int delay_ms)
 static int
 run(struct chain *chain, struct delivery *d, bool offers_packing)
 {
-	mono_us deadline = clock_mono_us() + (mono_us)BEGIN_MS * 1000;
+	mono_us deadline = clock_mono_in_ms(BEGIN_MS);
 	bool is_held = false;
 	int rc;
 

@@ -29,7 +29,7 @@ enum {
 static bool
 has_begun(struct chain *chain, struct listening *listening)
 {
-	mono_us deadline = clock_mono_us() + (mono_us)BEGIN_MS * 1000;
+	mono_us deadline = clock_mono_in_ms(BEGIN_MS);
 
 	while (!listening->has_begun && !listening->fetch->is_done && clock_mono_us() < deadline)
 		fetcher_turn(chain->fetcher, deadline);
@@ -59,7 +59,7 @@ streams_of_user(struct chain *chain)
 void
 departure_begin(struct departure *departure, struct chain *chain)
 {
-	mono_us deadline = clock_mono_us() + (mono_us)SHOWN_MS * 1000;
+	mono_us deadline = clock_mono_in_ms(SHOWN_MS);
 	struct listening listening;
 	int now;
 

@@ -52,7 +52,7 @@ report_kept(struct chain *chain, const struct listening *listening)
 void
 silence_look(struct chain *chain)
 {
-	mono_us deadline = clock_mono_us() + (mono_us)BEGIN_MS * 1000;
+	mono_us deadline = clock_mono_in_ms(BEGIN_MS);
 	struct departure departure = { 0 };
 	struct listening listening;
 
@@ -61,7 +61,7 @@ silence_look(struct chain *chain)
 		fetcher_turn(chain->fetcher, deadline);
 	if (chain->is_admin)
 		departure_begin(&departure, chain);
-	deadline = clock_mono_us() + chain->silence_ms * 1000;
+	deadline = clock_mono_in_ms(chain->silence_ms);
 	while (!listening.fetch->is_done && clock_mono_us() < deadline) {
 		fetcher_turn(chain->fetcher, deadline);
 		departure_step(&departure, chain);

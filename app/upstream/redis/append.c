@@ -298,7 +298,7 @@ append_call(struct upstream *log, const struct script *script, size_t n,
 		int wait_outcome;
 
 		*outcome = redis_connect(log->redis, deadline);
-		answer_by = clock_mono_us() + (mono_us)UPSTREAM_WAIT_MS * 1000;
+		answer_by = clock_mono_in_ms(UPSTREAM_WAIT_MS);
 		if (answer_by > deadline)
 			answer_by = deadline;
 		if (*outcome == 0 && load)

@@ -196,7 +196,7 @@ upstream_forward(struct upstream *log, const struct outgoing *rows, size_t n,
 		n_args += ROW_ARGS;
 	}
 	answer = append_call(log, &forward, n_args, args, lens,
-	    clock_mono_us() + 2 * (mono_us)UPSTREAM_WAIT_MS * 1000, &outcome);
+	    clock_mono_in_ms(2 * UPSTREAM_WAIT_MS), &outcome);
 	if (answer != NULL) {
 		take_answer(answer, n_dropped, ids);
 		remember(log, rows, n);

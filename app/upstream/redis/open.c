@@ -209,7 +209,7 @@ int
 upstream_look(struct upstream *log, char **what)
 {
 	struct buf text = BUF_EMPTY;
-	int outcome = look(log, clock_mono_us() + UPSTREAM_WAIT_MS * INT64_C(1000), &text);
+	int outcome = look(log, clock_mono_in_ms(UPSTREAM_WAIT_MS), &text);
 
 	if (text.len == 0)
 		buf_add_str(&text, redis_why(log->redis));

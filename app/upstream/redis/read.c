@@ -250,13 +250,13 @@ receive_wait(struct upstream *log, mono_us deadline)
 static int
 receive_all(struct upstream *log, struct go *go)
 {
-	mono_us deadline = clock_mono_us() + ((mono_us)go->wait_ms + UPSTREAM_WAIT_MS) * 1000;
+	mono_us deadline = clock_mono_in_ms((int64_t)go->wait_ms + UPSTREAM_WAIT_MS);
 	int outcome;
 
 	go->entries = redis_receive(log->redis, deadline);
 	if (go->entries == NULL)
 		return UPSTREAM_AWAY;
-	deadline = clock_mono_us() + (mono_us)UPSTREAM_WAIT_MS * 1000;
+	deadline = clock_mono_in_ms(UPSTREAM_WAIT_MS);
 	go->checked = script_receive(log, deadline, &outcome);
 	if (go->checked == NULL && outcome != 0) {
 		redis_drop(log->redis);
@@ -427,7 +427,7 @@ upstream_read(struct upstream *log, int64_t after, int64_t anchor, int wait_ms,
     struct upstream_news *news)
 {
 	struct go go = { .after = after, .anchor = anchor, .wait_ms = wait_ms };
-	int outcome = redis_connect(log->redis, clock_mono_us() + (mono_us)UPSTREAM_WAIT_MS * 1000);
+	int outcome = redis_connect(log->redis, clock_mono_in_ms(UPSTREAM_WAIT_MS));
 
 	*news = (struct upstream_news){ .upto = after, .anchor = anchor };
 	if (outcome != 0)

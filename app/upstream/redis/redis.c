@@ -405,7 +405,7 @@ sooner(mono_us one, mono_us other)
 static mono_us
 again(void)
 {
-	return clock_mono_us() + random_between(AGAIN_MIN_MS, AGAIN_MAX_MS) * 1000;
+	return clock_mono_in_ms(random_between(AGAIN_MIN_MS, AGAIN_MAX_MS));
 }
 
 int

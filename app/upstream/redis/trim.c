@@ -102,7 +102,7 @@ upstream_trim(struct upstream *log, const char *node, int64_t keep_for_s, int64_
 	snprintf(n, sizeof(n), "%zu", log->n_trim);
 	answer = script_call(log, &trim, 5,
 	    (const char *const[]){ node, append_write_now(now), keep, rows, n }, NULL,
-	    clock_mono_us() + 2 * (mono_us)UPSTREAM_WAIT_MS * 1000, &outcome);
+	    clock_mono_in_ms(2 * UPSTREAM_WAIT_MS), &outcome);
 	if (answer == NULL)
 		return outcome != 0 ? outcome : UPSTREAM_AWAY;
 	*n_deleted = redis_integer(redis_at(answer, 0));

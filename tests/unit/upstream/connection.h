@@ -8,13 +8,6 @@
 #include "app/upstream/upstream.h"
 #include "lib/mem.h"
 
-/* in_ms is a deadline. */
-static inline mono_us
-in_ms(int64_t ms)
-{
-	return clock_mono_us() + ms * 1000;
-}
-
 /* connection_to returns one, not yet connected, to what `upstream` would name. */
 static inline struct redis *
 connection_to(const char *upstream)
@@ -39,7 +32,7 @@ ask(struct redis *redis, const char *const args[])
 	while (args[n] != NULL)
 		n++;
 	redis_send(redis, n, args, NULL);
-	return redis_receive(redis, in_ms(PATIENCE_MS));
+	return redis_receive(redis, clock_mono_in_ms(PATIENCE_MS));
 }
 
 /* answers: the command has this text for an answer. */

@@ -46,7 +46,7 @@ foreign_program(const struct redis_server *server)
 static inline mono_us
 soon(void)
 {
-	return clock_mono_us() + (mono_us)PATIENCE_MS * 1000;
+	return clock_mono_in_ms(PATIENCE_MS);
 }
 
 /* foreign_ask returns the answer, which the caller frees. */
@@ -127,7 +127,7 @@ append_of(struct upstream *log, struct message *m, bool *existed, int64_t above,
 	struct append append = { .messages = m, .n = 1, .publisher = "p" };
 	struct append *appends[] = { &append };
 	int outcome = upstream_append(log, appends, 1, above, 0,
-	    clock_mono_us() + (mono_us)wait_ms * 1000);
+	    clock_mono_in_ms(wait_ms));
 
 	assert_int_equal(append.stored, outcome == 0 && !append.refused);
 	if (existed != NULL)

@@ -30,7 +30,7 @@ TEST(a_sentinel_names_the_primary)
 {
 	struct redis *redis = connection_to(url);
 
-	assert_int_equal(redis_connect(redis, in_ms(PATIENCE_MS)), 0);
+	assert_int_equal(redis_connect(redis, clock_mono_in_ms(PATIENCE_MS)), 0);
 	assert_int_equal(port_of(redis), primary.port);
 	redis_free(redis);
 }
@@ -47,7 +47,7 @@ TEST(a_sentinel_that_is_gone_or_hangs_is_passed_over)
 	for (int i = 0; i < 4; i++) {  /* each begins with another one */
 		struct redis *redis = connection_to(several);
 
-		assert_int_equal(redis_connect(redis, in_ms(PATIENCE_MS)), 0);
+		assert_int_equal(redis_connect(redis, clock_mono_in_ms(PATIENCE_MS)), 0);
 		assert_int_equal(port_of(redis), primary.port);
 		redis_free(redis);
 	}
@@ -62,15 +62,15 @@ TEST(a_name_that_no_sentinel_knows_is_refused)
 	char *no_sentinel = mem_printf("redis-sentinel://127.0.0.1:%d/mymaster", primary.port);
 	struct redis *redis = connection_to(other);
 
-	assert_int_equal(redis_connect(redis, in_ms(PATIENCE_MS)), UPSTREAM_REFUSED);
+	assert_int_equal(redis_connect(redis, clock_mono_in_ms(PATIENCE_MS)), UPSTREAM_REFUSED);
 	assert_says(redis_why(redis), "knows no master of the name another");
 	redis_free(redis);
 	/* One that does not answer might know it. */
 	redis = connection_to(some_away);
-	assert_int_equal(redis_connect(redis, in_ms(1000)), UPSTREAM_AWAY);
+	assert_int_equal(redis_connect(redis, clock_mono_in_ms(1000)), UPSTREAM_AWAY);
 	redis_free(redis);
 	redis = connection_to(no_sentinel);
-	assert_int_equal(redis_connect(redis, in_ms(PATIENCE_MS)), UPSTREAM_REFUSED);
+	assert_int_equal(redis_connect(redis, clock_mono_in_ms(PATIENCE_MS)), UPSTREAM_REFUSED);
 	assert_says(redis_why(redis), "is none");
 	redis_free(redis);
 	free(no_sentinel);
@@ -85,11 +85,11 @@ TEST(when_the_primary_is_killed_the_next_one_is_found)
 	int old = primary.port, next = replica.port;
 	char *next_port = mem_printf("%d", next);
 
-	assert_int_equal(redis_connect(redis, in_ms(PATIENCE_MS)), 0);
+	assert_int_equal(redis_connect(redis, clock_mono_in_ms(PATIENCE_MS)), 0);
 	assert_int_equal(port_of(redis), old);
 	redis_server_kill(&primary);
 	assert_null(ask(redis, LIST("PING")));
-	assert_int_equal(redis_connect(redis, in_ms(PATIENCE_MS)), 0);
+	assert_int_equal(redis_connect(redis, clock_mono_in_ms(PATIENCE_MS)), 0);
 	assert_int_equal(port_of(redis), next);
 	answers(redis, "OK", LIST("SET", "written", "here"));
 	/* The other way round from here on. The Sentinel would see to it, after some 10 s. */
@@ -107,14 +107,14 @@ TEST(an_old_primary_that_wakes_is_left)
 	struct redis *redis = connection_to(url);
 	char *both = mem_printf("%d", primary.port);
 
-	assert_int_equal(redis_connect(redis, in_ms(PATIENCE_MS)), 0);
+	assert_int_equal(redis_connect(redis, clock_mono_in_ms(PATIENCE_MS)), 0);
 	assert_int_equal(port_of(redis), replica.port);
 	redis_server_hang(&replica);
 	WAIT_FOR(strstr(redis_cli(&sentinel, LIST("SENTINEL", "get-master-addr-by-name", "mymaster")), both)
 	    != NULL);
 	redis_server_wake(&replica);
 	clock_ahead_us += 1000000;  /* a second later it is time to ask */
-	assert_int_equal(redis_connect(redis, in_ms(PATIENCE_MS)), 0);
+	assert_int_equal(redis_connect(redis, clock_mono_in_ms(PATIENCE_MS)), 0);
 	assert_int_equal(port_of(redis), primary.port);
 	assert_int_equal(redis_n_connects(redis), 2);
 	free(both);
@@ -125,10 +125,10 @@ TEST(without_any_sentinel_the_connection_that_there_is_stays)
 {
 	struct redis *redis = connection_to(url);
 
-	assert_int_equal(redis_connect(redis, in_ms(PATIENCE_MS)), 0);
+	assert_int_equal(redis_connect(redis, clock_mono_in_ms(PATIENCE_MS)), 0);
 	redis_server_hang(&sentinel);
 	clock_ahead_us += 2000000;  /* it is time to ask */
-	assert_int_equal(redis_connect(redis, in_ms(PATIENCE_MS)), 0);
+	assert_int_equal(redis_connect(redis, clock_mono_in_ms(PATIENCE_MS)), 0);
 	assert_int_equal(redis_n_connects(redis), 1);
 	redis_server_wake(&sentinel);
 	redis_free(redis);

@@ -33,7 +33,7 @@ is_refused(const char *upstream, const char *words)
 	int outcome;
 
 	capture_begin();
-	outcome = redis_connect(redis, in_ms(PATIENCE_MS));
+	outcome = redis_connect(redis, clock_mono_in_ms(PATIENCE_MS));
 	said = capture_end();
 	assert_int_equal(outcome, UPSTREAM_REFUSED);
 	assert_says(redis_why(redis), words);
@@ -48,8 +48,8 @@ TEST(a_unix_socket_and_a_port_lead_to_the_same)
 {
 	struct redis *one = connection_to(server.unix_url), *other = connection_to(server.url);
 
-	assert_int_equal(redis_connect(one, in_ms(PATIENCE_MS)), 0);
-	assert_int_equal(redis_connect(other, in_ms(PATIENCE_MS)), 0);
+	assert_int_equal(redis_connect(one, clock_mono_in_ms(PATIENCE_MS)), 0);
+	assert_int_equal(redis_connect(other, clock_mono_in_ms(PATIENCE_MS)), 0);
 	answers(one, "OK", LIST("SET", "here", "1"));
 	answers(other, "1", LIST("GET", "here"));
 	redis_free(one);
@@ -61,7 +61,7 @@ TEST(a_host_has_a_name_too)
 	char *url = mem_printf("redis://localhost:%d", server.port);
 	struct redis *redis = connection_to(url);
 
-	assert_int_equal(redis_connect(redis, in_ms(PATIENCE_MS)), 0);
+	assert_int_equal(redis_connect(redis, clock_mono_in_ms(PATIENCE_MS)), 0);
 	redis_free(redis);
 	free(url);
 }
@@ -70,10 +70,10 @@ TEST(an_open_connection_is_kept_and_costs_no_command)
 {
 	struct redis *redis = connection_to(server.unix_url);
 
-	assert_int_equal(redis_connect(redis, in_ms(PATIENCE_MS)), 0);
+	assert_int_equal(redis_connect(redis, clock_mono_in_ms(PATIENCE_MS)), 0);
 	redis_cli_says(&server, "OK", LIST("CONFIG", "RESETSTAT"));
 	for (int i = 0; i < 100; i++)
-		assert_int_equal(redis_connect(redis, in_ms(PATIENCE_MS)), 0);
+		assert_int_equal(redis_connect(redis, clock_mono_in_ms(PATIENCE_MS)), 0);
 	assert_int_equal(redis_n_connects(redis), 1);
 	expect_text(redis_cli(&server, LIST("INFO", "stats")), "total_commands_processed:1\r");
 	redis_free(redis);
@@ -84,7 +84,7 @@ TEST(the_database_is_the_one_that_is_named)
 	char *url = mem_printf("%s/3", server.url), *none = mem_printf("%s/9999", server.url);
 	struct redis *redis = connection_to(url);
 
-	assert_int_equal(redis_connect(redis, in_ms(PATIENCE_MS)), 0);
+	assert_int_equal(redis_connect(redis, clock_mono_in_ms(PATIENCE_MS)), 0);
 	answers(redis, "OK", LIST("SET", "where", "three"));
 	redis_cli_says(&server, "three", LIST("-n", "3", "GET", "where"));
 	redis_free(redis);
@@ -107,11 +107,11 @@ TEST(user_and_password_are_what_redis_asks_for)
 	none = mem_printf("redis://127.0.0.1:%d", locked.port);
 
 	redis = connection_to(with_user);
-	assert_int_equal(redis_connect(redis, in_ms(PATIENCE_MS)), 0);
+	assert_int_equal(redis_connect(redis, clock_mono_in_ms(PATIENCE_MS)), 0);
 	answers(redis, "rowcast", LIST("ACL", "WHOAMI"));
 	redis_free(redis);
 	redis = connection_to(without_user);
-	assert_int_equal(redis_connect(redis, in_ms(PATIENCE_MS)), 0);
+	assert_int_equal(redis_connect(redis, clock_mono_in_ms(PATIENCE_MS)), 0);
 	answers(redis, "default", LIST("ACL", "WHOAMI"));
 	redis_free(redis);
 	is_refused(wrong, "does not know the user and password");
@@ -145,7 +145,7 @@ TEST(a_permission_that_is_missing_is_named)
 	free(url);
 	url = mem_printf("redis://able:s3cret@127.0.0.1:%d", strict.port);
 	redis = connection_to(url);
-	assert_int_equal(redis_connect(redis, in_ms(PATIENCE_MS)), 0);
+	assert_int_equal(redis_connect(redis, clock_mono_in_ms(PATIENCE_MS)), 0);
 	value = ask(redis, LIST("EVAL", "return 1", "1", "another"));
 	assert_int_equal(redis_kind(value), REDIS_ERROR);
 	assert_int_equal(redis_take_error(redis, value), UPSTREAM_REFUSED);
@@ -179,7 +179,7 @@ TEST(who_is_refused_is_not_asked_again_within_a_second)
 
 	redis_replica_start(&replica, &server, NULL);
 	redis = connection_to(replica.unix_url);
-	assert_int_equal(redis_connect(redis, in_ms(PATIENCE_MS)), UPSTREAM_REFUSED);
+	assert_int_equal(redis_connect(redis, clock_mono_in_ms(PATIENCE_MS)), UPSTREAM_REFUSED);
 	clock_stop();
 	redis_cli_says(&replica, "OK", LIST("CONFIG", "RESETSTAT"));
 	for (int i = 0; i < 100; i++)
@@ -199,7 +199,7 @@ TEST(who_is_refused_is_not_asked_again_within_a_second)
 TEST(where_nobody_listens_it_is_away_at_the_deadline)
 {
 	struct redis *redis = connection_to("redis://127.0.0.1:1");
-	mono_us deadline = in_ms(300);
+	mono_us deadline = clock_mono_in_ms(300);
 	const char *said;
 	int outcome;
 
@@ -211,7 +211,7 @@ TEST(where_nobody_listens_it_is_away_at_the_deadline)
 	assert_string_equal(said, "warn: upstream: 127.0.0.1:1: Connection refused\n");
 	/* Within the same minute it is not said again. */
 	capture_begin();
-	outcome = redis_connect(redis, in_ms(1));
+	outcome = redis_connect(redis, clock_mono_in_ms(1));
 	said = capture_end();
 	assert_int_equal(outcome, UPSTREAM_AWAY);
 	assert_string_equal(said, "");
@@ -225,7 +225,7 @@ TEST(one_that_comes_and_goes_is_told_once_a_minute)
 	struct redis_value *value;
 	const char *said;
 
-	assert_int_equal(redis_connect(redis, in_ms(PATIENCE_MS)), 0);
+	assert_int_equal(redis_connect(redis, clock_mono_in_ms(PATIENCE_MS)), 0);
 	redis_cli_says(&server, "OK", LIST("CONFIG", "SET", "min-replicas-to-write", "1"));
 	clock_ahead_us += 60 * 1000000;
 	capture_begin();
@@ -233,7 +233,7 @@ TEST(one_that_comes_and_goes_is_told_once_a_minute)
 		value = ask(redis, LIST("SET", "a", "b"));
 		redis_take_error(redis, value);
 		redis_value_free(value);
-		redis_connect(redis, in_ms(PATIENCE_MS));
+		redis_connect(redis, clock_mono_in_ms(PATIENCE_MS));
 	}
 	said = capture_end();
 	redis_cli_says(&server, "OK", LIST("CONFIG", "SET", "min-replicas-to-write", "0"));
@@ -253,14 +253,14 @@ TEST(it_is_found_again_when_it_is_back_and_that_is_told)
 
 	redis_server_start(&other, NULL);
 	redis = connection_to(other.url);
-	assert_int_equal(redis_connect(redis, in_ms(PATIENCE_MS)), 0);
+	assert_int_equal(redis_connect(redis, clock_mono_in_ms(PATIENCE_MS)), 0);
 	redis_server_kill(&other);
 	clock_ahead_us += 60 * 1000000;  /* the last time that one was away is a minute ago */
 	assert_null(ask(redis, LIST("PING")));
-	assert_int_equal(redis_connect(redis, in_ms(1)), UPSTREAM_AWAY);
+	assert_int_equal(redis_connect(redis, clock_mono_in_ms(1)), UPSTREAM_AWAY);
 	redis_server_again(&other);
 	capture_begin();
-	outcome = redis_connect(redis, in_ms(PATIENCE_MS));
+	outcome = redis_connect(redis, clock_mono_in_ms(PATIENCE_MS));
 	said = capture_end();
 	assert_int_equal(outcome, 0);
 	assert_int_equal(redis_n_connects(redis), 2);
@@ -277,9 +277,9 @@ TEST(a_connection_that_was_closed_while_it_was_idle_is_replaced)
 {
 	struct redis *redis = connection_to(server.unix_url);
 
-	assert_int_equal(redis_connect(redis, in_ms(PATIENCE_MS)), 0);
+	assert_int_equal(redis_connect(redis, clock_mono_in_ms(PATIENCE_MS)), 0);
 	expect_text(redis_cli(&server, LIST("CLIENT", "KILL", "TYPE", "normal")), "");
-	assert_int_equal(redis_connect(redis, in_ms(PATIENCE_MS)), 0);
+	assert_int_equal(redis_connect(redis, clock_mono_in_ms(PATIENCE_MS)), 0);
 	assert_int_equal(redis_n_connects(redis), 2);
 	answers(redis, "PONG", LIST("PING"));
 	redis_free(redis);
@@ -293,17 +293,17 @@ TEST(one_that_hangs_is_given_up_at_the_deadline_and_dropped)
 
 	redis_server_start(&other, NULL);
 	redis = connection_to(other.unix_url);
-	assert_int_equal(redis_connect(redis, in_ms(PATIENCE_MS)), 0);
+	assert_int_equal(redis_connect(redis, clock_mono_in_ms(PATIENCE_MS)), 0);
 	redis_server_hang(&other);
-	deadline = in_ms(100);
+	deadline = clock_mono_in_ms(100);
 	redis_send(redis, 1, (const char *const[]){ "PING" }, NULL);
 	assert_null(redis_receive(redis, deadline));
 	assert_true(clock_mono_us() >= deadline);
 	assert_says(redis_why(redis), "no answer in time");
 	/* The kernel still takes the connection; ROLE is what tells. */
-	assert_int_equal(redis_connect(redis, in_ms(100)), UPSTREAM_AWAY);
+	assert_int_equal(redis_connect(redis, clock_mono_in_ms(100)), UPSTREAM_AWAY);
 	redis_server_wake(&other);
-	assert_int_equal(redis_connect(redis, in_ms(PATIENCE_MS)), 0);
+	assert_int_equal(redis_connect(redis, clock_mono_in_ms(PATIENCE_MS)), 0);
 	answers(redis, "PONG", LIST("PING"));
 	redis_free(redis);
 	redis_server_free(&other);
@@ -312,7 +312,7 @@ TEST(one_that_hangs_is_given_up_at_the_deadline_and_dropped)
 static void *
 connect_in_thread(void *arg)
 {
-	return (void *)(intptr_t)redis_connect(arg, in_ms(10 * PATIENCE_MS));
+	return (void *)(intptr_t)redis_connect(arg, clock_mono_in_ms(10 * PATIENCE_MS));
 }
 
 static void *
@@ -321,7 +321,7 @@ wait_in_thread(void *arg)
 	const char *const wait[] = { "BLPOP", "nothing", "0" };
 
 	redis_send(arg, 3, wait, NULL);
-	return redis_receive(arg, in_ms(10 * PATIENCE_MS));
+	return redis_receive(arg, clock_mono_in_ms(10 * PATIENCE_MS));
 }
 
 TEST(an_interruption_ends_what_waits_and_all_that_comes_later)
@@ -330,7 +330,7 @@ TEST(an_interruption_ends_what_waits_and_all_that_comes_later)
 	pthread_t connecting, waiting;
 	void *outcome, *answer;
 
-	assert_int_equal(redis_connect(redis, in_ms(PATIENCE_MS)), 0);
+	assert_int_equal(redis_connect(redis, clock_mono_in_ms(PATIENCE_MS)), 0);
 	thread_start(&connecting, "connecting", connect_in_thread, away);
 	thread_start(&waiting, "waiting", wait_in_thread, redis);
 	WAIT_FOR(strstr(redis_cli(&server, LIST("INFO", "clients")), "blocked_clients:1") != NULL);
@@ -341,9 +341,9 @@ TEST(an_interruption_ends_what_waits_and_all_that_comes_later)
 	assert_int_equal((intptr_t)outcome, UPSTREAM_AWAY);
 	assert_null(answer);
 	assert_true(redis_is_interrupted(redis));
-	assert_int_equal(redis_connect(redis, in_ms(PATIENCE_MS)), UPSTREAM_AWAY);
+	assert_int_equal(redis_connect(redis, clock_mono_in_ms(PATIENCE_MS)), UPSTREAM_AWAY);
 	redis_send(redis, 1, (const char *const[]){ "PING" }, NULL);
-	assert_null(redis_receive(redis, in_ms(PATIENCE_MS)));
+	assert_null(redis_receive(redis, clock_mono_in_ms(PATIENCE_MS)));
 	redis_free(away);
 	redis_free(redis);
 }
@@ -354,7 +354,7 @@ TEST(answers_come_in_the_order_of_the_commands)
 {
 	struct redis *redis = connection_to(server.unix_url);
 
-	assert_int_equal(redis_connect(redis, in_ms(PATIENCE_MS)), 0);
+	assert_int_equal(redis_connect(redis, clock_mono_in_ms(PATIENCE_MS)), 0);
 	for (int i = 0; i < 1000; i++) {
 		char number[16];
 		const char *const echo[] = { "ECHO", number };
@@ -363,7 +363,7 @@ TEST(answers_come_in_the_order_of_the_commands)
 		redis_send(redis, 2, echo, NULL);
 	}
 	for (int i = 0; i < 1000; i++) {
-		struct redis_value *value = redis_receive(redis, in_ms(PATIENCE_MS));
+		struct redis_value *value = redis_receive(redis, clock_mono_in_ms(PATIENCE_MS));
 		char number[16];
 
 		snprintf(number, sizeof(number), "%d", i);
@@ -382,9 +382,9 @@ TEST(an_answer_is_what_it_is_and_nothing_else)
 	const size_t lens[] = { 3, 5, 5 };
 	size_t len;
 
-	assert_int_equal(redis_connect(redis, in_ms(PATIENCE_MS)), 0);
+	assert_int_equal(redis_connect(redis, clock_mono_in_ms(PATIENCE_MS)), 0);
 	redis_send(redis, 3, set, lens);
-	redis_value_free(redis_receive(redis, in_ms(PATIENCE_MS)));
+	redis_value_free(redis_receive(redis, clock_mono_in_ms(PATIENCE_MS)));
 	value = ask(redis, LIST("GET", "bytes"));
 	assert_int_equal(redis_kind(value), REDIS_TEXT);
 	assert_memory_equal(redis_text(value, &len), "a\0b\r\n", 6);
@@ -425,11 +425,11 @@ TEST(much_goes_out_while_much_comes_in)
 	const size_t lens[] = { 4, BYTES };
 
 	memset(bytes, 'x', BYTES);
-	assert_int_equal(redis_connect(redis, in_ms(PATIENCE_MS)), 0);
+	assert_int_equal(redis_connect(redis, clock_mono_in_ms(PATIENCE_MS)), 0);
 	for (int i = 0; i < N; i++)
 		redis_send(redis, 2, echo, lens);
 	for (int i = 0; i < N; i++) {
-		struct redis_value *value = redis_receive(redis, in_ms(PATIENCE_MS));
+		struct redis_value *value = redis_receive(redis, clock_mono_in_ms(PATIENCE_MS));
 		size_t len;
 
 		assert_non_null(value);
@@ -446,7 +446,7 @@ TEST(without_a_connection_nothing_is_asked)
 	struct redis *redis = connection_to(server.unix_url);
 
 	redis_send(redis, 1, (const char *const[]){ "PING" }, NULL);
-	assert_null(redis_receive(redis, in_ms(PATIENCE_MS)));
+	assert_null(redis_receive(redis, clock_mono_in_ms(PATIENCE_MS)));
 	assert_int_equal(redis_n_connects(redis), 0);
 	redis_drop(redis);
 	redis_free(redis);
@@ -464,7 +464,7 @@ TEST(an_answer_may_be_long_and_deep_and_of_all_kinds)
 	const char *text;
 	size_t len;
 
-	assert_int_equal(redis_connect(redis, in_ms(PATIENCE_MS)), 0);
+	assert_int_equal(redis_connect(redis, clock_mono_in_ms(PATIENCE_MS)), 0);
 	value = ask(redis, LIST("EVAL", "local t = {}\n"
 	    "for i = 1, 20000 do t[i] = { i, 'number ' .. i, false, {}, '', { { string.rep('x', i % 100) } } } end\n"
 	    "t[20001] = string.rep('y', 3000000)\n"
@@ -511,11 +511,11 @@ TEST(an_answer_longer_or_deeper_than_any_that_is_asked_for_ends_the_connection)
 	struct redis *redis = connection_to(server.unix_url);
 
 	for (size_t i = 0; i < 3; i++) {
-		assert_int_equal(redis_connect(redis, in_ms(PATIENCE_MS)), 0);
+		assert_int_equal(redis_connect(redis, clock_mono_in_ms(PATIENCE_MS)), 0);
 		assert_null(ask(redis, LIST("EVAL", scripts[i], "0")));
 		assert_true(strlen(redis_why(redis)) > strlen(redis_place(redis)) + 2);
 	}
-	assert_int_equal(redis_connect(redis, in_ms(PATIENCE_MS)), 0);
+	assert_int_equal(redis_connect(redis, clock_mono_in_ms(PATIENCE_MS)), 0);
 	answers(redis, "PONG", LIST("PING"));
 	redis_free(redis);
 }
@@ -530,14 +530,14 @@ means(const char *text, int outcome, bool ends)
 	struct redis_value error = { .kind = REDIS_ERROR };
 	int got;
 
-	assert_int_equal(redis_connect(redis, in_ms(PATIENCE_MS)), 0);
+	assert_int_equal(redis_connect(redis, clock_mono_in_ms(PATIENCE_MS)), 0);
 	error.text = mem_strdup(text);
 	error.n = strlen(text);
 	got = redis_take_error(redis, &error);
 	if (got != outcome)
 		fail_msg("%s: expected %d, got %d", text, outcome, got);
 	free(error.text);
-	assert_int_equal(redis_connect(redis, in_ms(PATIENCE_MS)), 0);
+	assert_int_equal(redis_connect(redis, clock_mono_in_ms(PATIENCE_MS)), 0);
 	assert_int_equal(redis_n_connects(redis), ends ? 2 : 1);
 	redis_free(redis);
 }
@@ -576,7 +576,7 @@ TEST(a_full_server_and_one_without_replicas_say_so)
 
 	redis_server_start(&other, NULL);
 	redis = connection_to(other.unix_url);
-	assert_int_equal(redis_connect(redis, in_ms(PATIENCE_MS)), 0);
+	assert_int_equal(redis_connect(redis, clock_mono_in_ms(PATIENCE_MS)), 0);
 	redis_cli_says(&other, "OK", LIST("CONFIG", "SET", "maxmemory", "1"));
 	value = ask(redis, LIST("EVAL", "return redis.call('XADD', KEYS[1], '*', 'data', 'x')", "1", "k"));
 	assert_int_equal(redis_take_error(redis, value), UPSTREAM_FULL);
@@ -599,12 +599,12 @@ TEST(who_is_one_client_too_many_is_away)
 	redis = connection_to(other.unix_url);
 	/* redis-cli's own connection is the one. */
 	redis_cli_says(&other, "OK", LIST("CONFIG", "SET", "maxclients", "1"));
-	assert_int_equal(redis_connect(redis, in_ms(PATIENCE_MS)), 0);
+	assert_int_equal(redis_connect(redis, clock_mono_in_ms(PATIENCE_MS)), 0);
 	{
 		struct redis *second = connection_to(other.unix_url);
 
 		/* A busy machine may not answer within that millisecond. */
-		WAIT_FOR(redis_connect(second, in_ms(1)) == UPSTREAM_AWAY
+		WAIT_FOR(redis_connect(second, clock_mono_in_ms(1)) == UPSTREAM_AWAY
 		    && strstr(redis_why(second), "maxclients") != NULL);
 		redis_free(second);
 	}
@@ -617,12 +617,12 @@ TEST(no_descriptor_is_left_behind)
 	size_t before = count_descriptors();
 	struct redis *redis = connection_to(server.unix_url);
 
-	assert_int_equal(redis_connect(redis, in_ms(PATIENCE_MS)), 0);
+	assert_int_equal(redis_connect(redis, clock_mono_in_ms(PATIENCE_MS)), 0);
 	redis_drop(redis);
-	assert_int_equal(redis_connect(redis, in_ms(PATIENCE_MS)), 0);
+	assert_int_equal(redis_connect(redis, clock_mono_in_ms(PATIENCE_MS)), 0);
 	redis_free(redis);
 	redis = connection_to("redis://127.0.0.1:1");
-	assert_int_equal(redis_connect(redis, in_ms(1)), UPSTREAM_AWAY);
+	assert_int_equal(redis_connect(redis, clock_mono_in_ms(1)), UPSTREAM_AWAY);
 	redis_free(redis);
 	assert_int_equal(count_descriptors(), before);
 }
