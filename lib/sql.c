@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <sqlite3.h>
 #include <stdlib.h>
 #include <string.h>
@@ -93,11 +94,29 @@ make_file(const char *path)
 	close(fd);
 }
 
+/* set_up: by itself SQLite counts what it has allocated, under one lock that every
+ * allocation of every thread takes twice. Nobody asks for these numbers. */
+static void
+set_up(void)
+{
+	sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
+}
+
+/* open_connection: SQLite lets itself be set up only before it is first used. */
+static int
+open_connection(sqlite3 **db, const char *path, int flags)
+{
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+	pthread_once(&once, set_up);
+	/* No mutex: a connection has one thread at a time. */
+	return sqlite3_open_v2(path, db, flags | SQLITE_OPEN_NOMUTEX, NULL);
+}
+
 int
 sql_open(struct sql **sql, const char *path, bool create, int busy_wait_ms)
 {
-	/* No mutex: a connection has one thread at a time. */
-	int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX;
+	int flags = SQLITE_OPEN_READWRITE;
 	sqlite3 *db;
 	int rc;
 
@@ -105,7 +124,7 @@ sql_open(struct sql **sql, const char *path, bool create, int busy_wait_ms)
 		make_file(path);
 		flags |= SQLITE_OPEN_CREATE;
 	}
-	rc = sqlite3_open_v2(path, &db, flags, NULL);
+	rc = open_connection(&db, path, flags);
 	*sql = (struct sql *)db;
 	if (rc == SQLITE_OK)
 		sql_wait_for_locks(*sql, busy_wait_ms);
@@ -129,8 +148,7 @@ sql_open_to_look(struct sql **sql, const char *path, bool as_it_stands, int busy
 	}
 	buf_add_str(&uri, as_it_stands ? "?mode=ro&immutable=1" : "?mode=ro");
 	whole = buf_take(&uri);
-	rc = sqlite3_open_v2(whole, &db,
-	    SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_URI, NULL);
+	rc = open_connection(&db, whole, SQLITE_OPEN_READONLY | SQLITE_OPEN_URI);
 	free(whole);
 	*sql = (struct sql *)db;
 	if (rc == SQLITE_OK)
