@@ -328,6 +328,12 @@ sql_reset(struct sql_statement *statement)
 	sqlite3_reset(stmt_of(statement));
 }
 
+void
+sql_clear(struct sql_statement *statement)
+{
+	sqlite3_clear_bindings(stmt_of(statement));
+}
+
 int
 sql_run(struct sql_statement *statement)
 {

@@ -112,6 +112,9 @@ int sql_step(struct sql_statement *statement);
  * run again. Parameters stay set. */
 void sql_reset(struct sql_statement *statement);
 
+/* sql_clear sets all parameters to NULL. */
+void sql_clear(struct sql_statement *statement);
+
 /* sql_run steps a statement that gives no rows and resets it. A row is -1. */
 int sql_run(struct sql_statement *statement);
 
