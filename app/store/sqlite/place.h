@@ -26,7 +26,7 @@ int place_refuse(struct store *store);
  * they were exchanged meanwhile. */
 int place_begin(struct store *store);
 
-/* place_look costs four stat(), some 4 microseconds; more where something has changed. */
+/* place_look costs four statx(), some 4 microseconds; more where something has changed. */
 enum place_change place_look(const struct store *store);
 
 /* place_is_ours: is what the handle has open used by nobody but by those who have
