@@ -212,7 +212,9 @@ def a_replay_of_100000_rows_is_complete_and_holds_nobody_up(site):
         p99s.append(_percentile(delays, 0.99))
         print(f'# {len(mine)} rows in {took:.2f} s; meanwhile {len(delays)} live deliveries:'
               f' p50 {_percentile(delays, 0.5) * 1000:.1f} ms, p99 {p99s[-1] * 1000:.1f} ms')
-        if p99s[-1] < 0.05 * site.slow:
+        # Whoever is held up waits for a good part of the replay, which takes the longer
+        # the busier the machine is.
+        if p99s[-1] < max(0.05 * site.slow, took / 10):
             return
     raise AssertionError(f'p99 of live messages was {min(p99s) * 1000:.1f} ms at best')
 
