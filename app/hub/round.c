@@ -1,6 +1,6 @@
 /* Sends what is new to live streams. Runs in the hub's thread: reads the ring and
  * the roster, writes to sockets, and sets of a stream what the round decides
- * (round, picks, told; and the cursor where a write is incomplete).
+ * (round, picks, told; and the cursor of one that it leaves apart from the live ones).
  *
  * Messages for everyone are the same bytes for every stream, so they are
  * gathered once. A message for somebody is picked for just those streams that
@@ -26,7 +26,8 @@
 struct item {
 	const struct block *block;
 	const struct block_entry *entry;
-	uint32_t n_picked;        /* streams that were sent it for it was picked for them, likewise */
+	uint32_t n_picked;        /* streams that were sent it for it was picked for them, and not
+	                           * counted yet */
 };
 
 struct pick {
@@ -48,7 +49,7 @@ struct round {
 	bool has_gap;             /* one of those tells of a gap */
 	struct slices for_all[ENCODINGS], for_one;
 	unsigned encodings;       /* those that all of the items have */
-	size_t n_sent_common;     /* streams that were sent those, and not counted yet */
+	size_t n_sent_common;     /* streams that were sent the common ones, likewise */
 	struct pick *picks;       /* owned */
 	uint32_t n_picks, max_picks;
 	struct stream **picked;   /* owned: the streams with picks */
