@@ -66,9 +66,6 @@ life_set_state(struct hub_state *hub, struct stream *s, enum stream_state state)
 void
 life_set_by_cursor(struct hub_state *hub, struct stream *s)
 {
-	/* What was sent here was given. */
-	if (s->cursor <= hub->sending)
-		s->joined_at = 0;
 	life_set_state(hub, s, s->page != NULL ? STREAM_PAGING
 	    : s->from_store || s->cursor < hub->sending ? STREAM_BEHIND
 	    : s->cursor > hub->sent ? STREAM_AHEAD : STREAM_LIVE);
@@ -131,9 +128,9 @@ finish(struct hub_state *hub, struct stream *s)
 
 /* has_come_to_its_end: a cursor above all that was sent here may be none (ahead.c). */
 static bool
-has_come_to_its_end(const struct hub_state *hub, const struct stream *s)
+has_come_to_its_end(const struct stream *s)
 {
-	return stream_has_come_to_its_end(s, s->cursor) && (s->joined_at == 0 || s->cursor <= hub->sent);
+	return s->joined_at == 0 && stream_has_come_to_its_end(s, s->cursor);
 }
 
 void
@@ -141,7 +138,10 @@ life_after_write(struct hub_state *hub, struct stream *s, int outcome)
 {
 	bool is_over = s->until != NULL && s->until->is_over;
 
-	if (outcome == 0 && !is_over && has_come_to_its_end(hub, s)) {
+	/* What was sent here was given. */
+	if (s->cursor <= hub->sending)
+		s->joined_at = 0;
+	if (outcome == 0 && !is_over && has_come_to_its_end(s)) {
 		finish(hub, s);
 		return;
 	}

@@ -60,17 +60,22 @@ look(struct pace *pace, mono_us now)
 	}
 }
 
-/* has_taken: has the web server taken what was written last, as far as it will? Where all
- * streams were behind when that began, nothing tells it. */
+/* has_taken_half: has the web server taken half of what was written last? Where all streams
+ * were behind when that began, nothing tells it. */
+static bool
+has_taken_half(const struct pace *pace)
+{
+	return pace->sample.n > 0 && 2 * pace->n_unread <= pace->sample.n;
+}
+
+/* has_taken: and all of it, as far as it will? */
 static bool
 has_taken(const struct pace *pace, mono_us now)
 {
 	mono_us still = (now - pace->part_began) / STILL_PART;
 
-	if (pace->sample.n == 0)
-		return false;
-	return pace->n_unread == 0 || (2 * pace->n_unread <= pace->sample.n
-	    && now - pace->progressed >= (still > STILL_US ? still : STILL_US));
+	return has_taken_half(pace) && (pace->n_unread == 0
+	    || now - pace->progressed >= (still > STILL_US ? still : STILL_US));
 }
 
 /* learn: the web server has needed that long for the last round, or, where that was only
@@ -95,9 +100,9 @@ mostly(const struct pace *pace, size_t n, double times)
 	return us > 0 && us < PACE_LONGEST_WAIT_US ? (mono_us)us : PACE_LONGEST_WAIT_US;
 }
 
-/* look_late: it is looked again later; false: it is late enough. */
+/* look_again has it looked again later. false: it need not be, so much is it late. */
 static bool
-look_late(struct pace *pace, double times, mono_us now)
+look_again(struct pace *pace, double times, mono_us now)
 {
 	pace->next_part = now + LOOK_US;
 	return now - pace->part_began < mostly(pace, pace->part_n_written, times);
@@ -113,11 +118,10 @@ pace_allows(struct pace *pace, size_t n_waiting, mono_us now)
 		return true;
 	look(pace, now);
 	if (pace->in_round)
-		return (pace->sample.n > 0 && 2 * pace->n_unread <= pace->sample.n)
-		    || !look_late(pace, LATE_PART_FACTOR, now);
+		return has_taken_half(pace) || !look_again(pace, LATE_PART_FACTOR, now);
 	pace->is_taken = has_taken(pace, now);
 	if (!pace->is_taken) {
-		if (look_late(pace, LATE_FACTOR, now))
+		if (look_again(pace, LATE_FACTOR, now))
 			return false;
 		if (pace->sample.n > 0)
 			learn(pace, now - pace->began, false);

@@ -265,7 +265,7 @@ write_picked(struct part *part, struct stream *s)
 {
 	struct round *round = part->round;
 
-	if (s->state != STREAM_LIVE || lacks(part, s))
+	if (lacks(part, s))
 		return;
 	gather(round, s);
 	round->n_sent_common += !s->filter.topics_only;
@@ -278,8 +278,7 @@ write_common(struct part *part, struct stream *s)
 {
 	struct round *round = part->round;
 
-	if (s->state != STREAM_LIVE || round->n_common == 0
-	    || (s->filter.topics_only && !round->has_gap) || lacks(part, s))
+	if (round->n_common == 0 || (s->filter.topics_only && !round->has_gap) || lacks(part, s))
 		return;
 	if (s->filter.topics_only) {
 		gather_gaps(round, s);
@@ -320,6 +319,8 @@ round_write(struct round *round, const struct roster *roster, size_t n_max, mono
 	while (round->place > 0 && (!round->in_parts || part.tally.n_written < n_max)) {
 		struct stream *s = roster->streams[--round->place];
 
+		if (s->state != STREAM_LIVE)
+			continue;
 		if (s->round != round->number)
 			write_common(&part, s);
 		else if (!round->are_picked_sent)

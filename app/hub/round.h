@@ -39,8 +39,8 @@ void round_free(struct round *round);
 
 /* round_begin begins one with what the ring has above `sent`, where all live streams are: at
  * most STREAM_WRITE_BYTES and STREAM_WRITE_MESSAGES of it. Returns the id up to which that
- * goes. Until the round is over the ring keeps what is above `sent`, and no other stream
- * becomes live. */
+ * goes. Its first part is written before any stream changes. Until the round is over the ring
+ * keeps what is above `sent`, and no other stream becomes live. */
 int64_t round_begin(struct round *round, const struct roster *roster, const struct ring *ring,
     int64_t sent);
 
