@@ -84,7 +84,7 @@ heed_watchers(struct tail *tail, const struct message *m)
 
 	if (strncmp(m->data, TAIL_WATCHERS, strlen(TAIL_WATCHERS)) == 0
 	    && strncmp(m->data, nobody, strlen(nobody)) != 0)
-		atomic_store(&tail->watched_until, clock_mono_us() + TAIL_WATCHED_MS * 1000);
+		atomic_store(&tail->watched_until, clock_mono_in_ms(TAIL_WATCHED_MS));
 }
 
 /* obey does what a message on the topic for that asks for. To revoke is not done here,

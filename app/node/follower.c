@@ -386,7 +386,7 @@ follower_count(struct follower *f, struct follower_counters *counters)
 void
 follower_stop(struct follower *f)
 {
-	atomic_store(&f->stop_at, clock_mono_us() + (mono_us)FOLLOWER_LAST_MS * 1000);
+	atomic_store(&f->stop_at, clock_mono_in_ms(FOLLOWER_LAST_MS));
 	atomic_store(&f->stopping, true);
 	mailbox_wake(&f->wake);
 	if (!atomic_load(&f->is_up))

@@ -214,7 +214,7 @@ copy_is_behind(struct forwarder *f)
 static void
 await_copy(struct forwarder *f)
 {
-	mono_us until = clock_mono_us() + (mono_us)COPY_WAIT_MS * 1000;
+	mono_us until = clock_mono_in_ms(COPY_WAIT_MS);
 
 	while (copy_is_behind(f) && !atomic_load(&f->stopping) && clock_mono_us() < until)
 		store_wait(f->store, f->wake.wake_fd);
@@ -317,7 +317,7 @@ forwarder_count(struct forwarder *f, struct forwarder_counters *counters)
 void
 forwarder_stop(struct forwarder *f)
 {
-	atomic_store(&f->stop_at, clock_mono_us() + (mono_us)FORWARDER_LAST_MS * 1000);
+	atomic_store(&f->stop_at, clock_mono_in_ms(FORWARDER_LAST_MS));
 	atomic_store(&f->stopping, true);
 	mailbox_wake(&f->wake);
 	if (atomic_load(&f->is_stuck))

@@ -28,7 +28,7 @@ struct node {
 struct node *
 node_start(const struct conf *conf, struct store *store, const struct node_wiring *wiring)
 {
-	mono_us until = clock_mono_us() + (mono_us)NODE_START_MS * 1000;
+	mono_us until = clock_mono_in_ms(NODE_START_MS);
 	struct node *node = mem_zalloc(sizeof(*node));
 	struct store *second = store_open(conf->store, STORE_COPY);
 	struct store *third = second != NULL ? store_open(conf->store, STORE_COPY) : NULL;

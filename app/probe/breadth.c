@@ -99,7 +99,7 @@ count_taken(struct chain *chain)
 		for (n = 0; n < N_HELD && held[n]->is_sent; n++)
 			;
 		if (n > before)
-			deadline = clock_mono_us() + (mono_us)STALL_MS * 1000 / 3;
+			deadline = clock_mono_in_ms(STALL_MS / 3);
 	}
 	for (size_t i = 0; i < N_HELD; i++)
 		fetch_stop(held[i]);

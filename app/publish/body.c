@@ -47,7 +47,7 @@ body_watch(struct body *body, uint32_t events)
 void
 body_be_due(struct body *body, int ms)
 {
-	timers_set(&body->following->timers, &body->timer, clock_mono_us() + (mono_us)ms * 1000);
+	timers_set(&body->following->timers, &body->timer, clock_mono_in_ms(ms));
 }
 
 /* ---- what is read ---- */

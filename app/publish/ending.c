@@ -11,7 +11,7 @@ static void
 part(struct body *body)
 {
 	body_watch(body, 0);
-	body->reply.conn->deadline = clock_mono_us() + (mono_us)FOLLOWING_LINGER_MS * 1000;
+	body->reply.conn->deadline = clock_mono_in_ms(FOLLOWING_LINGER_MS);
 }
 
 /* refuse answers that the body came to nothing, and frees it. */

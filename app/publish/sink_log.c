@@ -115,7 +115,7 @@ log_tend(struct sink *sink __attribute__((unused)))
 static mono_us
 log_next(struct sink *sink __attribute__((unused)))
 {
-	return clock_mono_us() + SINK_PROBE_MS * 1000;
+	return clock_mono_in_ms(SINK_PROBE_MS);
 }
 
 static void

@@ -53,7 +53,7 @@ table_append(struct sink *sink, struct append *appends[], size_t n,
 	table->slice.n_came = count_messages(appends, n);
 	if (outcome != 0) {
 		table->n_failed_bytes = count_bytes(appends, n);
-		table->next_probe = clock_mono_us() + SINK_PROBE_MS * 1000;
+		table->next_probe = clock_mono_in_ms(SINK_PROBE_MS);
 	}
 	return outcome;
 }
@@ -108,7 +108,7 @@ probe(struct sink_table *table)
 		return;
 	if (store_probe(table->store, table->n_failed_bytes) == 0)
 		atomic_store(&table->sink.failing, false);
-	table->next_probe = clock_mono_us() + SINK_PROBE_MS * 1000;
+	table->next_probe = clock_mono_in_ms(SINK_PROBE_MS);
 }
 
 /* Retention looks at least as often as a probe is due. */

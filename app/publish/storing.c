@@ -89,7 +89,7 @@ storing_order(struct body *body)
 		.context = &following->stored,
 	};
 	if (writer_order(following->writer, &body->order) != 0) {
-		following->full_until = clock_mono_us() + FULL_MS * 1000;
+		following->full_until = clock_mono_in_ms(FULL_MS);
 		stand_in_line(body);
 		return;
 	}

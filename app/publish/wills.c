@@ -66,7 +66,7 @@ static void
 fail(struct wills *wills, struct will *will)
 {
 	TAILQ_INSERT_TAIL(&wills->failed, will, link);
-	wills->retry_at = clock_mono_us() + WILLS_RETRY_MS * 1000;
+	wills->retry_at = clock_mono_in_ms(WILLS_RETRY_MS);
 }
 
 /* order gives it to the writer; false: that takes nothing now. */

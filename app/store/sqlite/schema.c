@@ -261,7 +261,7 @@ is_blank(struct store *store)
 static int
 use_wal(struct store *store)
 {
-	mono_us deadline = clock_mono_us() + BUSY_WAIT_MS * 1000;
+	mono_us deadline = clock_mono_in_ms(BUSY_WAIT_MS);
 	int outcome;
 
 	while ((outcome = sql_execute(store->sql, "PRAGMA journal_mode = WAL")) == SQL_BUSY

@@ -163,12 +163,6 @@ static const struct script script_user_nodes = {
 	"return all\n"
 };
 
-static mono_us
-deadline(void)
-{
-	return clock_mono_in_ms(UPSTREAM_WAIT_MS);
-}
-
 void
 presence_answers_free(struct upstream *log)
 {
@@ -201,7 +195,8 @@ upstream_beat(struct upstream *log, const char *node, const char *copy,
 		args[5 + 2 * i] = users[i].user;
 		args[6 + 2 * i] = numbers[i];
 	}
-	answer = script_call(log, &script_beat, 5 + 2 * n, args, NULL, deadline(), &outcome);
+	answer = script_call(log, &script_beat, 5 + 2 * n, args, NULL,
+	    clock_mono_in_ms(UPSTREAM_WAIT_MS), &outcome);
 	if (answer != NULL)
 		outcome = redis_integer(answer) == 1 ? 0 : UPSTREAM_UNKNOWN;
 	redis_value_free(answer);
@@ -217,7 +212,8 @@ upstream_leave(struct upstream *log, const char *node, const char *copy)
 	struct redis_value *answer;
 	int outcome;
 
-	answer = script_call(log, &script_leave, 2, args, NULL, deadline(), &outcome);
+	answer = script_call(log, &script_leave, 2, args, NULL, clock_mono_in_ms(UPSTREAM_WAIT_MS),
+	    &outcome);
 	redis_value_free(answer);
 	return answer != NULL ? 0 : outcome;
 }
@@ -232,7 +228,8 @@ ask(struct upstream *log, const struct script *script, size_t n, const char *con
 	struct handle_presence *presence = &log->presence;
 
 	redis_value_free(presence->answer);
-	presence->answer = script_call(log, script, n, args, NULL, deadline(), outcome);
+	presence->answer = script_call(log, script, n, args, NULL,
+	    clock_mono_in_ms(UPSTREAM_WAIT_MS), outcome);
 	if (presence->answer != NULL)
 		*outcome = 0;
 	return presence->answer;
@@ -281,7 +278,8 @@ count_users(struct upstream *log, const struct upstream_node *nodes, size_t n, s
 		struct redis_value *answer;
 
 		args[0] = after;
-		answer = script_call(log, &script_count, 1 + n, args, NULL, deadline(), &outcome);
+		answer = script_call(log, &script_count, 1 + n, args, NULL,
+		    clock_mono_in_ms(UPSTREAM_WAIT_MS), &outcome);
 		if (answer == NULL)
 			break;
 		outcome = 0;

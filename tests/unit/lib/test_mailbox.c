@@ -117,7 +117,7 @@ send_all(void *arg)
 static struct mail *
 wait_for(struct mailbox *from, int *n_empty)
 {
-	mono_us lost = clock_mono_us() + LOST_AFTER_MS * 1000;
+	mono_us lost = clock_mono_in_ms(LOST_AFTER_MS);
 	struct mail *mail;
 
 	for (; (mail = mailbox_take(from)) == NULL && clock_mono_us() < lost; ++*n_empty)

@@ -81,7 +81,7 @@ publish_ends(const struct machine *machine, const char *topic)
 	struct message m = { .topic = copy, .data = data, .data_len = 1 };
 	struct append append = { .messages = &m, .n = 1, .publisher = "p" }, *each = &append;
 
-	assert_int_equal(upstream_append(log, &each, 1, 0, 0, clock_mono_us() + PATIENCE_MS * 1000), 0);
+	assert_int_equal(upstream_append(log, &each, 1, 0, 0, clock_mono_in_ms(PATIENCE_MS)), 0);
 	upstream_close(log);
 	free(copy);
 	return append.ended;

@@ -692,7 +692,7 @@ TEST(a_stop_commits_and_answers_what_was_submitted)
 static void
 wait_for_oldest(int64_t id)
 {
-	mono_us deadline = clock_mono_us() + (mono_us)PATIENCE_MS * 1000;
+	mono_us deadline = clock_mono_in_ms(PATIENCE_MS);
 	struct mailbox never;
 	struct store_bounds bounds;
 

@@ -105,7 +105,7 @@ n_wills(void)
 static void
 has(const char *topic, const char *expected)
 {
-	mono_us until = clock_mono_us() + (mono_us)PATIENCE_MS * 1000;
+	mono_us until = clock_mono_in_ms(PATIENCE_MS);
 
 	while (strcmp(rows(topic), expected) != 0) {
 		if (clock_mono_us() > until)
