@@ -296,7 +296,7 @@ class Site:
         connection = sqlite3.connect(self.db, isolation_level=None, timeout=20)
 
         def followed():
-            if connection.execute('SELECT count(*) FROM rowcast_outbox').fetchone()[0]:
+            if connection.execute('SELECT EXISTS(SELECT 1 FROM rowcast_outbox)').fetchone()[0]:
                 return False
             try:
                 last = redis.id_of(self.upstream.info(self.upstream_key)['last-generated-id'])
